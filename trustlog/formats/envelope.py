@@ -1,0 +1,260 @@
+"""The Clawsig signed envelope, version 1: what proxies, agents, people and gates sign.
+
+The signature covers the 43 characters of ``payload_hash_b64u`` and nothing else, and the hash covers the payload's text. So the
+text is what matters: it is hashed as it arrived and kept as the bytes that were hashed. Which text that is, is tried in this
+order: the bytes as received, the ``JSON.stringify`` form, the RFC 8785 form; the first that has the stated hash is the payload,
+and it must itself be one of the two forms.
+
+``issued_at``, ``expires_at``, ``envelope_type`` and ``signer_did`` are not signed. The dates become attachments that nothing reads
+after admission; kind and signer are bound by the entry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import msgspec
+from nacl.bindings import crypto_sign_open
+from nacl.exceptions import BadSignatureError
+
+from trustlog.errors import Refused
+from trustlog.formats.base64 import HASH_B64U_CHARACTERS, SIGNATURE_B64U_CHARACTERS, decode_b64u, encode_b64u
+from trustlog.formats.didkey import parse_did_key
+from trustlog.formats.jsontext import accepted_text, canonicalize, describe, parse_json, stringify
+from trustlog.formats.timestamp import parse_timestamp
+from trustlog.limits import MAX_ATTACHMENT_BYTES
+
+REQUIRED: Final = (
+    "envelope_version",
+    "envelope_type",
+    "payload",
+    "payload_hash_b64u",
+    "hash_algorithm",
+    "signature_b64u",
+    "algorithm",
+    "signer_did",
+    "issued_at",
+)
+OPTIONAL: Final = ("expires_at",)
+LIFTED: Final = "log_inclusion_proof"
+
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+class Signer(Protocol):
+    """A key that signs: its identifier, and Ed25519 over a message."""
+
+    @property
+    def did(self) -> str:
+        """The ``did:key`` of the public key."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """The 64-byte Ed25519 signature of `message`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A parsed envelope: hash proven, signature not yet checked.
+
+    ``payload_text`` is the exact text whose SHA-256 is ``payload_hash`` (32 bytes), ``payload`` its value.
+    ``attachments`` hold what nobody signed: the dates, and a log proof lifted out of a receipt.
+    """
+
+    kind: str
+    payload_text: bytes
+    payload: Any
+    payload_hash: bytes
+    signature: bytes
+    signer_did: str
+    attachments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def payload_hash_b64u(self) -> str:
+        """The hash as it is signed: 43 characters of base64url."""
+        return encode_b64u(self.payload_hash)
+
+
+class _RawPayload(msgspec.Struct):
+    payload: msgspec.Raw
+
+
+def parse_envelope(body: bytes) -> Envelope:
+    """The envelope that one JSON text holds.
+
+    Raises :class:`Refused` with ``JSON_…`` (not strict JSON), ``MALFORMED_ENVELOPE`` (members missing, unknown or of the wrong
+    type), ``UNKNOWN_…`` (version or algorithms), ``BASE64URL_INVALID``, ``INVALID_DID_FORMAT``, ``HASH_MISMATCH`` (no accepted
+    text has the hash) or ``PAYLOAD_TEXT_NOT_ACCEPTED`` (the received text has the hash but is neither form of its value).
+    """
+    members = parse_json(body)
+    check_members(members)
+    raw = bytes(msgspec.json.decode(body, type=_RawPayload).payload)
+    return _assemble(members, raw)
+
+
+def envelope_from_value(members: Any, param: str = "envelope") -> Envelope:
+    """An envelope that stands as a value inside another document whose text is known to be exact (a bundle's receipt)."""
+    check_members(members, param)
+    return _assemble(members, stringify(members["payload"]))
+
+
+def check_members(members: Any, param: str = "envelope") -> None:
+    """Check names, types and constants of an envelope's members; the payload is not looked at."""
+    if not isinstance(members, dict):
+        raise Refused(
+            "MALFORMED_ENVELOPE", "an envelope is an object", param=param, expected="object", found=describe(members)
+        )
+    _check_shape(members)
+    _check_constant(members, "envelope_version", "1", "UNKNOWN_ENVELOPE_VERSION")
+    _check_constant(members, "hash_algorithm", "SHA-256", "UNKNOWN_HASH_ALGORITHM")
+    _check_constant(members, "algorithm", "Ed25519", "UNKNOWN_ALGORITHM")
+    if not _KIND.fullmatch(members["envelope_type"]):
+        raise Refused("UNKNOWN_ENVELOPE_TYPE", "not an envelope type", param="envelope_type", found=members["envelope_type"])
+    for name in ("issued_at", "expires_at"):
+        if name in members:
+            parse_timestamp(members[name], name, code="MALFORMED_ENVELOPE")
+
+
+def check_signature(payload_hash_b64u: str, signature: bytes, signer_did: str) -> None:
+    """Check Ed25519 over the 43 characters, by libsodium's strict rule (``SIGNATURE_INVALID``).
+
+    libsodium refuses small-order keys and points, and scalars that are not reduced.
+    """
+    key = parse_did_key(signer_did)
+    if not verify_ed25519(key, payload_hash_b64u.encode("ascii"), signature):
+        raise Refused(
+            "SIGNATURE_INVALID",
+            "the signature does not verify under the signer's key",
+            param="signature_b64u",
+            expected="Ed25519 over the 43 characters of payload_hash_b64u",
+            found=f"a signature that {signer_did} did not make over {payload_hash_b64u}",
+        )
+
+
+def verify_ed25519(key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether `signature` (64 bytes) is `key`'s (32 bytes) over `message`, as libsodium decides it."""
+    if len(key) != 32 or len(signature) != 64:
+        return False
+    try:
+        crypto_sign_open(signature + message, key)
+    except (BadSignatureError, ValueError):
+        return False
+    return True
+
+
+def seal_envelope(kind: str, payload: Mapping[str, Any], signer: Signer, issued_at: str) -> bytes:
+    """A signed envelope around the RFC 8785 form of `payload`, itself in RFC 8785 form."""
+    return seal_text(kind, canonicalize(dict(payload)), signer, issued_at)
+
+
+def seal_text(kind: str, payload_text: bytes, signer: Signer, issued_at: str) -> bytes:
+    """A signed envelope around exactly this payload text (which must be one of its two forms)."""
+    payload_hash = encode_b64u(hashlib.sha256(payload_text).digest())
+    signature = encode_b64u(signer.sign(payload_hash.encode("ascii")))
+    return (
+        b'{"algorithm":"Ed25519","envelope_type":' + canonicalize(kind) + b',"envelope_version":"1","hash_algorithm":"SHA-256",'
+        b'"issued_at":' + canonicalize(issued_at) + b',"payload":' + payload_text + b',"payload_hash_b64u":"'
+        + payload_hash.encode("ascii") + b'","signature_b64u":"' + signature.encode("ascii")
+        + b'","signer_did":' + canonicalize(signer.did) + b"}"
+    )  # fmt: skip
+
+
+def _check_shape(members: Mapping[str, Any]) -> None:
+    for name in REQUIRED:
+        if name not in members:
+            raise Refused("MALFORMED_ENVELOPE", f"the member {name} is missing", param=name, expected=name, found="absent")
+    for name in members:
+        if name not in REQUIRED and name not in OPTIONAL:
+            raise Refused(
+                "MALFORMED_ENVELOPE", "an unknown member", param=name, expected=", ".join(REQUIRED + OPTIONAL), found=name
+            )
+        if name != "payload" and not isinstance(members[name], str):
+            raise Refused(
+                "MALFORMED_ENVELOPE", f"{name} is not a string", param=name, expected="string", found=describe(members[name])
+            )
+    if not isinstance(members["payload"], dict):
+        found = describe(members["payload"])
+        raise Refused("MALFORMED_ENVELOPE", "payload is not an object", param="payload", expected="object", found=found)
+
+
+def _assemble(members: Mapping[str, Any], raw: bytes) -> Envelope:
+    payload_hash = decode_b64u(members["payload_hash_b64u"], 32, "payload_hash_b64u")
+    signature = decode_b64u(members["signature_b64u"], 64, "signature_b64u")
+    parse_did_key(members["signer_did"])
+    attachments = {name: members[name] for name in ("issued_at", "expires_at") if name in members}
+    text, value, lifted = _find_payload(raw, members["payload"], payload_hash, members["envelope_type"])
+    if lifted is not None:
+        attachments[LIFTED] = lifted
+    return Envelope(
+        kind=members["envelope_type"],
+        payload_text=text,
+        payload=value,
+        payload_hash=payload_hash,
+        signature=signature,
+        signer_did=members["signer_did"],
+        attachments=attachments,
+    )
+
+
+def _find_payload(raw: bytes, value: Any, payload_hash: bytes, kind: str) -> tuple[bytes, Any, Any]:
+    """The payload's text and value, and what was lifted out of it to make the hash match."""
+    if hashlib.sha256(raw).digest() == payload_hash:
+        if not _is_compact_reencoding(raw) and not accepted_text(raw, value):
+            raise Refused(
+                "PAYLOAD_TEXT_NOT_ACCEPTED",
+                "the payload's text has the stated hash, but is neither the JSON.stringify nor the RFC 8785 form of its value",
+                param="payload",
+                expected="the JSON.stringify form or the RFC 8785 form",
+                found=raw[:80].decode("utf-8", "replace"),
+            )
+        return raw, value, None
+    for candidate, lifted in _candidates(value, kind):
+        for form in (stringify, canonicalize):
+            text = form(candidate)
+            if hashlib.sha256(text).digest() == payload_hash:
+                return text, candidate, lifted
+    raise Refused(
+        "HASH_MISMATCH",
+        "no accepted text of the payload has the stated hash",
+        param="payload_hash_b64u",
+        expected=encode_b64u(hashlib.sha256(canonicalize(value)).digest()) + " (RFC 8785 form)",
+        found=encode_b64u(payload_hash),
+    )
+
+
+def _candidates(value: Any, kind: str) -> list[tuple[Any, Any]]:
+    """The value itself, and, for a receipt to which a proxy added a log proof after signing, the value without it."""
+    candidates: list[tuple[Any, Any]] = [(value, None)]
+    metadata = value.get("metadata")
+    if kind == "gateway_receipt" and isinstance(metadata, dict) and LIFTED in metadata:
+        lifted = metadata[LIFTED]
+        if len(canonicalize(lifted)) <= MAX_ATTACHMENT_BYTES:
+            rest = {name: member for name, member in metadata.items() if name != LIFTED}
+            candidates.append(({**value, "metadata": rest}, lifted))
+            if not rest:
+                candidates.append(({name: member for name, member in value.items() if name != "metadata"}, lifted))
+    return candidates
+
+
+_INDEX_KEY_OR_FLOAT = re.compile(rb'"[0-9]{1,10}":|[0-9][.eE]')
+
+
+def _is_compact_reencoding(raw: bytes) -> bool:
+    """Whether decoding and encoding again reproduces the text: the fast way to know a ``JSON.stringify`` form.
+
+    Numbers that are not integers, and names that JavaScript would reorder, are left to the slow way.
+    """
+    return not _INDEX_KEY_OR_FLOAT.search(raw) and msgspec.json.encode(msgspec.json.decode(raw)) == raw
+
+
+def _check_constant(members: Mapping[str, Any], name: str, expected: str, code: str) -> None:
+    if members[name] != expected:
+        raise Refused(code, f"{name} is not known", param=name, expected=expected, found=members[name])
+
+
+assert HASH_B64U_CHARACTERS == 43 and SIGNATURE_B64U_CHARACTERS == 86  # noqa: PT018
