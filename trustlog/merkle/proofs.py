@@ -144,15 +144,14 @@ def check_consistency(
     code = "CONSISTENCY_PROOF_INVALID"
     if not 0 <= old_size <= new_size:
         raise Refused(code, "the tree shrank", expected=f"0 ≤ old size ≤ {new_size}", found=old_size)
-    if old_size == new_size:
+    if old_size == 0 and not empty_old_ok:
+        raise Refused(code, "a proof from the empty tree proves nothing", expected="an old size above 0", found=0)
+    if old_size in {0, new_size}:  # no hashes are needed
         _check_lengths(code, proof, 0)
-        _check_root(code, "two roots for one size", old_root, new_root)
-        return
-    if old_size == 0:
-        if not empty_old_ok:
-            raise Refused(code, "a proof from the empty tree proves nothing", expected="an old size above 0", found=0)
-        _check_lengths(code, proof, 0)
-        _check_root(code, "the empty tree has another root", EMPTY_ROOT, old_root)
+        if old_size == 0:
+            _check_root(code, "the empty tree has another root", EMPTY_ROOT, old_root)
+        if old_size == new_size:
+            _check_root(code, "two roots for one size", old_root, new_root)
         return
     to_left: list[bool] = []  # from the root down: does the old tree end in the left half?
     start, end = 0, new_size
