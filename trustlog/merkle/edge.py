@@ -45,8 +45,7 @@ class Edge:
         First the tiles that became full, from level 0 up and left to right; then the partial tiles that
         changed. A partial tile that did not change is not among them: it was when it last grew.
         """
-        if any(len(h) != HASH_SIZE for h in leaf_hashes):
-            raise AssertionError(f"a leaf hash has {HASH_SIZE} bytes")
+        assert all(len(h) == HASH_SIZE for h in leaf_hashes)
         rows: list[bytes] = []
         full: list[tuple[Tile, bytes]] = []
         partial: list[tuple[Tile, bytes]] = []
@@ -93,6 +92,5 @@ def partial_tiles(size: int) -> list[Tile]:
 
 def _root_of_full_tile(content: bytes) -> bytes:
     root = fold(split_hashes(content))
-    if root is None:
-        raise AssertionError("a full tile is not empty")
+    assert root is not None
     return root

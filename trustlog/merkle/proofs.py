@@ -101,8 +101,7 @@ def _compute(read: NodeReader, plan: Plan) -> list[bytes]:
     if not nodes:
         return []
     hashes = read(nodes)
-    if len(hashes) != len(nodes):
-        raise AssertionError(f"a node reader answered {len(hashes)} hashes for {len(nodes)} nodes")
+    assert len(hashes) == len(nodes), "a node reader answers what it was asked"
     rest = iter(hashes)
     return [_fold_cover([next(rest) for _ in cover]) for cover in plan]
 

@@ -126,14 +126,13 @@ def tiles_of_size(size: int) -> Iterator[Tile]:
 def node_location(level: int, index: int, size: int) -> tuple[Tile, int, int]:
     """Where node ``(level, index)`` is at `size`: the tile, and the hashes [start, end) that fold into it.
 
-    The node must be complete at that size: anything else is an error of the caller, and an AssertionError.
+    The node must be complete at that size: anything else is an error of the caller, and asserted.
     """
     tile_level, height = divmod(level, TILE_HEIGHT)
     tile_index, start = divmod(index << height, TILE_WIDTH)
     end = start + (1 << height)
     width = tile_width(tile_level, tile_index, size)
-    if end > width:
-        raise AssertionError(f"node ({level}, {index}) is not complete in a tree of {size} leaves")
+    assert end <= width, f"node ({level}, {index}) is not complete in a tree of {size} leaves"
     return Tile(tile_level, tile_index, width), start, end
 
 
@@ -176,6 +175,5 @@ def read_checked_tiles(read_tiles: TileReader, tiles: Sequence[Tile]) -> dict[Ti
 
 def _fold_slice(content: bytes, start: int, end: int) -> bytes:
     folded = fold(split_hashes(content[start * HASH_SIZE : end * HASH_SIZE]))
-    if folded is None:
-        raise AssertionError("a node has at least one hash")
+    assert folded is not None
     return folded
