@@ -217,7 +217,7 @@ def _find_payload(raw: bytes, value: Any, payload_hash: bytes, kind: str) -> tup
         for form in (stringify, canonicalize):
             text = form(candidate)
             if hashlib.sha256(text).digest() == payload_hash:
-                return text, candidate, lifted
+                return text, parse_json(text, "payload"), lifted  # 1.0 has become 1
     raise Refused(
         "HASH_MISMATCH",
         "no accepted text of the payload has the stated hash",
