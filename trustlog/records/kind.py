@@ -68,8 +68,9 @@ def no_check(_record: Any, _signer_did: str, _payload_text: bytes) -> None:
 class Kind:
     """One record kind. The callables take the converted record; hashes are base64url text.
 
-    ``read`` makes the record of a payload's value and text. ``signers`` are roles of the trust policy, or :data:`PERSON`, or :data:`ANY_PERMITTED`. ``refs`` may give absent fields
-    (``UNSET``): they make no member. ``check`` raises :class:`trustlog.errors.Refused` for what a schema cannot say.
+    ``read`` makes the record of a payload's value and text. ``signers`` are roles of the trust policy, or :data:`PERSON`, or
+    :data:`ANY_PERMITTED`. ``refs`` may give absent fields (``UNSET``): they make no member. ``check`` raises
+    :class:`trustlog.errors.Refused` for what a schema cannot say.
     """
 
     name: str

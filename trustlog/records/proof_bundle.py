@@ -33,6 +33,11 @@ class ProofBundle(Struct, frozen=True, kw_only=True):
     receipts: Annotated[list[Any], Meta(min_length=1, max_length=MAX_BUNDLE_RECEIPTS)] | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
 
+    def inner_signers(self) -> list[tuple[str, str]]:
+        """Kind and signer of every signed envelope inside: their roles are judged at the bundle's index."""
+        receipts = [] if isinstance(self.receipts, UnsetType) else self.receipts
+        return [("gateway_receipt", receipt["signer_did"]) for receipt in receipts]
+
 
 def _refs(record: ProofBundle, payload_hash: str) -> dict[str, object]:
     change = {} if isinstance(record.metadata, UnsetType) else record.metadata.get("change")

@@ -1,0 +1,126 @@
+"""A candidate: one signed payload that passed every rule needing neither history nor clock.
+
+The log makes candidates from envelopes at admission, readers make them from entries and payloads; both go through the same
+rules, so a reader relies on nothing that the log did.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from trustlog.errors import Refused
+from trustlog.formats.base64 import encode_b64u
+from trustlog.formats.entry import Entry, parse_entry
+from trustlog.formats.envelope import Envelope, check_signature
+from trustlog.formats.jsontext import accepted_text, parse_json
+from trustlog.formats.timestamp import NS, format_timestamp
+from trustlog.limits import MAX_SKEW_AHEAD_S, MAX_SKEW_BEHIND_S
+from trustlog.records.kind import Claim, Kind, compute_refs, identity_key
+from trustlog.records.kinds import get_kind, read_record
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What one envelope or one logged entry says.
+
+    ``record`` is the kind's record object; ``payload_hash`` and ``identity`` are 32 bytes, ``signature`` 64. ``attachments``
+    are unauthenticated: the envelope's dates, a lifted log proof; readers have none.
+    """
+
+    kind: Kind
+    signer_did: str
+    payload_hash: bytes
+    payload_text: bytes
+    signature: bytes
+    record: Any
+    refs: Mapping[str, str]
+    entry: Entry
+    identity: bytes
+    claims: tuple[Claim, ...]
+    attachments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def payload_hash_b64u(self) -> str:
+        """How other records name this one."""
+        return encode_b64u(self.payload_hash)
+
+
+def read_candidate(envelope: Envelope, *, origin: str) -> Candidate:
+    """The candidate that a parsed envelope is, its signature checked; `origin` is the log's.
+
+    Raises :class:`Refused` with the code of the first rule it breaks.
+    """
+    kind = get_kind(envelope.kind)
+    record = read_record(kind, envelope.payload, envelope.payload_text, origin=origin, signer_did=envelope.signer_did)
+    check_signature(envelope.payload_hash_b64u, envelope.signature, envelope.signer_did)
+    entry = Entry(
+        kind=kind.name,
+        payload_hash=envelope.payload_hash,
+        refs=compute_refs(kind, record, envelope.payload_hash_b64u),
+        signature=envelope.signature,
+        signer_did=envelope.signer_did,
+    )
+    return _candidate(kind, entry, envelope.payload_text, record, envelope.attachments)
+
+
+def read_logged(entry_bytes: bytes, payload_text: bytes, *, origin: str) -> Candidate:
+    """The candidate that a logged entry and its payload are; everything is checked again.
+
+    Raises :class:`Refused`: ``ENTRY_MALFORMED``, ``HASH_MISMATCH`` (the payload is another), ``PAYLOAD_TEXT_NOT_ACCEPTED``,
+    ``ENTRY_REFS_MISMATCH``, or what :func:`read_candidate` raises.
+    """
+    entry = parse_entry(entry_bytes)
+    found = hashlib.sha256(payload_text).digest()
+    if found != entry.payload_hash:
+        detail = "the payload is not the one that the entry names"
+        expected = encode_b64u(entry.payload_hash)
+        raise Refused("HASH_MISMATCH", detail, param="payload", expected=expected, found=encode_b64u(found))
+    value = parse_json(payload_text, "payload")
+    if not accepted_text(payload_text, value):
+        raise Refused("PAYLOAD_TEXT_NOT_ACCEPTED", "the payload's text is neither of its two forms", param="payload")
+    kind = get_kind(entry.kind)
+    record = read_record(kind, value, payload_text, origin=origin, signer_did=entry.signer_did)
+    check_signature(encode_b64u(entry.payload_hash), entry.signature, entry.signer_did)
+    refs = compute_refs(kind, record, encode_b64u(entry.payload_hash))
+    if refs != entry.refs:
+        detail = "the entry's refs are not those of its payload"
+        raise Refused("ENTRY_REFS_MISMATCH", detail, param="entry.refs", expected=refs, found=dict(entry.refs))
+    return _candidate(kind, entry, payload_text, record, {})
+
+
+def check_skew(candidate: Candidate, now_ns: int) -> None:
+    """Check the payload's signed time against the log's clock (``CLOCK_SKEW``): admission only, never a rule of reading."""
+    signed_at = candidate.kind.signed_at(candidate.record)
+    if signed_at is None:
+        return
+    ahead_s = (signed_at.ns - now_ns) / NS
+    bounded_behind = candidate.kind.own or candidate.kind.name == "human_approval_receipt"
+    if ahead_s > MAX_SKEW_AHEAD_S or (bounded_behind and -ahead_s > MAX_SKEW_BEHIND_S):
+        earliest = format_timestamp(now_ns - MAX_SKEW_BEHIND_S * NS) if bounded_behind else "any time before"
+        raise Refused(
+            "CLOCK_SKEW",
+            "the signed time is too far from the log's clock",
+            param="payload.issued_at" if candidate.kind.own else "payload.timestamp",
+            expected=f"between {earliest} and {format_timestamp(now_ns + MAX_SKEW_AHEAD_S * NS)}",
+            found=signed_at.text,
+        )
+
+
+def _candidate(kind: Kind, entry: Entry, payload_text: bytes, record: Any, attachments: Mapping[str, Any]) -> Candidate:
+    payload_hash = encode_b64u(entry.payload_hash)
+    return Candidate(
+        kind=kind,
+        signer_did=entry.signer_did,
+        payload_hash=entry.payload_hash,
+        payload_text=payload_text,
+        signature=entry.signature,
+        record=record,
+        refs=entry.refs,
+        entry=entry,
+        identity=identity_key(kind.name, entry.signer_did, payload_hash),
+        claims=tuple(kind.claims(record, entry.signer_did, payload_hash)),
+        attachments=attachments,
+    )

@@ -1,0 +1,250 @@
+"""The rules of reading that need history: who may say what at which index, and what is already taken.
+
+The log's writer asks the ledger before it gives an index; every reader asks it again, in index order, of every entry. An entry
+that the ledger refuses is *void*: it has no effect and holds no key. So a log that admitted what it should not have gains
+nothing by it.
+
+State that is small and always needed (rosters, revoked keys) is kept here; what grows with the log (identities, conflict keys,
+entries) is looked up through :class:`History`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from trustlog.errors import Conflict, Refused
+from trustlog.formats.base64 import decode_b64u, encode_b64u
+from trustlog.formats.entry import parse_entry
+from trustlog.formats.trustpolicy import TrustPolicy
+from trustlog.merkle.hashing import hash_leaf
+from trustlog.records.candidate import Candidate
+from trustlog.records.kind import ANY_PERMITTED, PERSON, hash_parts
+from trustlog.records.kinds import KINDS
+from trustlog.records.revocation import may_revoke
+from trustlog.records.rosters import RosterChain
+
+Row = tuple[bytes, bytes]  # a 32-byte key and its 32-byte value, to be stored with the entry's index
+HELD: Final = bytes(32)  # the value of a key that only says "there is one"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Who holds a key: its 32-byte value, and the index of the entry that took it."""
+
+    value: bytes
+    index: int
+
+
+class History(Protocol):
+    """What the log holds below the index being judged."""
+
+    def held(self, key: bytes) -> Held | None:
+        """The holder of a 32-byte key."""
+        ...
+
+    def entry(self, index: int) -> bytes | None:
+        """The entry at an index."""
+        ...
+
+
+class MemoryHistory:
+    """A reader's history: everything in memory."""
+
+    def __init__(self) -> None:
+        self._keys: dict[bytes, Held] = {}
+        self._entries: dict[int, bytes] = {}
+
+    def held(self, key: bytes) -> Held | None:
+        """The holder of a 32-byte key."""
+        return self._keys.get(key)
+
+    def entry(self, index: int) -> bytes | None:
+        """The entry at an index."""
+        return self._entries.get(index)
+
+    def add(self, index: int, entry: bytes, rows: list[Row]) -> None:
+        """Remember an entry and the keys it took."""
+        self._entries[index] = entry
+        for key, value in rows:
+            self._keys.setdefault(key, Held(value, index))
+
+
+class Ledger:
+    """Judges candidates at their index. One ledger sees every entry once, in order."""
+
+    GOVERNANCE: Final = frozenset({"roster", "revocation"})  # what :meth:`replay` needs to rebuild the state
+
+    def __init__(self, trust: TrustPolicy, history: History) -> None:
+        self._trust = trust
+        self._history = history
+        self.rosters = RosterChain(trust)
+        self._revoked_keys: dict[str, int] = {}
+
+    def fork(self, history: History | None = None) -> Ledger:
+        """A copy to try a batch on, over another history if given."""
+        copy = Ledger(self._trust, history or self._history)
+        copy.rosters = self.rosters.fork()
+        copy._revoked_keys = dict(self._revoked_keys)
+        return copy
+
+    def already_logged(self, candidate: Candidate) -> int | None:
+        """The index of the same payload by the same signer as the same kind."""
+        held = self._history.held(candidate.identity)
+        return None if held is None else held.index
+
+    def judge(self, candidate: Candidate, index: int) -> None:
+        """Check a candidate against everything below `index`; raises :class:`Refused` or :class:`Conflict`."""
+        self._check_signer(candidate, index)
+        self._check_kind(candidate, index)
+        for claim in candidate.claims:
+            held = self._history.held(claim.key)
+            if held is not None and held.value != claim.value:
+                raise self._conflict(claim.param, held.index)
+
+    def accept(self, candidate: Candidate, index: int) -> list[Row]:
+        """The rows to store for an entry that was judged; updates rosters and revoked keys."""
+        self._apply(candidate, index)
+        rows = [(candidate.identity, candidate.entry.leaf_hash)]
+        rows += [(claim.key, claim.value) for claim in candidate.claims if self._history.held(claim.key) is None]
+        return rows + _links(candidate)
+
+    def replay(self, candidate: Candidate, index: int) -> None:
+        """Rebuild the state from a stored entry of a kind in :data:`GOVERNANCE`, under today's trust policy."""
+        try:
+            self._check_signer(candidate, index)
+            self._check_kind(candidate, index)
+        except Refused:
+            return  # void under today's trust policy
+        self._apply(candidate, index)
+
+    def is_key_revoked(self, did: str, index: int) -> bool:
+        """Whether what `did` signed at `index` is void because the key was revoked below it."""
+        return did in self._revoked_keys and self._revoked_keys[did] < index
+
+    # Rules. Each raises a refusal that names the field.
+
+    def _check_signer(self, candidate: Candidate, index: int) -> None:
+        signer, allowed = candidate.signer_did, candidate.kind.signers
+        if self.is_key_revoked(signer, index):
+            found = f"{signer}, revoked at index {self._revoked_keys[signer]}"
+            raise Refused(
+                "KEY_REVOKED", "the signer's key is revoked", param="signer_did", expected="a key in force", found=found
+            )
+        if PERSON in allowed:
+            self._check_person(candidate, index)
+        elif ANY_PERMITTED not in allowed:
+            self._check_role(signer, allowed, index, "signer_did")
+
+    def _check_kind(self, candidate: Candidate, index: int) -> None:
+        match candidate.kind.name:
+            case "roster":
+                self.rosters.check_continues(candidate.record, index)
+            case "revocation":
+                self._check_revocation(candidate, index)
+            case "proof_bundle":
+                self._check_bundle_receipts(candidate, index)
+            case "tombstone":
+                self._check_tombstone(candidate, index)
+
+    def _check_role(self, did: str, allowed: tuple[str, ...], index: int, param: str) -> None:
+        role = self._trust.role_at(did, index)
+        if role in allowed:
+            return
+        expected = f"a key trusted as {' or '.join(allowed)} at index {index}"
+        code = "SIGNER_WRONG_ROLE" if role else "SIGNER_NOT_TRUSTED"
+        found = f"{did}, trusted as {role}" if role else did
+        raise Refused(code, f"{param} may not sign this", param=param, expected=expected, found=found)
+
+    def _check_person(self, candidate: Candidate, index: int) -> None:
+        roster = self.rosters.at(index)
+        if roster is None:
+            detail = "no roster is in force, so nobody can be told to be a person"
+            raise Refused("ROSTER_MISSING", detail, param="signer_did", expected="a roster in force", found="none")
+        if self._trust.role_of(candidate.signer_did) is not None:
+            role = self._trust.role_of(candidate.signer_did)
+            detail = "a key with a role is never a person's"
+            found = f"{candidate.signer_did}, trusted as {role}"
+            raise Refused("SIGNER_WRONG_ROLE", detail, param="signer_did", expected="a person's key", found=found)
+        if self.rosters.person_at(candidate.signer_did, index) is None:
+            expected = f"a key of a person of roster {roster.record.number}"
+            detail = "the signer is not in the roster in force"
+            raise Refused("SIGNER_NOT_TRUSTED", detail, param="signer_did", expected=expected, found=candidate.signer_did)
+
+    def _check_revocation(self, candidate: Candidate, index: int) -> None:
+        record, signer = candidate.record, candidate.signer_did
+        own_key = record.sort == "key" and record.subject == signer
+        own_approval = (
+            record.sort == "approval" and self._history.held(hash_parts("approval", record.subject, signer)) is not None
+        )
+        if own_key or own_approval:
+            return
+        allowed = may_revoke(record.sort)
+        role = self._trust.role_at(signer, index)
+        if role not in allowed:
+            raise Refused(
+                "REVOCATION_NOT_PERMITTED",
+                f"the signer may not revoke a {record.sort}",
+                param="signer_did",
+                expected=f"a key trusted as {' or '.join(allowed)}, or the signer of what is revoked",
+                found=f"{signer}, trusted as {role}" if role else signer,
+            )
+
+    def _check_bundle_receipts(self, candidate: Candidate, index: int) -> None:
+        for position, (kind, did) in enumerate(candidate.record.inner_signers()):
+            self._check_role(did, KINDS[kind].signers, index, f"payload.receipts[{position}].signer_did")
+
+    def _check_tombstone(self, candidate: Candidate, index: int) -> None:
+        record = candidate.record
+        data = self._history.entry(record.index) if record.index < index else None
+        if data is None or hash_leaf(data) != decode_b64u(record.leaf_hash_b64u, 32, "payload.leaf_hash_b64u"):
+            found = "no such entry" if data is None else f"the entry with leaf hash {encode_b64u(hash_leaf(data))}"
+            raise _no_tombstone("payload.leaf_hash_b64u", "the leaf hash of the entry at payload.index", found)
+        entry = parse_entry(data)
+        is_own = encode_b64u(entry.payload_hash) == record.payload_b64u
+        if is_own and not KINDS[entry.kind].erasable:
+            raise _no_tombstone("payload.payload_b64u", "a payload of an erasable kind", entry.kind)
+        if not is_own and not (entry.kind in ("simulation", "execution") and entry.refs.get("plan") == record.payload_b64u):
+            raise _no_tombstone(
+                "payload.payload_b64u", "the entry's own payload, or the plan that it names", record.payload_b64u
+            )
+        job = self._job_key(entry.refs.get("job"), entry.refs.get("token_scope"))
+        if job is not None and self._history.held(hash_parts("job over", job.hex())) is None:
+            raise _no_tombstone("payload.payload_b64u", "a payload of no open job", "a job that is neither closed nor ended")
+
+    def _job_key(self, job: str | None, token_scope: str | None) -> bytes | None:
+        if job is not None:
+            return hash_parts("job", job)
+        held = self._history.held(hash_parts("job of", token_scope)) if token_scope is not None else None
+        return None if held is None else held.value
+
+    def _conflict(self, param: str, index: int) -> Conflict:
+        holder = self._history.entry(index)
+        leaf_hash = hash_leaf(holder) if holder is not None else bytes(32)
+        detail = f"{param} is taken by the entry at index {index}"
+        return Conflict(detail, index=index, leaf_hash=leaf_hash, param=param, found=f"held by index {index}")
+
+    def _apply(self, candidate: Candidate, index: int) -> None:
+        if candidate.kind.name == "roster":
+            self.rosters.add(candidate.record, candidate.payload_hash_b64u, candidate.signer_did, index)
+        elif candidate.kind.name == "revocation" and candidate.record.sort == "key":
+            self._revoked_keys.setdefault(candidate.record.subject, index)
+
+
+def _links(candidate: Candidate) -> list[Row]:
+    """Keys that later rules look up: who signed an approval, whose job a token scope is, which job is over."""
+    record, kind = candidate.record, candidate.kind.name
+    if kind == "human_approval_receipt":
+        return [(hash_parts("approval", candidate.payload_hash_b64u, candidate.signer_did), HELD)]
+    if kind == "token_issued":
+        return [(hash_parts("job of", record.token_scope_hash_b64u), hash_parts("job", record.job_id))]
+    if kind == "closure":
+        return [(hash_parts("job over", hash_parts("job", record.job_id).hex()), HELD)]
+    if kind == "revocation" and record.sort == "job":
+        return [(hash_parts("job over", hash_parts("job", record.subject).hex()), HELD)]
+    return []
+
+
+def _no_tombstone(param: str, expected: str, found: str) -> Refused:
+    detail = "this payload may not be erased"
+    return Refused("TOMBSTONE_NOT_PERMITTED", detail, param=param, expected=expected, found=found)
