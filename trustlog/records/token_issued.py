@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
 from trustlog.errors import Refused
-from trustlog.formats.base64 import encode_b64u
-from trustlog.formats.jsontext import canonicalize
 from trustlog.records.fields import Did, Hash, Id, Line, Seconds, Subject, Ticket, TokenHash
 from trustlog.records.kind import Claim, Kind, OwnRecord, by_schema, claim
+from trustlog.records.token_scope import compute_token_scope_hash
 
 Names = Annotated[list[Line], Meta(min_length=1, max_length=64)]
 
@@ -32,27 +30,16 @@ class TokenIssued(OwnRecord, frozen=True, kw_only=True):
     iat: Seconds
     exp: Seconds
 
-
-def compute_token_scope_hash(*, agent_did: str, aud: list[str], scope: list[str], job_id: str, policy_hash_b64u: str) -> str:
-    """The scope hash of a token that this project mints, from what its issuance says.
-
-    base64url SHA-256 of the RFC 8785 form of exactly ``token_version sub aud scope mission_id policy_hash_b64u``; arrays are
-    trimmed, de-duplicated and sorted by UTF-16 code unit (Clawsig scoped_token_claims v1).
-    """
-    claims = {
-        "token_version": "1",
-        "sub": agent_did.strip(),
-        "aud": sort_names(aud),
-        "scope": sort_names(scope),
-        "mission_id": job_id,
-        "policy_hash_b64u": policy_hash_b64u,
-    }
-    return encode_b64u(hashlib.sha256(canonicalize(claims)).digest())
-
-
-def sort_names(names: list[str]) -> list[str]:
-    """Trimmed, de-duplicated, sorted by UTF-16 code unit; empty names dropped."""
-    return sorted({name.strip() for name in names} - {""}, key=lambda name: name.encode("utf-16-be"))
+    def claims(self) -> dict[str, Any]:
+        """The claims that the scope hash covers, for a token that this project mints."""
+        return {
+            "token_version": "1",
+            "sub": str(self.agent_did),
+            "aud": self.aud,
+            "scope": self.scope,
+            "mission_id": self.job_id,
+            "policy_hash_b64u": self.policy_hash_b64u,
+        }
 
 
 def _claims(record: TokenIssued, signer_did: str, payload_hash: str) -> list[Claim]:
@@ -64,13 +51,7 @@ def _claims(record: TokenIssued, signer_did: str, payload_hash: str) -> list[Cla
 
 
 def _check(record: TokenIssued, _signer_did: str, _payload_text: bytes) -> None:
-    expected = compute_token_scope_hash(
-        agent_did=record.agent_did,
-        aud=record.aud,
-        scope=record.scope,
-        job_id=record.job_id,
-        policy_hash_b64u=record.policy_hash_b64u,
-    )
+    expected = compute_token_scope_hash(record.claims())
     if record.token_scope_hash_b64u != expected:
         detail = "the scope hash is not that of the token's terms"
         param = "payload.token_scope_hash_b64u"
