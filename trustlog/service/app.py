@@ -1,0 +1,45 @@
+"""The application: every route, in one table."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES
+from trustlog.log.log import Log
+from trustlog.service import entries, health, openapi, page, payloads, proofs, tiles
+from trustlog.service.context import LOG, METRICS, BuildEvidence
+from trustlog.service.credentials import to_read, to_submit
+from trustlog.service.evidence import make_get_evidence
+from trustlog.service.metrics import Metrics
+from trustlog.service.problems import answer_problems
+
+
+def create_app(log: Log, *, build_evidence: BuildEvidence | None = None) -> web.Application:
+    """The service of an open log, which stays the caller's to close. Evidence packs need someone to build them."""
+    app = web.Application(middlewares=[answer_problems], client_max_size=MAX_BUNDLE_ENVELOPE_BYTES)
+    app[LOG] = log
+    app[METRICS] = Metrics()
+    app.add_routes(
+        [
+            web.get("/", page.get_page),
+            web.get("/checkpoint", tiles.get_checkpoint),
+            web.get("/tile/entries/{path:.+}", tiles.get_entry_bundle),
+            web.get("/tile/{level}/{path:.+}", tiles.get_tile),
+            web.post("/v1/entries", to_submit(entries.submit)),
+            web.get("/v1/entries", entries.list_entries),
+            web.get("/v1/entries/{index}", entries.get_entry),
+            web.post("/v1/payloads", to_submit(payloads.put_payload)),
+            web.get("/v1/payloads/{sha256_b64u}", to_read(payloads.get_payload)),
+            web.get("/v1/policies/{sha256_b64u}", to_read(payloads.get_policy)),
+            web.get("/v1/checkpoints/{size}", tiles.get_checkpoint_of_size),
+            web.get("/v1/proofs/inclusion", proofs.get_inclusion_proof),
+            web.get("/v1/proofs/consistency", proofs.get_consistency_proof),
+            web.get("/healthz", health.get_health),
+            web.get("/readyz", health.get_readiness),
+            web.get("/metrics", health.get_metrics),
+            web.get("/openapi.json", openapi.get_openapi),
+        ]
+    )
+    if build_evidence is not None:
+        app.router.add_get("/v1/evidence", to_read(make_get_evidence(build_evidence)))
+    return app

@@ -1,0 +1,204 @@
+"""``/openapi.json``: OpenAPI 3.1, written by hand and held to the routes by a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from trustlog import __version__
+from trustlog.formats.entry import REF_NAMES
+from trustlog.service.context import SHORT, json_response
+
+_TEXT: Final[dict[str, Any]] = {"type": "string"}
+_COUNT: Final[dict[str, Any]] = {"type": "integer", "minimum": 0}
+_HASH_B64U: Final[dict[str, Any]] = {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"}
+_PROOF: Final[dict[str, Any]] = {"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z0-9+/]{43}=$"}}
+
+
+def _object(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": {**required, **optional}, "required": list(required)}
+
+
+SCHEMAS: Final = {
+    "Envelope": _object(
+        {
+            "envelope_version": {"const": "1"},
+            "envelope_type": _TEXT,
+            "payload": {"type": "object"},
+            "payload_hash_b64u": _HASH_B64U,
+            "hash_algorithm": {"const": "SHA-256"},
+            "signature_b64u": {"type": "string", "pattern": "^[A-Za-z0-9_-]{86}$"},
+            "algorithm": {"const": "Ed25519"},
+            "signer_did": {"type": "string", "pattern": "^did:key:z"},
+            "issued_at": {"type": "string", "format": "date-time"},
+        },
+        expires_at={"type": "string", "format": "date-time"},
+    ),
+    "Logged": _object(
+        {
+            "index": _COUNT,
+            "leaf_hash_b64u": _HASH_B64U,
+            "entry": _TEXT,
+            "already_logged": {"type": "boolean"},
+            "tree_size": _COUNT,
+            "checkpoint": _TEXT,
+            "inclusion_proof": _PROOF,
+        },
+        attachments={"type": "object"},
+    ),
+    "Entries": _object(
+        {
+            "entries": {
+                "type": "array",
+                "items": _object({"index": _COUNT, "leaf_hash_b64u": _HASH_B64U, "entry": _TEXT}),
+            },
+            "complete_to": _COUNT,
+            "next_cursor": {"type": ["string", "null"]},
+        }
+    ),
+    "StoredPayload": _object({"sha256_b64u": _HASH_B64U, "size": _COUNT}),
+    "InclusionProof": _object(
+        {"index": _COUNT, "leaf_hash_b64u": _HASH_B64U, "tree_size": _COUNT, "inclusion_proof": _PROOF}
+    ),
+    "ConsistencyProof": _object({"from": _COUNT, "to": _COUNT, "consistency_proof": _PROOF}),
+    "Problem": _object(
+        {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "code": _TEXT, "request_id": _TEXT},
+        param=_TEXT,
+        expected=_TEXT,
+        found=_TEXT,
+        hint=_TEXT,
+        index=_COUNT,
+        leaf_hash_b64u=_HASH_B64U,
+    ),
+}
+
+
+def _schema(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _content(media_type: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {media_type: {} if schema is None else {"schema": schema}}
+
+
+def _operation(
+    summary: str,
+    answers: dict[str, dict[str, Any] | None],
+    *,
+    query: Mapping[str, Mapping[str, Any]] | None = None,
+    path: Mapping[str, Mapping[str, Any]] | None = None,
+    body: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """One operation; `answers` maps a status to its content. Every operation may also answer with a problem."""
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "query", "schema": schema} for name, schema in (query or {}).items()
+    ]
+    parameters += [{"name": name, "in": "path", "required": True, "schema": schema} for name, schema in (path or {}).items()]
+    responses: dict[str, Any] = {status: {"description": "Success"} for status in answers}
+    for status, content in answers.items():
+        if content is not None:
+            responses[status]["content"] = content
+    responses["default"] = {"description": "Problem", "content": _content("application/problem+json", _schema("Problem"))}
+    operation: dict[str, Any] = {"summary": summary, "responses": responses}
+    if parameters:
+        operation["parameters"] = parameters
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": body}
+    return operation
+
+
+def _json(name: str) -> dict[str, Any]:
+    return _content("application/json", _schema(name))
+
+
+_BYTES: Final = _content("application/octet-stream")
+_PLAIN: Final = _content("text/plain")
+_OBJECT: Final = _content("application/json", {"type": "object"})
+_BY_HASH: Final = {"sha256_b64u": _HASH_B64U}
+
+PATHS: Final[dict[str, dict[str, Any]]] = {
+    "/": {"get": _operation("Status page", {"200": _content("text/html")})},
+    "/checkpoint": {"get": _operation("The newest published checkpoint", {"200": _PLAIN, "304": None})},
+    "/tile/entries/{path}": {
+        "get": _operation("An entry bundle (C2SP tlog-tiles)", {"200": _BYTES, "304": None}, path={"path": _TEXT})
+    },
+    "/tile/{level}/{path}": {
+        "get": _operation(
+            "A tile (C2SP tlog-tiles)", {"200": _BYTES, "304": None}, path={"level": {"type": "integer"}, "path": _TEXT}
+        )
+    },
+    "/v1/entries": {
+        "post": _operation(
+            "Submit one envelope, or one a line",
+            {
+                "200": {**_json("Logged"), **_content("application/x-ndjson")},
+                "201": _json("Logged"),
+            },
+            body={**_json("Envelope"), **_content("application/x-ndjson")},
+        ),
+        "get": _operation(
+            "Look up entries; all that is given must match",
+            {"200": _json("Entries")},
+            query={
+                "leaf_hash": _HASH_B64U,
+                "kind": _TEXT,
+                **dict.fromkeys(REF_NAMES, _TEXT),
+                "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
+                "min_size": _COUNT,
+                "cursor": _TEXT,
+            },
+        ),
+    },
+    "/v1/entries/{index}": {
+        "get": _operation("One entry, proven under the current checkpoint", {"200": _json("Logged")}, path={"index": _COUNT})
+    },
+    "/v1/payloads": {
+        "post": _operation(
+            "Store a payload that is not an entry",
+            {"200": _json("StoredPayload"), "201": _json("StoredPayload")},
+            body=_BYTES,
+        )
+    },
+    "/v1/payloads/{sha256_b64u}": {"get": _operation("The exact bytes of a payload", {"200": _BYTES}, path=_BY_HASH)},
+    "/v1/policies/{sha256_b64u}": {
+        "get": _operation("The exact bytes of a policy, or its envelope", {"200": {**_BYTES, **_OBJECT}}, path=_BY_HASH)
+    },
+    "/v1/checkpoints/{size}": {
+        "get": _operation(
+            "The checkpoint published at exactly this size", {"200": _PLAIN, "304": None}, path={"size": _COUNT}
+        )
+    },
+    "/v1/proofs/inclusion": {
+        "get": _operation(
+            "Inclusion proof",
+            {"200": _json("InclusionProof")},
+            query={"leaf_hash": _HASH_B64U, "index": _COUNT, "tree_size": _COUNT},
+        )
+    },
+    "/v1/proofs/consistency": {
+        "get": _operation("Consistency proof", {"200": _json("ConsistencyProof")}, query={"from": _COUNT, "to": _COUNT})
+    },
+    "/v1/evidence": {"get": _operation("Evidence pack", {"200": _OBJECT}, query={"ticket": _TEXT, "bundle": _HASH_B64U})},
+    "/healthz": {"get": _operation("The process answers", {"200": _OBJECT})},
+    "/readyz": {"get": _operation("The log takes writes", {"200": _OBJECT})},
+    "/metrics": {"get": _operation("Prometheus metrics", {"200": _PLAIN})},
+    "/openapi.json": {"get": _operation("This document", {"200": _OBJECT})},
+}
+
+
+async def get_openapi(request: web.Request) -> web.StreamResponse:
+    """The description of this interface."""
+    served = {resource.canonical for resource in request.app.router.resources()}
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "trustlog", "version": __version__, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        "paths": {path: operations for path, operations in PATHS.items() if path in served},
+        "components": {
+            "schemas": SCHEMAS,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"bearer": []}],
+    }
+    return json_response(document, cache=SHORT)

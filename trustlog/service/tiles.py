@@ -1,0 +1,69 @@
+"""The read path of C2SP tlog-tiles: checkpoint, tiles, entry bundles; and every checkpoint ever published, by its size."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from aiohttp import web
+
+from trustlog.errors import Refused
+from trustlog.formats.bundle import encode_bundle
+from trustlog.log.log import Log
+from trustlog.merkle.tiles import TILE_WIDTH, Tile, parse_entry_bundle_path, parse_tile_path, tile_width
+from trustlog.service.context import IMMUTABLE, SHORT, log_of, read_number
+
+
+async def get_checkpoint(request: web.Request) -> web.StreamResponse:
+    """The newest published checkpoint."""
+    return _answer(request, log_of(request).published.note, "text/plain", SHORT)
+
+
+async def get_checkpoint_of_size(request: web.Request) -> web.StreamResponse:
+    """The checkpoint that was published at exactly this size."""
+    log = log_of(request)
+    size = read_number(request.match_info["size"], "size")
+    note = await log.read(log.reader.checkpoint, size) if size <= log.published.size else None
+    if note is None:
+        raise Refused("NOT_FOUND", "no checkpoint of this size was published", param="size", found=size)
+    return _answer(request, note, "text/plain", IMMUTABLE)
+
+
+async def get_tile(request: web.Request) -> web.StreamResponse:
+    """A tile, full or partial."""
+    log = log_of(request)
+    tile = parse_tile_path(request.path.removeprefix("/"))
+    _check_extent(log, tile)
+    return await _immutable(request, log, lambda: log.reader.tiles([tile])[0], full=tile.is_full)
+
+
+async def get_entry_bundle(request: web.Request) -> web.StreamResponse:
+    """An entry bundle, full or partial."""
+    log = log_of(request)
+    index, width = parse_entry_bundle_path(request.path.removeprefix("/"))
+    _check_extent(log, Tile(0, index, width))
+    first = index * TILE_WIDTH
+    return await _immutable(
+        request, log, lambda: encode_bundle(log.reader.entries(first, first + width)), full=width == TILE_WIDTH
+    )
+
+
+def _check_extent(log: Log, tile: Tile) -> None:
+    """Everything that is served is under a published checkpoint; of a partial tile also every narrower one is."""
+    width = tile_width(tile.level, tile.index, log.published.size)
+    if tile.width > width:
+        raise Refused(
+            "NOT_FOUND", "the tree is not that large", param="path", expected=f"width {width} at most", found=tile.width
+        )
+
+
+async def _immutable(request: web.Request, log: Log, read: Callable[[], bytes], *, full: bool) -> web.StreamResponse:
+    return _answer(request, await log.read(read), "application/octet-stream", IMMUTABLE if full else SHORT)
+
+
+def _answer(request: web.Request, body: bytes, content_type: str, cache: str) -> web.Response:
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"Cache-Control": cache, "ETag": etag, "Access-Control-Allow-Origin": "*"}
+    if any(each.value == etag.strip('"') or each.value == "*" for each in request.if_none_match or ()):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=body, content_type=content_type, headers=headers)
