@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Protocol
+from typing import Final
 
 import nacl.signing
 
 from trustlog.errors import Refused
 from trustlog.formats.didkey import encode_did_key
+from trustlog.formats.envelope import Signer
+
+__all__ = ["SEED_BYTES", "SeedSigner", "Signer", "parse_seed"]
 
 SEED_BYTES: Final = 32
 
 _SEED = re.compile(r"[0-9a-f]{64}")
-
-
-class Signer(Protocol):
-    """Anything that signs with one Ed25519 key."""
-
-    @property
-    def did(self) -> str:
-        """The ``did:key`` of the public key."""
-        ...
-
-    def sign(self, message: bytes) -> bytes:
-        """The 64-byte Ed25519 signature over `message` (RFC 8032 §5.1.6)."""
-        ...
 
 
 class SeedSigner:
