@@ -43,7 +43,7 @@ from trustlog.records.candidate import Candidate
 from trustlog.records.ledger import Ledger
 from trustlog.storage.connection import StorageFailed
 from trustlog.storage.guard import Guard, SignedTree
-from trustlog.storage.log_reader import LogReader
+from trustlog.storage.log_reader import LogReader, StoredEntry
 from trustlog.storage.log_writer import LogWriter, NewEntry
 
 _LOGGER = logging.getLogger(__name__)
@@ -109,16 +109,17 @@ class Committer:
 
     def commit(self, batch: Sequence[Admitted]) -> list[Result]:
         """Log a batch: one result for each candidate, in order. Raises Fatal and nothing else."""
-        with self._history.batch():
-            ledger, found, new = self._judge(batch)
-            if new:
-                try:
-                    edge = self._store(new)
-                except StorageFailed as failure:
-                    return [place if isinstance(place, TrustlogError) else failure for place in found]
-                self._sign_and_publish(edge, ledger)
+        before = self._edge.size
+        try:
+            with self._history.batch(admitted.candidate for admitted in batch):
+                ledger, found, new = self._judge(batch)
+                edge = self._store(new) if new else self._edge
+        except StorageFailed as failure:
+            return [failure] * len(batch)
+        if new:
+            self._sign_and_publish(edge, ledger)
         with _fatal("the log cannot prove what it just published", "LOG_CORRUPT"):
-            return self._answer(batch, found)
+            return self._answer(batch, found, before)
 
     # Step 1.
 
@@ -183,26 +184,31 @@ class Committer:
 
     # Steps 6 and 7.
 
-    def _answer(self, batch: Sequence[Admitted], found: Sequence[_Found | TrustlogError]) -> list[Result]:
+    def _answer(self, batch: Sequence[Admitted], found: Sequence[_Found | TrustlogError], before: int) -> list[Result]:
+        """Answer with what the store returns now; the new entries are those from index `before` on."""
         prover = Prover(self._reader, self._signed.size)
-        return [
-            place if isinstance(place, TrustlogError) else self._prove(prover, admitted.candidate, place)
-            for admitted, place in zip(batch, found, strict=True)
-        ]
+        new = {stored.index: stored for stored in self._reader.stored_range(before, self._signed.size)}
+        results: list[Result] = []
+        for admitted, place in zip(batch, found, strict=True):
+            if isinstance(place, TrustlogError):
+                results.append(place)
+                continue
+            stored = new.get(place.index) or self._reader.stored(place.index)
+            if stored is None or not (place.already_logged or stored.entry == admitted.candidate.entry.encode()):
+                raise Fatal("LOG_CORRUPT", f"entry {place.index} is not what was stored")
+            results.append(self._prove(prover, stored, already_logged=place.already_logged))
+        return results
 
-    def _prove(self, prover: Prover, candidate: Candidate, place: _Found) -> Logged:
-        """Prove an entry as the store returns it now, to the root that was signed: what anyone who asks would get."""
-        stored = self._reader.stored(place.index)
-        if stored is None or not (place.already_logged or stored.entry == candidate.entry.encode()):
-            raise Fatal("LOG_CORRUPT", f"entry {place.index} is not what was stored")
+    def _prove(self, prover: Prover, stored: StoredEntry, *, already_logged: bool) -> Logged:
+        """Prove a stored entry to the root that was signed: what anyone who asks would get."""
         leaf_hash = hash_leaf(stored.entry)
-        proof = prover.inclusion(place.index)
-        check_inclusion(proof, place.index, self._signed.size, leaf_hash, self._signed.root)
+        proof = prover.inclusion(stored.index)
+        check_inclusion(proof, stored.index, self._signed.size, leaf_hash, self._signed.root)
         return Logged(
-            index=place.index,
+            index=stored.index,
             entry=stored.entry,
             leaf_hash=leaf_hash,
-            already_logged=place.already_logged,
+            already_logged=already_logged,
             attachments=stored.attachments,
             tree=self._signed,
             inclusion_proof=proof,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from trustlog.errors import TrustlogError
@@ -12,19 +12,18 @@ from trustlog.storage.log_reader import LogReader, StoredEntry
 
 
 class StoredHistory:
-    """The history of the committing thread. What :meth:`add` adds is forgotten when its batch ends: by then it is stored."""
+    """The history of the committing thread. What it remembers during a batch it forgets at the end: by then it is stored."""
 
     def __init__(self, reader: LogReader) -> None:
         self._reader = reader
-        self._keys: dict[bytes, Held] = {}
+        self._keys: dict[bytes, Held | None] = {}
         self._entries: dict[int, bytes] = {}
 
     def held(self, key: bytes) -> Held | None:
         """What `key` (32 bytes) holds, and since which index."""
-        pending = self._keys.get(key)
-        if pending is not None:
-            return pending
-        stored = self._reader.held(key)
+        if key in self._keys:
+            return self._keys[key]
+        stored = self._reader.held([key]).get(key)
         return None if stored is None else Held(*stored)
 
     def entry(self, index: int) -> bytes | None:
@@ -32,20 +31,23 @@ class StoredHistory:
         return self._entries.get(index) or self._reader.entry(index)
 
     def add(self, index: int, entry: bytes, keys: Sequence[tuple[bytes, bytes]]) -> None:
-        """Count an entry of the batch as logged."""
+        """Count an entry of the batch as logged; a key that is held keeps its holder."""
         self._entries[index] = entry
         for key, value in keys:
-            if self._reader.held(key) is None:
-                self._keys.setdefault(key, Held(value, index))
+            if self.held(key) is None:
+                self._keys[key] = Held(value, index)
 
     @contextmanager
-    def batch(self) -> Iterator[None]:
-        """For the time of one batch."""
+    def batch(self, candidates: Iterable[Candidate]) -> Iterator[None]:
+        """For the time of one batch. What its candidates claim is looked up at once, here."""
         try:
+            keys = [key for c in candidates for key in (c.identity, *(claim.key for claim in c.claims))]
+            stored = self._reader.held(keys)
+            self._keys = {key: Held(*stored[key]) if key in stored else None for key in keys}
             yield
         finally:
-            self._keys.clear()
-            self._entries.clear()
+            self._keys = {}
+            self._entries = {}
 
 
 def replay_governance(ledger: Ledger, reader: LogReader, *, origin: str, size: int) -> None:

@@ -86,9 +86,10 @@ class Sequencer:
         while batch := await self._next_batch():
             try:
                 results = await self._commit([waiting.admitted for waiting in batch])
-            except Fatal as failure:
+            except Exception as error:
+                failure = error if isinstance(error, Fatal) else Fatal("INTERNAL_ERROR", f"the writer failed: {error!r}")
                 await self._fail(batch, failure)
-                raise
+                raise failure from error
             for waiting, result in zip(batch, results, strict=True):
                 _resolve(waiting.answer, result)
 

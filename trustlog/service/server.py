@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from trustlog.errors import Fatal, TrustlogError
+from trustlog.errors import TrustlogError
 from trustlog.log.directory import LogDirectory
 from trustlog.log.log import Log
 from trustlog.service.app import create_app
@@ -100,7 +100,7 @@ async def _until_stopped(log: Log) -> None:
     await asyncio.wait([stopping, log.writing], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if log.writing.done() and (failure := log.writing.exception()) is not None:
-        raise failure if isinstance(failure, Fatal) else Fatal("INTERNAL_ERROR", f"the writer failed: {failure!r}")
+        raise failure
 
 
 async def _reload_trust(log: Log) -> None:

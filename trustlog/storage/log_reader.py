@@ -88,10 +88,15 @@ class LogReader:
             contents.append(hashes[: tile.byte_size])
         return contents
 
-    def held(self, key: bytes) -> tuple[bytes, int] | None:
-        """What a key (32 bytes) holds, and the index of the entry that took it."""
-        rows = self._rows("SELECT value, idx FROM keys WHERE key = ?", (key,))
-        return (rows[0][0], rows[0][1]) if rows else None
+    def held(self, keys: Sequence[bytes]) -> dict[bytes, tuple[bytes, int]]:
+        """What each of `keys` (32 bytes) holds, and the index of the entry that took it; those that nobody holds are absent."""
+        found: dict[bytes, tuple[bytes, int]] = {}
+        ordered = sorted(set(keys))  # neighbours share pages
+        for start in range(0, len(ordered), _PAGE):
+            page = ordered[start : start + _PAGE]
+            sql = f"SELECT key, value, idx FROM keys WHERE key IN ({','.join('?' * len(page))})"  # noqa: S608 - placeholders
+            found.update((key, (value, index)) for key, value, index in self._rows(sql, tuple(page)))
+        return found
 
     def governance(self) -> list[int]:
         """The indexes of the entries that must be read again at a start, ascending."""
