@@ -10,7 +10,7 @@ from trustlog.errors import Refused
 from trustlog.formats.jsontext import canonicalize
 from trustlog.limits import MAX_LATENCY_MS, MAX_METADATA_BYTES, MAX_TOKENS
 from trustlog.records.fields import UNSET, Instant, LooseHash, Number, Struct, Text, UnsetType
-from trustlog.records.kind import Claim, Kind, claim
+from trustlog.records.kind import Claim, Kind, by_schema, claim
 
 Tokens = Annotated[int, Meta(ge=0, le=MAX_TOKENS)]
 LatencyMs = Annotated[int, Meta(ge=0, le=MAX_LATENCY_MS)]
@@ -114,7 +114,7 @@ def _kind(name: str, schema: type[Receipt], signers: tuple[str, ...]) -> Kind:
     check = _check_gateway_receipt if schema is GatewayReceipt else _check_binding_of_receipt
     return Kind(
         name,
-        schema,
+        by_schema(schema),
         signers,
         erasable=True,
         refs=_refs,
