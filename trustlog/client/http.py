@@ -148,7 +148,7 @@ class Http:
         except TimeoutError:
             raise self._unreachable(f"no whole answer within {idle_s or timeout_s:g} s") from None
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
-            raise self._unreachable(str(error) or type(error).__name__) from None
+            raise self._unreachable(_why(error)) from None
         except aiohttp.ClientError as error:
             raise response_invalid(f"not an HTTP answer: {type(error).__name__}") from None
 
@@ -158,6 +158,11 @@ class Http:
             f"the log at {self.url} was not reached: {why}",
             hint="check the address, and that trustlog serve runs there; asking again is safe",
         )
+
+
+def _why(error: Exception) -> str:
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    return (isinstance(cause, OSError) and cause.strerror) or str(cause) or type(cause).__name__
 
 
 def _check_head(response: aiohttp.ClientResponse) -> None:

@@ -1,0 +1,5 @@
+"""``python -m trustlog.cli`` is ``trustlog``."""
+
+from trustlog.cli.main import main
+
+main()

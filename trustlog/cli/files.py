@@ -1,0 +1,86 @@
+"""Files as commands read and write them: bounded when read, whole or not at all when written."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from trustlog.errors import Refused
+
+STANDARD_INPUT: Final = Path("-")
+
+
+def read_input(path: Path, *, max_bytes: int) -> bytes:
+    """All bytes of `path`, or of standard input for ``-``.
+
+    Refused: ``INPUT_UNREADABLE``, or ``BODY_TOO_LARGE`` beyond `max_bytes`; never more than one byte beyond is read.
+    """
+    try:
+        if path == STANDARD_INPUT:
+            data = sys.stdin.buffer.read(max_bytes + 1)
+        else:
+            with path.open("rb") as file:
+                data = file.read(max_bytes + 1)
+    except OSError as error:
+        raise Refused(
+            "INPUT_UNREADABLE",
+            f"{path}: {error.strerror}",
+            param=str(path),
+            hint="check the name and that you may read the file",
+        ) from None
+    if len(data) > max_bytes:
+        raise Refused("BODY_TOO_LARGE", f"{path} is too large", param=str(path), expected=f"at most {max_bytes} bytes")
+    return data
+
+
+def check_writable(path: Path, *, force: bool) -> None:
+    """Refused (``PARAMETER_INVALID``) early if :func:`write_file` would refuse to overwrite `path`."""
+    if not force and path.exists():
+        raise _exists(path)
+
+
+def write_file(path: Path, data: bytes, *, force: bool, mode: int = 0o644) -> None:
+    """Write `path` whole: to a new file beside it, synced, then put in its place.
+
+    An existing file is replaced only with `force`, and stays as it was if anything fails. Refused: ``PARAMETER_INVALID`` where
+    a file stands, ``STORAGE_FAILED`` where the system says no.
+    """
+    try:
+        _place(path, data, force=force, mode=mode)
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError as error:
+        raise Refused(
+            "STORAGE_FAILED",
+            f"{path} was not written: {error.strerror}",
+            param=str(path),
+            hint="check that the directory exists, that you may write to it, and that there is room",
+        ) from None
+
+
+def _place(path: Path, data: bytes, *, force: bool, mode: int) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        if force:
+            Path(name).replace(path)
+        else:
+            os.link(name, path)  # fails where a file stands, with no moment between looking and placing
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _exists(path: Path) -> Refused:
+    return Refused(
+        "PARAMETER_INVALID",
+        f"{path} exists already",
+        param=str(path),
+        hint="choose another name, or say --force to overwrite it",
+    )

@@ -1,0 +1,42 @@
+"""Options that several commands have, spelled and explained once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FILE = click.Path(path_type=Path)
+
+
+def json_option(command: F) -> F:
+    """``--json``: passes `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Answer as JSON: one object, or one a line.")(command)
+
+
+def key_option(command: F) -> F:
+    """``--key``: passes `key`, the text that :func:`trustlog.keys.source.open_signer` reads."""
+    return click.option(
+        "--key", envvar="TRUSTLOG_KEY", metavar="FILE", required=True, help="The signer's key: a file, or env:NAME."
+    )(command)
+
+
+def trust_option(command: F) -> F:
+    """``--trust``: passes `trust`, the path of a trust policy."""
+    return click.option(
+        "--trust",
+        envvar="TRUSTLOG_TRUST",
+        type=FILE,
+        metavar="FILE",
+        required=True,
+        help="The trust policy (TOML): which log, and whose signatures count.",
+    )(command)
+
+
+def force_option(command: F) -> F:
+    """``--force``: passes `force`."""
+    return click.option("--force", is_flag=True, help="Overwrite files that exist.")(command)

@@ -1,0 +1,109 @@
+"""A verified client of a log, as a command's options describe it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from trustlog.cli.files import read_input
+from trustlog.cli.options import FILE, trust_option
+from trustlog.errors import Refused
+from trustlog.formats.trustpolicy import MAX_TRUST_POLICY_BYTES, TrustPolicy
+
+T = TypeVar("T")
+MAX_CREDENTIAL_BYTES: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class LogAccess:
+    """Which log, believed how: its `url`, its trust policy, where the newest checkpoint is kept, and a credential's file."""
+
+    url: str
+    trust: TrustPolicy
+    state_path: Path
+    credential: str | None
+
+    def run(self, action: Callable[[Any], Awaitable[T]]) -> T:
+        """Run `action` with a :class:`~trustlog.client.log.LogClient` of the log, to its end."""
+        return asyncio.run(self._run(action))
+
+    async def _run(self, action: Callable[[Any], Awaitable[T]]) -> T:
+        from trustlog.client.http import open_session  # noqa: PLC0415 (aiohttp takes a quarter of a second to load)
+        from trustlog.client.log import LogClient  # noqa: PLC0415
+        from trustlog.client.memory import FileMemory  # noqa: PLC0415
+
+        async with open_session() as session:
+            memory = FileMemory(self.state_path)
+            client = LogClient(self.url, self.trust, session, credential=self.credential, memory=memory)
+            return await action(client)
+
+
+def log_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options ``--log --trust --state --credential-file``; the command gets them as one `access`."""
+
+    @functools.wraps(command)
+    def with_access(*, log: str, trust: Path, state: Path | None, credential_file: Path | None, **others: object) -> object:
+        policy = read_trust(trust)
+        access = LogAccess(
+            url=log,
+            trust=policy,
+            state_path=default_state_path(policy, os.environ) if state is None else state,
+            credential=None if credential_file is None else read_credential(credential_file),
+        )
+        return command(access=access, **others)
+
+    for option in (
+        click.option(
+            "--credential-file",
+            envvar="TRUSTLOG_CREDENTIAL_FILE",
+            type=FILE,
+            metavar="FILE",
+            help="A bearer token for the log, one line.",
+        ),
+        click.option(
+            "--state",
+            envvar="TRUSTLOG_STATE",
+            type=FILE,
+            metavar="FILE",
+            help="Where the newest checkpoint seen is kept (default: in the user's state directory).",
+        ),
+        trust_option,
+        click.option("--log", envvar="TRUSTLOG_LOG", metavar="URL", required=True, help="Where the log is served."),
+    ):
+        with_access = option(with_access)
+    return with_access
+
+
+def read_trust(path: Path) -> TrustPolicy:
+    """The trust policy in a file; a directory stands for the ``trust.toml`` in it. Raises Refused."""
+    return TrustPolicy.parse(read_input(trust_file(path), max_bytes=MAX_TRUST_POLICY_BYTES))
+
+
+def trust_file(path: Path) -> Path:
+    """The file that ``--trust`` names: itself, or the ``trust.toml`` of a log's directory."""
+    return path / "trust.toml" if path.is_dir() else path
+
+
+def default_state_path(trust: TrustPolicy, environment: os._Environ[str] | dict[str, str]) -> Path:
+    """One file for each log, told apart by its keys, so that a log made anew under an old origin is another log."""
+    base = environment.get("XDG_STATE_HOME") or str(Path(environment.get("HOME") or "~").expanduser() / ".local" / "state")
+    keys = "\n".join(sorted(key.encode() for key in trust.log_keys))
+    return Path(base) / "trustlog" / f"{hashlib.sha256(keys.encode('utf-8')).hexdigest()[:32]}.checkpoint"
+
+
+def read_credential(path: Path) -> str:
+    """A bearer token: one line of printable ASCII. What it is, no error says."""
+    text = read_input(path, max_bytes=MAX_CREDENTIAL_BYTES).decode("ascii", "replace").removesuffix("\n")
+    if not text or any(not "!" <= c <= "~" for c in text):
+        raise Refused(
+            "INPUT_UNREADABLE", f"{path} does not hold a credential", param="credential", expected="one line of ASCII"
+        )
+    return text
