@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -12,11 +13,14 @@ from trustlog.errors import Refused
 
 STANDARD_INPUT: Final = Path("-")
 
+_PRIVATE_KEY = re.compile(rb"\s*(?:[0-9a-fA-F]{64}\s*\Z|PRIVATE\+KEY\+|-----BEGIN [A-Z ]*PRIVATE KEY)")
 
-def read_input(path: Path, *, max_bytes: int) -> bytes:
+
+def read_input(path: Path, *, max_bytes: int, may_be_key: bool = False) -> bytes:
     """All bytes of `path`, or of standard input for ``-``.
 
-    Refused: ``INPUT_UNREADABLE``, or ``BODY_TOO_LARGE`` beyond `max_bytes`; never more than one byte beyond is read.
+    Refused: ``INPUT_UNREADABLE``, or ``BODY_TOO_LARGE`` beyond `max_bytes`; never more than one byte beyond is read. A private
+    key given in the place of something else is refused here, before an error about its text could show some of it.
     """
     try:
         if path == STANDARD_INPUT:
@@ -33,6 +37,13 @@ def read_input(path: Path, *, max_bytes: int) -> bytes:
         ) from None
     if len(data) > max_bytes:
         raise Refused("BODY_TOO_LARGE", f"{path} is too large", param=str(path), expected=f"at most {max_bytes} bytes")
+    if not may_be_key and _PRIVATE_KEY.match(data):
+        raise Refused(
+            "INPUT_UNREADABLE",
+            f"{path} is a private key",
+            param=str(path),
+            hint="name the file that was meant; a key is named with --key",
+        )
     return data
 
 

@@ -26,9 +26,13 @@ def serve(directory: Path, *, listen: str, _as_json: bool) -> int:
     Prints one JSON line {"url", "vkey", "pid"} on standard output when it listens. SIGTERM stops it gracefully, SIGHUP reads the
     trust policy again.
     """
-    from trustlog.service.server import serve as run_server  # noqa: PLC0415 (loaded when it is used)
+    from trustlog.log.directory import LogDirectory  # noqa: PLC0415 (loaded when they are used)
+    from trustlog.service.server import serve as run_server  # noqa: PLC0415
 
     host, port = parse_listen(listen)
+    log = LogDirectory(directory)
+    log.read_signer()  # what is unreadable is said before anything is opened
+    log.read_trust()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     return run_server(directory, host, port)
 

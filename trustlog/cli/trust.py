@@ -107,7 +107,7 @@ def read_did(who: str) -> str:
         parse_did_key(who, "DID")
         return who
     path = Path(who)
-    text = read_input(path, max_bytes=MAX_DID_FILE_BYTES).decode("utf-8", "replace").strip()
+    text = read_input(path, max_bytes=MAX_DID_FILE_BYTES, may_be_key=True).decode("utf-8", "replace").strip()
     if text.startswith("did:"):
         parse_did_key(text, f"the DID in {path}")
         return text
