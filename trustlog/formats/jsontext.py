@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NoReturn
 
 import rfc8785
 
-from trustlog.errors import Refused
+from trustlog.errors import Refused, shorten
 from trustlog.limits import MAX_JSON_DEPTH, MAX_SAFE_INTEGER
 
 TYPE_NAMES: Final = {
@@ -151,37 +151,59 @@ def _check_depth(text: bytes, param: str) -> None:
 
 
 def _check_strings(value: Any, param: str) -> None:
+    path: list[str] = []
+    string = _lone_surrogate(value, path)
+    if string is not None:
+        where = shorten(param + "".join(reversed(path)))
+        raise Refused(
+            "JSON_LONE_SURROGATE",
+            f"a string in {where} has a lone surrogate",
+            param=where,
+            expected="Unicode scalar values",
+            found=ascii(string),
+        )
+
+
+def _lone_surrogate(value: Any, path: list[str]) -> str | None:
+    """The first string with a lone surrogate, its steps added to `path`, innermost first: a path costs only where needed."""
     if isinstance(value, str):
-        if _SURROGATE.search(value):
-            raise Refused(
-                "JSON_LONE_SURROGATE",
-                f"a string in {param} has a lone surrogate",
-                param=param,
-                expected="Unicode scalar values",
-                found=ascii(value),
-            )
-    elif isinstance(value, dict):
+        return value if _SURROGATE.search(value) else None
+    if isinstance(value, dict):
         for name, member in value.items():
-            _check_strings(name, param)
-            _check_strings(member, f"{param}.{name}")
+            string = _lone_surrogate(name, path) or _lone_surrogate(member, path)
+            if string is not None:
+                path.append(f".{ascii(name)[1:-1]}")
+                return string
     elif isinstance(value, list):
         for position, member in enumerate(value):
-            _check_strings(member, f"{param}[{position}]")
+            string = _lone_surrogate(member, path)
+            if string is not None:
+                path.append(f"[{position}]")
+                return string
+    return None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = shorten(ascii(_first_repeated(name for name, _ in pairs))[1:-1])
         raise Refused(
             "JSON_DUPLICATE_KEY",
-            f"the member name {twice!a} stands twice in one object",
-            param=ascii(twice)[1:-1],
+            f'the member name "{twice}" stands twice in one object',
+            param=twice,
             expected="each name once",
             found="twice",
         )
     return members
+
+
+def _first_repeated(names: Iterable[str]) -> str:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    raise AssertionError
 
 
 def _constant(name: str) -> NoReturn:

@@ -17,7 +17,7 @@ from trustlog.formats.entry import Entry, parse_entry
 from trustlog.formats.envelope import Envelope, check_signature
 from trustlog.formats.jsontext import accepted_text, parse_json
 from trustlog.formats.timestamp import NS, format_timestamp
-from trustlog.limits import MAX_SKEW_AHEAD_S, MAX_SKEW_BEHIND_S
+from trustlog.limits import MAX_ENTRY_BYTES, MAX_SKEW_AHEAD_S, MAX_SKEW_BEHIND_S
 from trustlog.records.kind import Claim, Kind, compute_refs, identity_key
 from trustlog.records.kinds import get_kind, read_record
 
@@ -63,6 +63,14 @@ def read_candidate(envelope: Envelope, *, origin: str) -> Candidate:
         signature=envelope.signature,
         signer_did=envelope.signer_did,
     )
+    if len(entry.encode()) > MAX_ENTRY_BYTES:  # a decision whose scope has long texts where hashes belong
+        raise Refused(
+            "ENTRY_MALFORMED",
+            "the payload's lookup keys make the entry too large",
+            param="payload",
+            expected=f"an entry of at most {MAX_ENTRY_BYTES} bytes",
+            found=f"{len(entry.encode())} bytes",
+        )
     return _candidate(kind, entry, envelope.payload_text, record, envelope.attachments)
 
 
