@@ -102,6 +102,11 @@ class Ledger:
             if held is not None and held.value != claim.value:
                 raise self._conflict(claim.param, held.index)
 
+    def judge_apart(self, candidate: Candidate, index: int) -> None:
+        """Check everything but conflict keys: for a reader that reads some payloads late and out of order."""
+        self._check_signer(candidate, index)
+        self._check_kind(candidate, index)
+
     def accept(self, candidate: Candidate, index: int) -> list[Row]:
         """The rows to store for an entry that was judged; updates rosters and revoked keys."""
         self._apply(candidate, index)

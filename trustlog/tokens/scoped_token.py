@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
@@ -85,15 +86,15 @@ def parse_token(compact: str) -> ScopedToken:
         known = convert_record(claims, TokenClaims, param="token claims")
     except Refused as refused:
         raise _malformed(refused.expected or "a scoped token", f"something else in {refused.param}") from None
-    if not isinstance(header, dict) or {**header, "kid": ""} != {"alg": "EdDSA", "typ": "JWT", "kid": ""}:
-        raise _malformed('the header {"alg":"EdDSA","typ":"JWT","kid":…}', "another header")
+    if not _is_our_header(header):
+        raise _malformed('the header {"alg":"EdDSA","typ":"JWT","kid":"<16 hex digits>"}', "another header")
     stated = known.token_scope_hash_b64u
     scope_hash = compute_token_scope_hash(claims)
     if not isinstance(stated, UnsetType) and stated != scope_hash:
         raise _malformed("the scope hash of its own claims", "another token_scope_hash_b64u")
     return ScopedToken(
         claims=known,
-        kid=str(header["kid"]),
+        kid=header["kid"],
         token_hash=hashlib.sha256(compact.encode("ascii")).hexdigest(),
         token_scope_hash_b64u=scope_hash,
         signing_input=compact.rpartition(".")[0].encode("ascii"),
@@ -152,6 +153,14 @@ def issuance_members(compact: str, *, ticket: str, requester: str) -> dict[str, 
 def key_id(public_key: bytes) -> str:
     """The ``kid`` of a 32-byte public key."""
     return hashlib.sha256(public_key).hexdigest()[:16]
+
+
+def _is_our_header(header: Any) -> bool:
+    if not isinstance(header, dict) or set(header) != {"alg", "typ", "kid"}:
+        return False
+    return (
+        header["alg"] == "EdDSA" and header["typ"] == "JWT" and re.fullmatch("[0-9a-f]{16}", str(header["kid"])) is not None
+    )
 
 
 def _encode_part(value: Mapping[str, Any]) -> str:

@@ -1,0 +1,54 @@
+"""Equal denies are logged once a minute, with a count: a caller that asks in a loop cannot flood the log."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from trustlog.formats.jsontext import canonicalize
+from trustlog.formats.timestamp import NS
+from trustlog.gate.identify import GateRequest
+from trustlog.gate.judge import Judgement
+
+EQUAL_DENIES_S: Final = 60
+MOST_REMEMBERED: Final = 10_000
+
+
+@dataclass(slots=True)
+class _Seen:
+    logged_at_ns: int
+    unlogged: int
+
+
+class DenyMemory:
+    """Which denies were logged lately."""
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
+
+    def count(self, request: GateRequest, judgement: Judgement, at_ns: int) -> int | None:
+        """How many equal denies the record to log now stands for; None if none is to be logged yet."""
+        key = _key(request, judgement)
+        seen = self._seen.get(key)
+        if seen is not None and at_ns - seen.logged_at_ns < EQUAL_DENIES_S * NS:
+            seen.unlogged += 1
+            return None
+        stands_for = 1 + (seen.unlogged if seen is not None else 0)
+        self._seen[key] = _Seen(at_ns, 0)
+        self._seen.move_to_end(key)
+        if len(self._seen) > MOST_REMEMBERED:
+            self._seen.popitem(last=False)
+        return stands_for
+
+
+def _key(request: GateRequest, judgement: Judgement) -> bytes:
+    same = {
+        "action": request.action,
+        "ticket": request.ticket,
+        "token": hashlib.sha256(request.token.encode("utf-8", "surrogatepass")).hexdigest(),
+        "codes": sorted({finding.code for finding in judgement.findings}),
+        "scope": dict(judgement.scope),
+    }
+    return hashlib.sha256(canonicalize(same)).digest()

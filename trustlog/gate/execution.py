@@ -1,0 +1,89 @@
+"""Executions of a job: which ``begin`` and ``end`` are valid, and what is still unknown.
+
+A ``begin`` is valid only if its decision is an allow of ``change.execute`` at a lower index that no deny withdraws in between, its
+members equal the scope's, and ``issued_at`` lies within the decision's life. A ``begin`` without ``end`` is *outcome
+unknown*, until its ``end``, or a resolution, after which it counts as ended with failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from trustlog.gate.job import Job
+from trustlog.gate.view import Logged
+from trustlog.policy.finding import Finding
+
+EXECUTE = "change.execute"
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One valid ``begin`` with its decision, its ``end`` and its resolution, where there are such."""
+
+    decision: Logged
+    begin: Logged
+    end: Logged | None
+    resolved: bool
+
+    @property
+    def succeeded(self) -> bool:
+        """Ended with success, and nobody had to resolve it."""
+        return self.end is not None and not self.resolved and self.end.record.outcome == "success"
+
+
+def executions(job: Job) -> list[Execution]:
+    """Every execution of the job with a valid ``begin``."""
+    records = job.view.valid("execution", "job", job.terms.job_id, job.size)
+    found = []
+    for begin in (one for one in records if one.record.phase == "begin"):
+        decision = _decision_of(job, begin)
+        if decision is None:
+            continue
+        ends = (one for one in records if _is_end_of(one, begin, decision))
+        found.append(Execution(decision, begin, next(ends, None), _is_resolved(job, begin)))
+    return found
+
+
+def unknown_outcomes(job: Job) -> Iterator[Finding]:
+    """A ``begin``, valid or not, that has neither ``end`` nor resolution."""
+    records = job.view.valid("execution", "job", job.terms.job_id, job.size)
+    ended = {one.record.begin_b64u for one in records if one.record.phase == "end"}
+    for one in records:
+        if one.record.phase == "begin" and one.payload_hash not in ended and not _is_resolved(job, one):
+            expected = "an end, or a resolution by a person of the roster, of every execution begun"
+            yield Finding("EXECUTION_OUTCOME_UNKNOWN", expected, f"none of the begin at index {one.index}")
+
+
+def _decision_of(job: Job, begin: Logged) -> Logged | None:
+    decision = job.view.first(begin.record.decision_b64u, "gate_decision", begin.index)
+    if decision is None or decision.record.decision != "allow" or decision.record.scope["action"] != EXECUTE:
+        return None
+    if job.withdrawal(decision, begin.index) is not None or not _same_members(begin.record, decision.record):
+        return None
+    lifetime = decision.record.decided_at.ns, decision.record.expires_at.ns
+    return decision if lifetime[0] <= begin.record.issued_at.ns <= lifetime[1] else None
+
+
+def _is_end_of(one: Logged, begin: Logged, decision: Logged) -> bool:
+    record = one.record
+    names = record.phase == "end" and record.begin_b64u == begin.payload_hash and one.index > begin.index
+    return names and record.decision_b64u == decision.payload_hash and _same_members(record, decision.record)
+
+
+def _same_members(execution: Any, decision: Any) -> bool:
+    """Whether an execution's members equal those of its decision's scope, byte for byte."""
+    scope = decision.scope
+    names = ("job_id", "ticket", "plan_hash_b64u", "policy_hash_b64u", "environment")
+    same_scope = all(getattr(execution, name) == scope[name] for name in names)
+    run_and_token = execution.run_id == decision.run_id and execution.token_scope_hash_b64u == decision.token_scope_hash_b64u
+    return same_scope and run_and_token
+
+
+def _is_resolved(job: Job, begin: Logged) -> bool:
+    for one in job.view.valid("resolution", "target", begin.payload_hash, job.size):
+        person = job.view.rosters.person_at(one.entry.signer_did, one.index)
+        if one.index > begin.index and person is not None and person.subject != job.terms.requester:
+            return True
+    return False

@@ -1,0 +1,217 @@
+"""What a gate has read of the log: every entry in order, judged by the rules of reading, looked up by ref.
+
+A view takes bytes and returns values; it never fetches. Payloads that permit or restrict are given with their entry;
+receipts and bundles, of which there are many, are read late, when a decision concerns their job.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from trustlog.errors import Refused
+from trustlog.formats.base64 import encode_b64u
+from trustlog.formats.entry import Entry, parse_entry
+from trustlog.formats.trustpolicy import TrustPolicy
+from trustlog.merkle.hashing import hash_leaf
+from trustlog.records.candidate import Candidate, read_logged
+from trustlog.records.ledger import Ledger, MemoryHistory
+from trustlog.records.rosters import RosterChain
+
+READ_LATE: Final = frozenset({"gateway_receipt", "tool_receipt", "side_effect_receipt", "proof_bundle"})
+LIES: Final = frozenset(
+    {"ENTRY_REFS_MISMATCH", "ENTRY_MALFORMED", "HASH_MISMATCH", "PAYLOAD_TEXT_NOT_ACCEPTED", "SIGNATURE_INVALID"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One entry as it was read. `candidate` is None while its payload is unread, unreadable, or the entry is void.
+
+    `void` is the reason code of the rule that it breaks; ``PAYLOAD_UNREADABLE`` when the payload could not be had.
+    """
+
+    index: int
+    data: bytes
+    entry: Entry
+    candidate: Candidate | None = None
+    void: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """The record kind."""
+        return self.entry.kind
+
+    @property
+    def refs(self) -> Any:
+        """The entry's lookup keys."""
+        return self.entry.refs
+
+    @property
+    def record(self) -> Any:
+        """The payload's record; only for an entry that was read and is not void."""
+        assert self.candidate is not None
+        return self.candidate.record
+
+    @property
+    def payload_hash(self) -> str:
+        """How other records name it."""
+        return encode_b64u(self.entry.payload_hash)
+
+    @property
+    def leaf_hash_b64u(self) -> str:
+        """The leaf hash, base64url."""
+        return encode_b64u(hash_leaf(self.data))
+
+
+class LogView:
+    """Every entry below :attr:`size`, in order."""
+
+    def __init__(self, trust: TrustPolicy) -> None:
+        self.trust = trust
+        self.lies: list[tuple[int, str]] = []
+        self._history = MemoryHistory()
+        self._ledger = Ledger(trust, self._history)
+        self._entries: list[Logged | None] = []
+        self._by_ref: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._by_kind: dict[str, list[int]] = defaultdict(list)
+        self._by_payload: dict[str, list[int]] = defaultdict(list)
+        self._late_keys: dict[bytes, int] = {}
+
+    @property
+    def origin(self) -> str:
+        """The log's origin."""
+        return self.trust.origin
+
+    @property
+    def size(self) -> int:
+        """How many entries were read."""
+        return len(self._entries)
+
+    @property
+    def rosters(self) -> RosterChain:
+        """The roster chain over everything read."""
+        return self._ledger.rosters
+
+    def is_key_revoked(self, did: str, index: int) -> bool:
+        """Whether the key was revoked below `index`."""
+        return self._ledger.is_key_revoked(did, index)
+
+    def add(self, data: bytes, payload: bytes | None) -> None:
+        """Read the next entry; `payload` is its payload's text, None where it is read late or could not be had."""
+        index = len(self._entries)
+        self._history.add(index, data, [])
+        try:
+            entry = parse_entry(data)
+        except Refused as refused:
+            self.lies.append((index, refused.code))
+            self._entries.append(None)
+            return
+        logged = Logged(index, data, entry)
+        if payload is not None:
+            logged = self._read(logged, payload)
+        elif entry.kind not in READ_LATE:
+            logged = replace(logged, void="PAYLOAD_UNREADABLE")
+        self._entries.append(logged)
+        self._index(logged)
+
+    def read_late(self, index: int, payload: bytes | None) -> None:
+        """Read the payload of a receipt or bundle that was added without it."""
+        logged = self._entries[index]
+        if logged is None or logged.candidate is not None or logged.void not in (None, "PAYLOAD_UNREADABLE"):
+            return
+        if payload is None:
+            self._entries[index] = replace(logged, void="PAYLOAD_UNREADABLE")
+            return
+        try:
+            candidate = read_logged(logged.data, payload, origin=self.origin)
+            self._ledger.judge_apart(candidate, index)
+        except Refused as refused:
+            self._entries[index] = self._void(logged, refused)
+            return
+        if self._is_taken(logged, candidate):
+            self._entries[index] = replace(logged, void="CONFLICT")
+            return
+        self._entries[index] = replace(logged, candidate=candidate)
+
+    def unread(self, size: int, *, refs: dict[str, str], bundles_of: str) -> list[Logged]:
+        """Entries below `size` to be read late: those that share one of `refs`, and every bundle signed by `bundles_of`."""
+        found = {one.index: one for name, value in refs.items() for one in self.sharing(name, value, size)}
+        found |= {one.index: one for one in self.of_kind("proof_bundle", size) if one.entry.signer_did == bundles_of}
+        return [
+            found[i]
+            for i in sorted(found)
+            if found[i].kind in READ_LATE and found[i].candidate is None and not found[i].void
+        ]
+
+    # Looking up. All answers are in index order and below `size`.
+
+    def sharing(self, name: str, value: str, size: int) -> Iterator[Logged]:
+        """Entries, void ones included, whose ref `name` is `value`."""
+        return self._below(self._by_ref.get((name, value), ()), size)
+
+    def of_kind(self, kind: str, size: int) -> Iterator[Logged]:
+        """Entries of a kind, void ones included."""
+        return self._below(self._by_kind.get(kind, ()), size)
+
+    def valid(self, kind: str, name: str, value: str, size: int) -> list[Logged]:
+        """Read, valid entries of `kind` whose ref `name` is `value`."""
+        return [one for one in self.sharing(name, value, size) if one.kind == kind and one.candidate is not None]
+
+    def by_payload(self, payload_hash: str, kind: str, size: int) -> list[Logged]:
+        """Read, valid entries of a kind with this payload."""
+        found = self._below(self._by_payload.get(payload_hash, ()), size)
+        return [one for one in found if one.kind == kind and one.candidate is not None]
+
+    def first(self, payload_hash: str, kind: str, size: int) -> Logged | None:
+        """The lowest-indexed valid entry with this payload: the one that counts."""
+        return next(iter(self.by_payload(payload_hash, kind, size)), None)
+
+    def at(self, index: int) -> Logged | None:
+        """The entry at an index; None if its bytes are no entry."""
+        return self._entries[index]
+
+    def _below(self, indexes: Any, size: int) -> Iterator[Logged]:
+        for index in indexes:
+            if index >= size:
+                return
+            logged = self._entries[index]
+            assert logged is not None
+            yield logged
+
+    def _read(self, logged: Logged, payload: bytes) -> Logged:
+        try:
+            candidate = read_logged(logged.data, payload, origin=self.origin)
+            if self._ledger.already_logged(candidate) is not None:
+                return replace(logged, void="ENTRY_VOID")  # only the lowest-indexed entry of an identity counts
+            self._ledger.judge(candidate, logged.index)
+        except Refused as refused:
+            return self._void(logged, refused)
+        rows = self._ledger.accept(candidate, logged.index)
+        self._history.add(logged.index, logged.data, rows)
+        return replace(logged, candidate=candidate)
+
+    def _void(self, logged: Logged, refused: Refused) -> Logged:
+        if refused.code in LIES:
+            self.lies.append((logged.index, refused.code))
+        return replace(logged, void=refused.code)
+
+    def _is_taken(self, logged: Logged, candidate: Candidate) -> bool:
+        """Whether an earlier entry holds the identity or a conflict key.
+
+        Receipts hold their id through their refs, read or not. Bundles hold theirs through their payload: all those of one
+        agent are read, in order.
+        """
+        if logged.kind == "proof_bundle":
+            keys = [candidate.identity, *(claim.key for claim in candidate.claims)]
+            return any(self._late_keys.setdefault(key, logged.index) < logged.index for key in keys)
+        earlier = self.sharing("receipt", logged.refs["receipt"], logged.index)
+        return any(one.kind == logged.kind and one.entry.signer_did == logged.entry.signer_did for one in earlier)
+
+    def _index(self, logged: Logged) -> None:
+        for name, value in logged.refs.items():
+            self._by_ref[name, value].append(logged.index)
+        self._by_kind[logged.kind].append(logged.index)
+        self._by_payload[logged.payload_hash].append(logged.index)
