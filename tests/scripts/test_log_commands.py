@@ -210,7 +210,7 @@ USAGE: list[tuple[str, str, int]] = [
     ("serve full --listen nonsense", "PARAMETER_INVALID", 2),
     ("keygen there.key", "INPUT_UNREADABLE", 2),
     ("keygen no/such/dir.key", "INPUT_UNREADABLE", 2),
-    ("sign nonsense payload.json --key there.key", "UNKNOWN_ENVELOPE_TYPE", 1),
+    ("sign nonsense payload.json --key there.key", "PARAMETER_INVALID", 2),
     ("sign gateway_receipt nowhere.json --key there.key", "INPUT_UNREADABLE", 2),
     ("sign gateway_receipt payload.json --key nowhere.key", "INPUT_UNREADABLE", 2),
     ("sign gateway_receipt payload.json --key open.key", "INPUT_UNREADABLE", 2),
@@ -231,7 +231,7 @@ USAGE: list[tuple[str, str, int]] = [
     ("trust show --trust empty.json", "TRUST_POLICY_INVALID", 2),
     ("policy publish empty.json --key there.key --log http://127.0.0.1:1 --trust good.toml", "JSON_INVALID", 2),
     ("roster publish list.json --key there.key --log http://127.0.0.1:1 --trust good.toml", "SCHEMA_VALIDATION_FAILED", 1),
-    ("token inspect payload.json", "TOKEN_MALFORMED", 1),
+    ("token inspect payload.json", "TOKEN_MALFORMED", 2),
     ("explain NO_SUCH_CODE", "PARAMETER_INVALID", 2),
     ("export nowhere out", "INPUT_UNREADABLE", 2),
 ]

@@ -38,6 +38,7 @@ _INPUT_CODES: Final = frozenset(
         "PACK_TOO_LARGE",
         "PARAMETER_INVALID",
         "STORAGE_FAILED",
+        "TOKEN_MALFORMED",
         "TRUST_POLICY_INVALID",
     }
 )

@@ -16,7 +16,7 @@ import click
 from trustlog import __version__
 from trustlog.cli.answer import PASS, USAGE, report, report_error
 from trustlog.cli.lazy import Command, LazyGroup
-from trustlog.errors import TrustlogError
+from trustlog.errors import Refused, TrustlogError
 
 COMMANDS: Final[dict[str, Command]] = {
     "init": Command("trustlog.cli.init:init", "Make a log directory: key, configuration, trust policy."),
@@ -68,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
     except TrustlogError as error:
         return report_error(error, as_json=as_json)
     except click.ClickException as error:
-        return _report_usage(error)
+        return report_error(_usage_error(error), as_json=as_json)
     except (KeyboardInterrupt, click.Abort):
         return 128 + signal.SIGINT
     except BrokenPipeError:
@@ -82,10 +82,10 @@ def run(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else PASS
 
 
-def _report_usage(error: click.ClickException) -> int:
-    """A mistake in the command line, in the same two lines as every other error."""
+def _usage_error(error: click.ClickException) -> Refused:
+    """A mistake in the command line, as the error that it is."""
     path = "trustlog"
     if isinstance(error, click.UsageError) and error.ctx is not None:
         path = error.ctx.command_path
-    report(f"PARAMETER_INVALID: {error.format_message()}", f"{path} --help shows the options and an example")
-    return USAGE
+    hint = f"{path} --help shows the options and an example"
+    return Refused("PARAMETER_INVALID", error.format_message(), hint=hint)

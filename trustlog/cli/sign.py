@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ from trustlog.keys.signer import Signer
 from trustlog.keys.source import open_signer
 from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES
 from trustlog.records.candidate import read_candidate
-from trustlog.records.kinds import get_kind
+from trustlog.records.kinds import KINDS
 
 
 @click.command(epilog="\b\nExample:\n  trustlog sign gateway_receipt receipt.json --key gateway.key > receipt.envelope.json")
@@ -33,7 +34,10 @@ def sign(kind: str, payload: Path, *, key: str, as_json: bool) -> None:
     The payload is checked as the log will check it, and written in its RFC 8785 form. A proof bundle with a receipt whose own
     text is not in that form keeps the order of its members, so that the receipt's hash stays right.
     """
-    get_kind(kind)
+    if kind not in KINDS:
+        near = difflib.get_close_matches(kind, KINDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(sorted(KINDS))}"
+        raise Refused("PARAMETER_INVALID", "no record kind has that name", param="KIND", found=kind, hint=hint)
     value = parse_json(read_input(payload, max_bytes=MAX_BUNDLE_ENVELOPE_BYTES), "payload")
     if not isinstance(value, dict):
         raise Refused("SCHEMA_VALIDATION_FAILED", "a payload is an object", param="payload", found=describe(value))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from trustlog.cli.answer import FAIL, PASS, UNDECIDED, USAGE, describe_error, exit_code_of, narrate, report_error, show
 from trustlog.cli.files import STANDARD_INPUT, check_writable, read_input, write_file
+from trustlog.cli.lines import LineBatches
 from trustlog.cli.options import FILE, force_option, json_option
 from trustlog.cli.session import LogAccess, log_options
 from trustlog.errors import Refused
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from trustlog.client.log import LogClient
 
 BATCH_LINES: Final = 256
+BATCH_FILES: Final = 64
 PROGRESS_LINES: Final = 10_000
 
 
@@ -53,11 +54,11 @@ def submit(files: tuple[Path, ...], *, access: LogAccess, out: Path | None, forc
     """
     if STANDARD_INPUT in files and len(files) > 1:
         raise Refused("PARAMETER_INVALID", "standard input goes alone", param="FILE", hint="give either files, or - alone")
-    submissions = _from_lines(sys.stdin.buffer) if files == (STANDARD_INPUT,) else _from_files(files)
+    batches = _from_lines(sys.stdin.fileno()) if files == (STANDARD_INPUT,) else _from_files(files)
     if out is not None:
         _prepare(out, files, force=force)
     tally = Tally(access.trust, out=out, force=force, as_json=as_json, alone=len(files) == 1 and files != (STANDARD_INPUT,))
-    access.run(lambda client: _submit_all(client, submissions, tally))
+    access.run(lambda client: _submit_all(client, batches, tally))
     return tally.finish()
 
 
@@ -131,8 +132,8 @@ class Tally:
             show(result, [f"{submission.name}: refused, {refusal.code}: {refusal.detail}"], as_json=self._as_json)
 
 
-async def _submit_all(client: LogClient, submissions: Iterator[Submission], tally: Tally) -> None:
-    while batch := list(islice(submissions, BATCH_LINES)):
+async def _submit_all(client: LogClient, batches: Iterator[list[Submission]], tally: Tally) -> None:
+    for batch in batches:
         for submission, result in zip(batch, await _submit_batch(client, batch), strict=True):
             tally.note(submission, result)
 
@@ -152,28 +153,30 @@ async def _submit_one(client: LogClient, envelope: bytes) -> Logged | Refused:
         return refusal
 
 
-def _from_files(files: Iterable[Path]) -> Iterator[Submission]:
-    for path in files:
-        envelope: bytes | Refused
-        try:
-            envelope = read_input(path, max_bytes=MAX_BUNDLE_ENVELOPE_BYTES)
-        except Refused as refusal:
-            envelope = refusal
-        yield Submission(str(path), path.name.partition(".")[0] or path.name, envelope)
+def _from_files(files: Sequence[Path]) -> Iterator[list[Submission]]:
+    for start in range(0, len(files), BATCH_FILES):
+        yield [_read_file(path) for path in files[start : start + BATCH_FILES]]
 
 
-def _from_lines(stream: IO[bytes]) -> Iterator[Submission]:
-    """One submission a line, at most so long; the rest of a longer line is skipped, and the line refused."""
-    for number, line in enumerate(iter(lambda: stream.readline(MAX_BUNDLE_ENVELOPE_BYTES + 2), b""), start=1):
-        envelope: bytes | Refused = line.rstrip(b"\r\n")
-        if len(line) > MAX_BUNDLE_ENVELOPE_BYTES and not line.endswith(b"\n"):
-            rest = line
-            while rest and not rest.endswith(b"\n"):
-                rest = stream.readline(MAX_BUNDLE_ENVELOPE_BYTES)
-            envelope = Refused(
-                "BODY_TOO_LARGE", "the line is too long", expected=f"at most {MAX_BUNDLE_ENVELOPE_BYTES} bytes"
-            )
-        yield Submission(f"line {number}", None, envelope)
+def _read_file(path: Path) -> Submission:
+    envelope: bytes | Refused
+    try:
+        envelope = read_input(path, max_bytes=MAX_BUNDLE_ENVELOPE_BYTES)
+    except Refused as refusal:
+        envelope = refusal
+    return Submission(str(path), _stem(path), envelope)
+
+
+def _stem(path: Path) -> str:
+    """What the proof of the envelope in `path` is called: ``first.envelope.json`` → ``first``."""
+    return path.name.partition(".")[0] or path.name
+
+
+def _from_lines(descriptor: int) -> Iterator[list[Submission]]:
+    number = 0
+    for lines in LineBatches(descriptor, max_line_bytes=MAX_BUNDLE_ENVELOPE_BYTES).batches(BATCH_LINES):
+        yield [Submission(f"line {number + offset}", None, line) for offset, line in enumerate(lines, start=1)]
+        number += len(lines)
 
 
 def _prepare(out: Path, files: Sequence[Path], *, force: bool) -> None:
@@ -184,7 +187,7 @@ def _prepare(out: Path, files: Sequence[Path], *, force: bool) -> None:
         raise Refused(
             "STORAGE_FAILED", f"{out}: {error.strerror}", param="out", hint="name a directory to write to"
         ) from None
-    stems = [submission.stem for submission in _from_files(files)] if STANDARD_INPUT not in files else []
+    stems = [_stem(path) for path in files if path != STANDARD_INPUT]
     for stem in stems:
         if stems.count(stem) > 1:
             raise Refused("PARAMETER_INVALID", "two files would get one proof's name", param="FILE", found=stem)

@@ -6,7 +6,7 @@ body, a time-out on every request. What comes out is a status, a media type and 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -97,7 +97,7 @@ class Http:
 
     async def post_lines(
         self, path: str, lines: AsyncIterator[bytes], *, media_type: str, max_line_bytes: int
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """POST `lines` (each ending in LF) as they come; the answer's lines, without LF, as they come.
 
         Raises as :meth:`get` does, and ``LOG_RESPONSE_INVALID`` for a line beyond `max_line_bytes` or one that has no end.

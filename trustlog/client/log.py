@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Final
 
 import aiohttp
@@ -271,12 +272,14 @@ class LogClient:
         if not lines:
             return answers
         try:
-            async for line in self.http.post_lines(
+            exchange = self.http.post_lines(
                 "v1/entries", _each(lines), media_type=NDJSON_TYPE, max_line_bytes=MAX_ANSWER_BYTES
-            ):
-                if len(answers) == len(lines):
-                    raise response_invalid("the answer has more lines than the request")
-                answers.append(parse_line(line))
+            )
+            async with aclosing(exchange) as answered:
+                async for line in answered:
+                    if len(answers) == len(lines):
+                        raise response_invalid("the answer has more lines than the request")
+                    answers.append(parse_line(line))
             unanswered = Refused(
                 "LOG_UNREACHABLE",
                 "the answer ended before this line",
