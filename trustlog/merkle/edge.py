@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from trustlog.merkle.hashing import EMPTY_ROOT, HASH_SIZE, fold, split_hashes
+from trustlog.merkle.hashing import EMPTY_ROOT, HASH_SIZE, fold, fold_complete, split_hashes
 from trustlog.merkle.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, TileReader, read_checked_tiles, tile_width
 
 _FULL_TILE_BYTES = TILE_WIDTH * HASH_SIZE
@@ -59,7 +59,7 @@ class Edge:
             for start in range(0, len(row) - len(row) % _FULL_TILE_BYTES, _FULL_TILE_BYTES):
                 content = row[start : start + _FULL_TILE_BYTES]
                 full.append((Tile(level, index), content))
-                carry.append(_root_of_full_tile(content))
+                carry.append(fold_complete(content))
                 index += 1
             row = row[len(row) - len(row) % _FULL_TILE_BYTES :]
             if grew and row:
@@ -88,9 +88,3 @@ def partial_tiles(size: int) -> list[Tile]:
             tiles.append(Tile(level, index, width))
         level += 1
     return tiles
-
-
-def _root_of_full_tile(content: bytes) -> bytes:
-    root = fold(split_hashes(content))
-    assert root is not None
-    return root

@@ -39,6 +39,13 @@ def fold(hashes: Sequence[bytes], rest: bytes | None = None) -> bytes | None:
     return rest
 
 
+def fold_complete(concatenated: bytes) -> bytes:
+    """The root of the complete subtree whose leaves are the hashes in `concatenated`: a power of two of them."""
+    root = fold(split_hashes(concatenated))
+    assert root is not None
+    return root
+
+
 def split_hashes(concatenated: bytes) -> list[bytes]:
     """The 32-byte hashes in `concatenated`, whose length is a multiple of 32."""
     return [concatenated[i : i + HASH_SIZE] for i in range(0, len(concatenated), HASH_SIZE)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from trustlog.errors import Refused
-from trustlog.merkle.hashing import HASH_SIZE, fold, split_hashes
+from trustlog.merkle.hashing import HASH_SIZE, fold_complete
 from trustlog.merkle.proofs import Node
 
 TILE_WIDTH: Final = 256
@@ -155,7 +155,7 @@ class TileNodes:
         """The hashes of `nodes`. Raises Refused(TILE_MALFORMED) for a tile whose length is not its name's."""
         places = [node_location(level, index, self._size) for level, index in nodes]
         contents = read_checked_tiles(self._read_tiles, sorted({tile for tile, _, _ in places}))
-        return [_fold_slice(contents[tile], start, end) for tile, start, end in places]
+        return [fold_complete(contents[tile][start * HASH_SIZE : end * HASH_SIZE]) for tile, start, end in places]
 
 
 def read_checked_tiles(read_tiles: TileReader, tiles: Sequence[Tile]) -> dict[Tile, bytes]:
@@ -171,9 +171,3 @@ def read_checked_tiles(read_tiles: TileReader, tiles: Sequence[Tile]) -> dict[Ti
                 found=f"{len(content)} bytes",
             )
     return contents
-
-
-def _fold_slice(content: bytes, start: int, end: int) -> bytes:
-    folded = fold(split_hashes(content[start * HASH_SIZE : end * HASH_SIZE]))
-    assert folded is not None
-    return folded
