@@ -1,0 +1,139 @@
+"""The case: everything that the rules of a change look at, gathered once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+from verifier.entry import ref_value
+from verifier.ledger.history import History
+from verifier.ledger.logged import Logged
+from verifier.records.approval import Approval
+from verifier.records.closure import Closure
+from verifier.records.decision import Decision, Scope
+from verifier.records.execution import Execution, Resolution
+from verifier.records.policy import Policy, Tool
+from verifier.records.token import TokenIssued
+from verifier.trust import TrustPolicy
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One change: history, trust, the judging time, plans by hash, and when trees were seen by a quorum.
+
+    `seen` holds (size, seconds since 1970) of checkpoints that a quorum had cosigned.
+    """
+
+    history: History
+    trust: TrustPolicy
+    at_ns: int
+    ticket: str
+    job_id: str
+    run_id: str
+    bundle_b64u: str | None
+    payloads: Mapping[str, bytes]
+    seen: tuple[tuple[int, int], ...]
+
+    def records(self, kind: str, record_type: type[R]) -> list[tuple[Logged, R]]:
+        """The valid entries of a kind with their records, in index order."""
+        return [(item, item.record) for item in self.history.valid(kind) if isinstance(item.record, record_type)]
+
+    @cached_property
+    def tokens(self) -> list[tuple[Logged, TokenIssued]]:
+        """The token records of the job."""
+        return [pair for pair in self.records("token_issued", TokenIssued) if pair[1].job_id == self.job_id]
+
+    @cached_property
+    def decisions(self) -> list[tuple[Logged, Decision]]:
+        """Every valid decision, of any job."""
+        return self.records("gate_decision", Decision)
+
+    @cached_property
+    def allows(self) -> list[tuple[Logged, Decision]]:
+        """The valid allows of the job."""
+        return [pair for pair in self.decisions if pair[1].is_allow and pair[1].scope["job_id"] == self.job_id]
+
+    @cached_property
+    def executions(self) -> list[tuple[Logged, Execution]]:
+        """The valid begins and ends of the job."""
+        return [pair for pair in self.records("execution", Execution) if pair[1].job_id == self.job_id]
+
+    @cached_property
+    def begins(self) -> list[tuple[Logged, Execution]]:
+        """The valid begins of the job."""
+        return [pair for pair in self.executions if pair[1].phase == "begin"]
+
+    @cached_property
+    def closures(self) -> list[tuple[Logged, Closure]]:
+        """Every valid closure, of any job."""
+        return self.records("closure", Closure)
+
+    @cached_property
+    def approvals(self) -> list[tuple[Logged, Approval]]:
+        """Every valid approval and denial, of any job."""
+        return self.records("human_approval_receipt", Approval)
+
+    @cached_property
+    def resolutions(self) -> list[tuple[Logged, Resolution]]:
+        """Every valid resolution."""
+        return self.records("resolution", Resolution)
+
+    @cached_property
+    def job_ref(self) -> str:
+        """The job id as a ref."""
+        return ref_value(self.job_id)
+
+    @cached_property
+    def token_scopes(self) -> frozenset[str]:
+        """The token scope hashes of the job: one, because a job holds one tuple."""
+        return frozenset(token.token_scope_hash_b64u for _, token in self.tokens)
+
+    def is_tied(self, item: Logged) -> bool:
+        """Whether an entry's refs tie it to the job: by job or token scope. A run alone ties nothing."""
+        return item.ref("job") == self.job_ref or item.ref("token_scope") in self.token_scopes
+
+    def withdrawn_between(self, decision_b64u: str, low: int, high: int) -> int | None:
+        """The index of a deny that withdraws the decision, strictly between two indexes, or None."""
+        for item, decision in self.decisions:
+            if decision.withdraws_b64u == decision_b64u and low < item.index < high:
+                return item.index
+        return None
+
+    def earliest_seen_s(self, index: int) -> int | None:
+        """The earliest time by which a quorum had cosigned a tree that holds `index`, or None."""
+        return min((time_s for size, time_s in self.seen if size > index), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """An allow that is judged: its entry, its record and scope, and the policy and tool that it falls under."""
+
+    item: Logged
+    decision: Decision
+    scope: Scope
+    scope_hash: str
+    policy: Policy | None
+    tool: Tool | None
+
+    @property
+    def index(self) -> int:
+        """Where it stands; restrictions below count."""
+        return self.item.index
+
+    @property
+    def view(self) -> int:
+        """The size of the tree that its gate had read; permissions below count."""
+        return self.decision.view.size
+
+    @property
+    def payload_hash(self) -> str:
+        """How later records name it."""
+        return self.item.entry.payload_hash_b64u
+
+    def name(self, name: str) -> str:
+        """A check's name for this allow."""
+        return f"{name}[{self.scope.action}]"

@@ -1,0 +1,56 @@
+"""Rules of the closure: it stands under an allow to close, names its bundle, and was made in time."""
+
+from __future__ import annotations
+
+from verifier.change.case import Case
+from verifier.change.execution_rules import decision_named, lateness, withdrawal
+from verifier.change.findings import Findings
+from verifier.errors import Refused
+from verifier.ledger.logged import Logged
+from verifier.records.closure import Closure
+from verifier.records.policy import CLOSE
+
+
+def check_closures(case: Case, findings: Findings) -> None:
+    """The job is closed, and each closure of it carries. Without one the change is undecided."""
+    closures = [(item, record) for item, record in case.closures if record.job_id == case.job_id]
+    if not closures:
+        _report_none(case, findings)
+        return
+    for item, record in closures:
+        fault = _closure_fault(case, item, record)
+        if fault is not None:
+            findings.refused("execution.closure", fault, index=item.index)
+        else:
+            findings.passed("execution.closure", record.closing_reason[:200], index=item.index)
+
+
+def _report_none(case: Case, findings: Findings) -> None:
+    for item in case.history:
+        if item.entry.kind == "closure" and item.ref("job") == case.job_ref and item.fault is not None:
+            findings.refused("execution.closure", item.fault, index=item.index)
+            return
+    findings.undecided("execution.closure", "CLOSURE_MISSING", expected=f"a closure of job {case.job_id}")
+
+
+def _closure_fault(case: Case, item: Logged, record: Closure) -> Refused | None:
+    named = decision_named(case, record.decision_b64u)
+    if isinstance(named, Refused):
+        return named
+    logged, decision = named
+    if not decision.is_allow or decision.scope["action"] != CLOSE or logged.index >= item.index:
+        return Refused("CLOSURE_INVALID", "decision_b64u", expected=f"an allow of {CLOSE} at a lower index")
+    for what, expected, found in (
+        ("ticket", decision.scope.get("ticket"), record.ticket),
+        ("job_id", decision.scope.get("job_id"), record.job_id),
+        ("run_id", decision.run_id, record.run_id),
+        ("bundle_b64u", decision.scope.get("bundle_b64u"), record.bundle_b64u),
+        ("closing_reason", decision.closing_reason, record.closing_reason),
+    ):
+        if expected != found:
+            return Refused("CLOSURE_INVALID", what, expected=expected, found=found[:200])
+    return (
+        withdrawal(case, logged, item.index)
+        or lateness(decision, "issued_at", record.issued_at)
+        or lateness(decision, "closed_at", record.closed_at)
+    )

@@ -1,0 +1,123 @@
+"""The judgment of one allow, at its own index: every rule, in the order in which an auditor reasons."""
+
+from __future__ import annotations
+
+from verifier.change.absence import check_absent
+from verifier.change.approval_rules import check_approvals, check_denials
+from verifier.change.bundle_rules import check_bundle
+from verifier.change.case import Allow, Case
+from verifier.change.evidence_rules import check_nothing_omitted
+from verifier.change.execution_rules import decision_named
+from verifier.change.findings import Findings
+from verifier.change.policy_rules import (
+    check_job_open,
+    check_plan,
+    check_policy,
+    check_run_and_round,
+    check_simulation,
+    check_token,
+    check_tool,
+    step_allows,
+)
+from verifier.errors import Refused
+from verifier.ledger.logged import Logged
+from verifier.limits import CLOCK_TOLERANCE_S
+from verifier.records.decision import Decision
+from verifier.records.policy import CLOSE, EXECUTE, SIMULATE, PublishedPolicy
+from verifier.times import NS, format_time
+
+
+def judged_decisions(case: Case) -> list[str]:
+    """The payload hashes of the allows that a begin or closure names, and of those that these rely on."""
+    names = [record.decision_b64u for _, record in case.begins]
+    names += [record.decision_b64u for _, record in case.closures if record.job_id == case.job_id]
+    judged: list[str] = []
+    while names:
+        name = names.pop(0)
+        if name in judged:
+            continue
+        judged.append(name)
+        named = decision_named(case, name)
+        if not isinstance(named, Refused):
+            names += _relied_on(case, open_allow(case, *named))
+    return judged
+
+
+def _relied_on(case: Case, allow: Allow | None) -> list[str]:
+    if allow is None or allow.policy is None:
+        return []
+    steps = set(allow.policy.required_steps(allow.scope.action)) - {SIMULATE, EXECUTE, CLOSE}
+    return [item.entry.payload_hash_b64u for step in sorted(steps) for item in step_allows(case, allow, step)[:1]]
+
+
+def open_allow(case: Case, item: Logged, decision: Decision) -> Allow | None:
+    """The allow with its scope, policy and tool; None for a deny."""
+    if not decision.is_allow:
+        return None
+    scope = decision.complete_scope()
+    found = case.history.find("work_policy_contract", scope.policy_hash_b64u)
+    record = found.record if found is not None else None
+    policy = record.rules if isinstance(record, PublishedPolicy) else None
+    tool = policy.tools.get(scope.action) if policy else None
+    return Allow(item, decision, scope, decision.scope_hash() or "", policy, tool)
+
+
+def check_decision(case: Case, findings: Findings, decision_b64u: str) -> None:
+    """Judge one decision by its payload hash."""
+    named = decision_named(case, decision_b64u)
+    if isinstance(named, Refused):
+        findings.refused("policy.decision", named)
+        return
+    item, decision = named
+    allow = open_allow(case, item, decision)
+    if allow is None:
+        findings.failed("policy.decision", "DECISION_INVALID", expected="an allow", found="a deny", index=item.index)
+        return
+    if allow.scope.job_id != case.job_id:
+        findings.failed("policy.decision", "DECISION_INVALID", expected=f"job {case.job_id}", index=item.index)
+        return
+    if allow.view > allow.index:
+        findings.failed(
+            allow.name("policy.decision"), "VIEW_INVALID", expected="a view below the decision", index=item.index
+        )
+        return
+    findings.passed(allow.name("policy.decision"), f"by {item.entry.signer_did}", index=item.index)
+    if decision.decided_at > case.at_ns + CLOCK_TOLERANCE_S * NS:
+        findings.undecided(
+            allow.name("policy.decided_at"),
+            "DECISION_IN_FUTURE",
+            expected=f"at most 300 s after {format_time(case.at_ns)}",
+            found=format_time(decision.decided_at),
+            index=item.index,
+        )
+    check_nothing_omitted(case, findings, allow)
+    check_policy(case, findings, allow)
+    check_token(case, findings, allow)
+    check_tool(case, findings, allow)
+    check_plan(case, findings, allow)
+    check_simulation(case, findings, allow)
+    check_run_and_round(case, findings, allow)
+    check_job_open(case, findings, allow)
+    check_denials(case, findings, allow)
+    check_approvals(case, findings, allow)
+    check_bundle(case, findings, allow)
+    _check_not_withdrawn(case, findings, allow)
+
+
+def _check_not_withdrawn(case: Case, findings: Findings, allow: Allow) -> None:
+    """The record that used the decision came before any withdrawal; a relied-on allow was never withdrawn."""
+    uses = [item.index for item, record in case.begins if record.decision_b64u == allow.payload_hash]
+    uses += [item.index for item, record in case.closures if record.decision_b64u == allow.payload_hash]
+    limit = min(uses) if uses else 2**63
+    at = case.withdrawn_between(allow.payload_hash, allow.index, limit)
+    adverse = None
+    if at is not None:
+        adverse = Refused("DECISION_WITHDRAWN", "decision", found=f"withdrawn at index {at}")
+    check_absent(
+        case,
+        findings,
+        allow,
+        "execution.not_withdrawn",
+        expected="decision not withdrawn before it was used",
+        adverse=adverse,
+    )

@@ -1,0 +1,106 @@
+"""Rules of executions: a begin under a decision that carried it, and its end."""
+
+from __future__ import annotations
+
+from verifier.change.case import Case
+from verifier.change.findings import Findings
+from verifier.errors import Refused
+from verifier.ledger.logged import Logged
+from verifier.records.decision import Decision
+from verifier.records.execution import Execution
+from verifier.records.policy import EXECUTE
+from verifier.times import format_time
+
+
+def decision_named(case: Case, decision_b64u: str) -> tuple[Logged, Decision] | Refused:
+    """The valid decision with this payload hash, or why there is none."""
+    found = case.history.find("gate_decision", decision_b64u)
+    if found is None:
+        return Refused("DECISION_NOT_LOGGED", "decision_b64u", expected=decision_b64u)
+    if found.fault is not None or not isinstance(found.record, Decision):
+        return found.fault or Refused("PAYLOAD_UNREADABLE", "decision")
+    return found, found.record
+
+
+def check_executions(case: Case, findings: Findings) -> None:
+    """Every begin of the job stands under a valid allow, and every end under a valid begin."""
+    for item, record in case.begins:
+        fault = _begin_fault(case, item, record)
+        if fault is not None:
+            findings.refused("execution.begin", fault, index=item.index)
+            continue
+        findings.passed("execution.begin", f"under decision {record.decision_b64u}", index=item.index)
+    for item, record in case.executions:
+        if record.phase != "end":
+            continue
+        fault = _end_fault(case, item, record)
+        if fault is not None:
+            findings.refused("execution.end", fault, index=item.index)
+            continue
+        findings.passed("execution.end", f"outcome {record.outcome}", index=item.index)
+
+
+def _begin_fault(case: Case, item: Logged, record: Execution) -> Refused | None:
+    named = decision_named(case, record.decision_b64u)
+    if isinstance(named, Refused):
+        return named
+    logged, decision = named
+    if not decision.is_allow or decision.scope["action"] != EXECUTE or logged.index >= item.index:
+        return Refused("DECISION_INVALID", "begin", expected=f"an allow of {EXECUTE} at a lower index")
+    return (
+        mismatch(record, decision)
+        or withdrawal(case, logged, item.index)
+        or lateness(decision, "issued_at", record.issued_at)
+    )
+
+
+def _end_fault(case: Case, item: Logged, record: Execution) -> Refused | None:
+    named = decision_named(case, record.decision_b64u)
+    if isinstance(named, Refused):
+        return named
+    begin = next(
+        (
+            (logged, begin)
+            for logged, begin in case.begins
+            if logged.entry.payload_hash_b64u == record.begin_b64u and logged.index < item.index
+        ),
+        None,
+    )
+    if begin is None or begin[1].decision_b64u != record.decision_b64u:
+        return Refused("EXECUTION_MISMATCH", "end", expected="a begin of the same decision at a lower index")
+    return mismatch(record, named[1])
+
+
+def mismatch(record: Execution, decision: Decision) -> Refused | None:
+    """Whether the members of a begin or end differ from those of the scope and decision."""
+    scope = decision.scope
+    for what, expected, found in (
+        ("job_id", scope.get("job_id"), record.job_id),
+        ("ticket", scope.get("ticket"), record.ticket),
+        ("plan_hash_b64u", scope.get("plan_hash_b64u"), record.plan_hash_b64u),
+        ("policy_hash_b64u", scope.get("policy_hash_b64u"), record.policy_hash_b64u),
+        ("environment", scope.get("environment"), record.environment),
+        ("run_id", decision.run_id, record.run_id),
+        ("token_scope_hash_b64u", decision.token_scope_hash_b64u, record.token_scope_hash_b64u),
+    ):
+        if expected != found:
+            return Refused("EXECUTION_MISMATCH", what, expected=expected, found=found)
+    return None
+
+
+def withdrawal(case: Case, decision: Logged, index: int) -> Refused | None:
+    """Whether a deny withdrew the decision before `index`."""
+    at = case.withdrawn_between(decision.entry.payload_hash_b64u, decision.index, index)
+    return None if at is None else Refused("DECISION_WITHDRAWN", "decision", found=f"withdrawn at index {at}")
+
+
+def lateness(decision: Decision, what: str, time_ns: int) -> Refused | None:
+    """Whether a time lies outside decided_at…expires_at."""
+    if decision.decided_at <= time_ns <= decision.expires_at:
+        return None
+    return Refused(
+        "DECISION_EXPIRED",
+        what,
+        expected=f"{format_time(decision.decided_at)} to {format_time(decision.expires_at)}",
+        found=format_time(time_ns),
+    )

@@ -1,0 +1,71 @@
+"""Collects checks while a case is judged."""
+
+from __future__ import annotations
+
+from verifier.errors import Refused
+from verifier.report import Check, Status
+
+
+class Findings:
+    """The checks so far, in the order in which they ran, and what is not proven."""
+
+    def __init__(self) -> None:
+        self.checks: list[Check] = []
+        self.not_proven: list[str] = []
+
+    def passed(self, name: str, found: str | None = None, *, expected: str | None = None, index: int | None = None) -> None:
+        """Something was shown. `name` is `group.name`."""
+        self._add(name, Status.PASS, expected=expected, found=found, index=index)
+
+    def failed(
+        self,
+        name: str,
+        code: str,
+        *,
+        expected: str | None = None,
+        found: str | None = None,
+        index: int | None = None,
+    ) -> None:
+        """Something lies or breaks a rule."""
+        self._add(name, Status.FAIL, code=code, expected=expected, found=found, index=index)
+
+    def refused(self, name: str, error: Refused, *, index: int | None = None) -> None:
+        """As `failed`, from a refusal."""
+        found = ": ".join(part for part in (error.detail, error.found) if part)
+        self.failed(name, error.code, expected=error.expected, found=found, index=index)
+
+    def undecided(
+        self,
+        name: str,
+        code: str,
+        *,
+        expected: str | None = None,
+        found: str | None = None,
+        index: int | None = None,
+    ) -> None:
+        """Something could not be shown either way."""
+        self._add(name, Status.UNDECIDED, code=code, expected=expected, found=found, index=index)
+
+    def absent(self, name: str, status: Status, found: str, *, expected: str, index: int) -> None:
+        """No adverse evidence was found; `status` says how far that carries."""
+        code = "ABSENCE_NOT_PROVEN" if status is Status.UNDECIDED else None
+        self._add(name, status, code=code, expected=expected, found=found, index=index)
+        if status is Status.ATTESTED:
+            self.not_proven.append(f"{expected}: {found}, not proven from the whole log")
+
+    def has_failed(self) -> bool:
+        """Whether any check failed so far."""
+        return any(check.status is Status.FAIL for check in self.checks)
+
+    def _add(
+        self,
+        name: str,
+        status: Status,
+        *,
+        code: str | None = None,
+        expected: str | None = None,
+        found: str | None = None,
+        index: int | None = None,
+    ) -> None:
+        group, _, rest = name.partition(".")
+        self.checks.append(Check(group, rest, status, code, expected, found, index))

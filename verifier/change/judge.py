@@ -1,0 +1,212 @@
+"""judge: from a pack's bytes, pinned trust and a time to a report. Pure: no network, no files, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from verifier.change.case import Case
+from verifier.change.closure_rules import check_closures
+from verifier.change.decision_rules import check_decision, judged_decisions
+from verifier.change.evidence_rules import check_listed
+from verifier.change.execution_rules import check_executions
+from verifier.change.findings import Findings
+from verifier.change.packed import build_history, check_entries, check_payloads, check_unread
+from verifier.change.sighting import check_checkpoint, check_views, collect_sightings
+from verifier.errors import Refused
+from verifier.ledger.history import History
+from verifier.pack import Pack, parse_pack
+from verifier.records.token import TokenIssued
+from verifier.report import Report, conclude, error_report
+from verifier.tree import EMPTY_ROOT, hash_leaf
+from verifier.trust import TrustedCheckpoint, TrustPolicy
+
+ALWAYS_NOT_PROVEN = (
+    "that two keys are not in one hand: people are told apart by their keys alone",
+    "that there were no model calls outside the model proxy",
+    "that nothing was done before the logged begin: this rests on the runner",
+)
+WITHOUT_WITNESSES = (
+    "that everyone is shown the same log (split views): the trust policy names no witnesses",
+    "any time: without witnesses every time is the signer's own word",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeLog:
+    """A log that was read whole: its history, size and root, and its roots at the sizes that were asked for."""
+
+    history: History
+    size: int
+    roots: Mapping[int, bytes]
+    leaf_hashes: Mapping[int, bytes]
+    checked: str
+
+
+def judge(
+    pack_bytes: bytes,
+    trust: TrustPolicy,
+    *,
+    at_ns: int,
+    whole_log: WholeLog | None = None,
+    max_age_s: int | None = None,
+    allow_demo: bool = False,
+) -> Report:
+    """The verdict on one change.
+
+    `at_ns` is the time of judging in nanoseconds since 1970; it never fails a pack for being old. `whole_log`
+    turns absences from attested or undecided into proven ones. `max_age_s` demands a checkpoint that witnesses
+    had cosigned at most that long before `at_ns`.
+    """
+    try:
+        pack = parse_pack(pack_bytes)
+    except Refused as error:
+        return error_report(error.code, f"{error.detail}: expected {error.expected}", trust_policy_sha256=trust.sha256)
+    findings = Findings()
+    _judge(pack, trust, findings, at_ns=at_ns, whole_log=whole_log, max_age_s=max_age_s, allow_demo=allow_demo)
+    without = WITHOUT_WITNESSES if trust.log_policy.quorum is None else ()
+    return conclude(
+        findings.checks,
+        not_proven=[*findings.not_proven, *ALWAYS_NOT_PROVEN, *without],
+        trust_policy_sha256=trust.sha256,
+        passed=f"{pack.subject.ticket}: simulated, approved, executed and closed as its policy demands",
+    )
+
+
+def _judge(
+    pack: Pack,
+    trust: TrustPolicy,
+    findings: Findings,
+    *,
+    at_ns: int,
+    whole_log: WholeLog | None,
+    max_age_s: int | None,
+    allow_demo: bool,
+) -> None:
+    trusted = check_checkpoint(findings, pack, trust, at_ns=at_ns, max_age_s=max_age_s, allow_demo=allow_demo)
+    if trusted is None:
+        return
+    check_views(findings, pack, trusted.checkpoint)
+    sightings = collect_sightings(findings, pack, trust, trusted)
+    check_entries(findings, pack, trusted.checkpoint)
+    payloads = check_payloads(findings, pack)
+    whole = _check_whole_log(findings, pack, trusted, whole_log)
+    if findings.has_failed():
+        return
+    history = whole.history if whole is not None else build_history(pack, trust, trusted.checkpoint.origin)
+    if whole is None:
+        findings.not_proven.append("that this log never showed another history: no earlier checkpoint was compared")
+    case = Case(
+        history=history,
+        trust=trust,
+        at_ns=at_ns,
+        ticket=pack.subject.ticket,
+        job_id=pack.subject.job,
+        run_id=pack.subject.run,
+        bundle_b64u=pack.subject.bundle,
+        payloads=payloads,
+        seen=sightings,
+    )
+    _judge_change(case, findings, pack)
+
+
+def _judge_change(case: Case, findings: Findings, pack: Pack) -> None:
+    check_unread(findings, case.history, pack)
+    _report_void(case, findings)
+    if not _check_subject(case, findings):
+        return
+    packed = {item.index: item.entry.encode("utf-8") for item in pack.entries}
+    views = {view.size: view.root_b64u for view in pack.views}
+    for item, decision in case.decisions:
+        if item.index not in packed:
+            continue
+        check_listed(findings, item, decision, packed)
+        if views.get(decision.view.size) != decision.view.root_b64u:
+            findings.failed(
+                "log.decision_view",
+                "VIEW_INVALID",
+                expected=f"root {decision.view.root_b64u} of {decision.view.size} entries",
+                found=str(views.get(decision.view.size)),
+                index=item.index,
+            )
+    for decision_b64u in judged_decisions(case):
+        check_decision(case, findings, decision_b64u)
+    check_executions(case, findings)
+    check_closures(case, findings)
+    _report_others(case, findings)
+
+
+def _check_subject(case: Case, findings: Findings) -> bool:
+    """The pack's subject is the job of a valid token record; its closures are of that ticket, run and bundle."""
+    if not case.tokens:
+        item = next((item for item in case.history.named_refs("token_issued", "job", case.job_ref)), None)
+        if item is not None and item.fault is not None:
+            findings.refused("evidence.subject", item.fault, index=item.index)
+        else:
+            findings.failed("evidence.subject", "TOKEN_NOT_LOGGED", expected=f"a token record of job {case.job_id}")
+        return False
+    token: TokenIssued = case.tokens[0][1]
+    if token.ticket != case.ticket:
+        findings.failed("evidence.subject", "EVIDENCE_FOREIGN", expected=token.ticket, found=case.ticket)
+        return False
+    for item, closure in case.closures:
+        if closure.job_id != case.job_id:
+            continue
+        if closure.run_id != case.run_id or case.bundle_b64u not in (None, closure.bundle_b64u):
+            findings.failed(
+                "evidence.subject",
+                "EVIDENCE_FOREIGN",
+                expected=f"run {closure.run_id}, bundle {closure.bundle_b64u}",
+                found=f"run {case.run_id}, bundle {case.bundle_b64u}",
+                index=item.index,
+            )
+            return False
+    findings.passed("evidence.subject", f"{case.ticket}, job {case.job_id}, run {case.run_id}")
+    return True
+
+
+def _report_void(case: Case, findings: Findings) -> None:
+    void = [item for item in case.history if item.fault is not None]
+    if void:
+        listed = ", ".join(f"{item.index} {item.fault.code}" for item in void[:20] if item.fault)
+        findings.passed("evidence.void_entries", f"{len(void)} without effect: {listed}")
+
+
+def _report_others(case: Case, findings: Findings) -> None:
+    judged = set(judged_decisions(case))
+    others = [item for item, _ in case.allows if item.entry.payload_hash_b64u not in judged]
+    if others:
+        found = ", ".join(str(item.index) for item in others[:20])
+        findings.passed("policy.unused_allows", f"not judged, because nothing relies on them: entries {found}")
+    violations = [item for item in case.history.valid("violation") if case.is_tied(item)]
+    for item in violations:
+        findings.passed("execution.violation", "a violation of this job is logged", index=item.index)
+
+
+def _check_whole_log(findings: Findings, pack: Pack, trusted: TrustedCheckpoint, whole: WholeLog | None) -> WholeLog | None:
+    """Compare the pack with the log that was read; None if the log cannot carry absence."""
+    if whole is None:
+        return None
+    checkpoint = trusted.checkpoint
+    name = "log.whole_log"
+    for item in pack.entries:
+        leaf = whole.leaf_hashes.get(item.index)
+        if leaf is not None and leaf != hash_leaf(item.entry.encode("utf-8")):
+            findings.failed(name, "CHECKPOINT_INCONSISTENT", expected="the pack's entry", index=item.index)
+            return None
+    if whole.history.origin != checkpoint.origin:
+        findings.failed(name, "ORIGIN_MISMATCH", expected=checkpoint.origin, found=whole.history.origin)
+        return None
+    if whole.size < checkpoint.size:
+        findings.undecided(
+            name, "CHECKPOINT_STALE", expected=f"at least {checkpoint.size} entries", found=f"{whole.size} entries"
+        )
+        return None
+    root = EMPTY_ROOT if checkpoint.size == 0 else whole.roots.get(checkpoint.size)
+    if root != checkpoint.root:
+        findings.failed(
+            name, "CHECKPOINT_INCONSISTENT", expected=f"the pack's root at {checkpoint.size} entries", found="another"
+        )
+        return None
+    findings.passed(name, whole.checked)
+    return whole

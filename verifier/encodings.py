@@ -1,0 +1,56 @@
+"""Base64 and base64url, exactly as written: decode, encode again, compare (RFC 4648 §3.5, §4, §5)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+
+from verifier.errors import Refused
+
+HASH_TEXT_LENGTH = 43  # 32 bytes in base64url without padding
+SIGNATURE_TEXT_LENGTH = 86  # 64 bytes in base64url without padding
+
+
+def encode_b64u(data: bytes) -> str:
+    """Base64url without padding."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def decode_b64u(text: str, what: str, *, length: int | None = None) -> bytes:
+    """The bytes of base64url `text`; `length` is the number of bytes demanded.
+
+    Raises Refused BASE64URL_INVALID on padding, foreign characters, non-zero trailing bits or another length.
+    """
+    try:
+        data = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        raise Refused("BASE64URL_INVALID", what, expected="base64url without padding") from None
+    if encode_b64u(data) != text:
+        raise Refused("BASE64URL_INVALID", what, expected="the one spelling of these bytes")
+    if length is not None and len(data) != length:
+        raise Refused("BASE64URL_INVALID", what, expected=f"{length} bytes", found=f"{len(data)} bytes")
+    return data
+
+
+def encode_b64(data: bytes) -> str:
+    """Standard base64 with padding."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def decode_b64(text: str, what: str, *, length: int | None = None) -> bytes:
+    """The bytes of standard base64 `text`. Raises Refused BASE64_INVALID on any other spelling or length."""
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except (ValueError, binascii.Error):
+        raise Refused("BASE64_INVALID", what, expected="standard base64 with padding") from None
+    if encode_b64(data) != text:
+        raise Refused("BASE64_INVALID", what, expected="the one spelling of these bytes")
+    if length is not None and len(data) != length:
+        raise Refused("BASE64_INVALID", what, expected=f"{length} bytes", found=f"{len(data)} bytes")
+    return data
+
+
+def hash_b64u(data: bytes) -> str:
+    """Base64url of SHA-256: the spelling of every payload and document hash."""
+    return encode_b64u(hashlib.sha256(data).digest())

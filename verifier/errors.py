@@ -1,0 +1,35 @@
+"""The three ways in which this package says no.
+
+`Refused`     what was read lies, breaks a rule or is malformed. Carries a registered reason code.
+`Unavailable` something that must exist could not be obtained (404, time-out, redirect, too large): undecided.
+`Unusable`    the command line, or a file that it names, cannot be used at all.
+"""
+
+from __future__ import annotations
+
+
+class VerifierError(Exception):
+    """Base of every exception that this package raises on purpose.
+
+    `code` is a key of `verifier.reasons.REASONS`; `detail` says which field or file; `expected` and `found`
+    are short texts, never a whole proof or payload.
+    """
+
+    def __init__(self, code: str, detail: str, *, expected: str | None = None, found: str | None = None) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+        self.expected = expected
+        self.found = found
+
+
+class Refused(VerifierError):
+    """Something that was read is malformed, contradicts itself or breaks a rule."""
+
+
+class Unavailable(VerifierError):
+    """Something under a signed checkpoint could not be obtained; nothing follows about its truth."""
+
+
+class Unusable(VerifierError):
+    """Usage: an argument or a named file cannot be read."""

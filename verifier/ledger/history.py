@@ -1,0 +1,211 @@
+"""History: entries read in index order, each judged by the rules of reading at its own index.
+
+Rules of reading: the entry's grammar, the signer's DID and signature, the payload's hash and accepted text, its
+closed schema, recomputed refs, the signer's role in its window (or the person in the roster in force), no
+revoked key, identity and conflict keys, the roster chain, who may revoke and who may erase. An entry that breaks
+one is void: it has no effect and holds no key. Admission's rate and clock rules are not rules of reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from verifier.didkey import parse_did_key
+from verifier.encodings import encode_b64u
+from verifier.entry import Entry, check_entry_signature, parse_entry, ref_value
+from verifier.errors import Refused
+from verifier.ledger.jobs import Jobs
+from verifier.ledger.logged import Logged, State
+from verifier.ledger.policies import Policies
+from verifier.ledger.revocations import Revocations
+from verifier.ledger.rosters import RosterChain
+from verifier.records.bundle import OpenedBundle
+from verifier.records.conflicts import conflict_keys
+from verifier.records.execution import Execution, Resolution
+from verifier.records.kinds import KINDS, Record, compute_refs, payload_hash, read_record
+from verifier.records.policy import PublishedPolicy
+from verifier.records.restrictions import Revocation, Tombstone
+from verifier.records.roster import Roster
+from verifier.records.simulation import Simulation
+from verifier.records.token import TokenIssued
+from verifier.trust import Role, TrustPolicy
+
+
+class History:
+    """Entries in ascending index order and what follows from them.
+
+    `complete_to` is the size of the tree whose every entry was added, or None if only some were.
+    """
+
+    def __init__(self, trust: TrustPolicy, origin: str, *, keep: Callable[[Entry], bool] | None = None) -> None:
+        """`keep` says which entries to remember whole; of the others only the keys they take are kept."""
+        self.trust = trust
+        self.origin = origin
+        self.complete_to: int | None = None
+        self.rosters = RosterChain(quorum=trust.roster_quorum, reserved=trust.reserved_keys())
+        self.policies = Policies(quorum=trust.policy_quorum)
+        self.revocations = Revocations(trust, self._signers_of_approval)
+        self._jobs = Jobs()
+        self._keep = keep
+        self._entries: dict[int, Logged] = {}
+        self._by_payload: dict[str, list[Logged]] = {}
+        self._identities: dict[tuple[str, str, str], int] = {}
+        self._keys: dict[tuple[str, ...], tuple[str, int]] = {}
+        self._next = 0
+
+    def __iter__(self) -> Iterator[Logged]:
+        """Every remembered entry in index order."""
+        return iter(self._entries.values())
+
+    def at(self, index: int) -> Logged | None:
+        """The remembered entry at `index`, or None."""
+        return self._entries.get(index)
+
+    def valid(self, kind: str) -> list[Logged]:
+        """The valid entries of a kind, in index order."""
+        return [item for item in self if item.entry.kind == kind and item.is_valid]
+
+    def named(self, kind: str, payload_hash_b64u: str) -> list[Logged]:
+        """Every entry of a kind with this payload, in index order, whether it counts or not."""
+        return [item for item in self._by_payload.get(payload_hash_b64u, ()) if item.entry.kind == kind]
+
+    def find(self, kind: str, payload_hash_b64u: str) -> Logged | None:
+        """The lowest valid entry of a kind with this payload, else the lowest that does not count, else None."""
+        found = self.named(kind, payload_hash_b64u)
+        return next((item for item in found if item.is_valid), found[0] if found else None)
+
+    def named_refs(self, kind: str, name: str, value: str) -> list[Logged]:
+        """The entries of a kind with this ref, in index order, whether they count or not."""
+        return [item for item in self if item.entry.kind == kind and item.ref(name) == value]
+
+    def add(self, index: int, data: bytes, payload: bytes | None) -> Logged | None:
+        """Read the entry at `index`, above every index so far; None if it is outside the grammar of entries."""
+        assert index >= self._next, "entries are read in index order"
+        self._next = index + 1
+        try:
+            entry = parse_entry(data)
+        except Refused:
+            return None
+        logged = self._read(index, entry, payload)
+        if logged.is_valid:
+            self._identities[entry.identity] = index
+        if self._keep is None or self._keep(entry):
+            self._entries[index] = logged
+            self._by_payload.setdefault(entry.payload_hash_b64u, []).append(logged)
+        return logged
+
+    def _read(self, index: int, entry: Entry, payload: bytes | None) -> Logged:
+        try:
+            self._check_signer(index, entry)
+            if payload is None:
+                if entry.kind == "revocation":
+                    self.revocations.add(index, entry.refs.get("target", ""), entry.signer_did)
+                return Logged(index, entry, None, State.UNREAD)
+            record = self._read_payload(entry, payload)
+            self._check_role(index, entry, record)
+            keys = self._check_unique(entry, record)
+            self._apply(index, entry, record)
+        except Refused as fault:
+            return Logged(index, entry, payload, State.VOID, fault=fault)
+        for key, value in keys:
+            self._keys.setdefault(key, (value, index))
+        self._jobs.add(record)
+        return Logged(index, entry, payload, State.VALID, record=record)
+
+    def _check_signer(self, index: int, entry: Entry) -> None:
+        check_entry_signature(entry)
+        revoked = self.revocations.first_below(f"key:{entry.signer_did}", index)
+        if revoked is not None:
+            raise Refused("KEY_REVOKED", "signer_did", found=f"revoked at index {revoked}")
+
+    def _read_payload(self, entry: Entry, payload: bytes) -> Record:
+        if payload_hash(payload) != entry.payload_hash_b64u:
+            raise Refused("HASH_MISMATCH", "payload", expected=entry.payload_hash_b64u, found=payload_hash(payload))
+        record = read_record(entry.kind, payload, signer_did=entry.signer_did, origin=self.origin)
+        refs = compute_refs(record, entry.payload_hash_b64u)
+        if refs != entry.refs:
+            raise Refused("ENTRY_REFS_MISMATCH", "refs", expected=str(refs), found=str(dict(entry.refs)))
+        return record
+
+    def _check_role(self, index: int, entry: Entry, record: Record) -> None:
+        roles = KINDS[entry.kind].roles
+        if roles:
+            self._check_one_role(entry.signer_did, roles, index)
+        elif entry.kind in ("human_approval_receipt", "resolution"):
+            person = self.rosters.person_at(entry.signer_did, index)
+            if person is None:
+                raise Refused("SIGNER_NOT_TRUSTED", "signer_did", expected="a person of the roster in force")
+            if isinstance(record, Resolution) and person.subject in self._requesters(record.begin_b64u):
+                raise Refused("SIGNER_WRONG_ROLE", "signer_did", expected="somebody else than the requester")
+        if isinstance(record, OpenedBundle):
+            for sealed, _ in record.receipts.gateway:
+                self._check_one_role(sealed.signer_did, (Role.GATEWAY,), index)
+            for sealed in record.receipts.signed_tools:
+                self._check_one_role(sealed.signer_did, (Role.AGENT, Role.GATEWAY), index)
+
+    def _check_one_role(self, did: str, roles: tuple[Role, ...], index: int) -> None:
+        if any(self.trust.has_role(did, role, index) for role in roles):
+            return
+        known = parse_did_key(did) in self.trust.reserved_keys()
+        code = "SIGNER_WRONG_ROLE" if known else "SIGNER_NOT_TRUSTED"
+        raise Refused(code, "signer_did", expected=" or ".join(roles) + f" at index {index}", found=did)
+
+    def _requesters(self, begin_b64u: str) -> set[str]:
+        begins = [item.record for item in self.named("execution", begin_b64u)]
+        jobs = {begin.job_id for begin in begins if isinstance(begin, Execution)}
+        tokens = [item.record for item in self.valid("token_issued")]
+        return {token.requester for token in tokens if isinstance(token, TokenIssued) and token.job_id in jobs}
+
+    def _check_unique(self, entry: Entry, record: Record) -> list[tuple[tuple[str, ...], str]]:
+        first = self._identities.get(entry.identity)
+        if first is not None:
+            raise Refused("CONFLICT", "identity", found=f"already logged at index {first}")
+        keys = conflict_keys(entry.kind, record, signer_did=entry.signer_did, payload_hash_b64u=entry.payload_hash_b64u)
+        for key, value in keys:
+            held, holder = self._keys.get(key, (value, -1))
+            if held != value:
+                raise Refused("CONFLICT", " ".join(key[:1]), found=f"taken by index {holder}")
+        return keys
+
+    def _apply(self, index: int, entry: Entry, record: Record) -> None:
+        signer, payload = entry.signer_did, entry.payload_hash_b64u
+        match record:
+            case Roster():
+                self.rosters.add(index, record, payload_hash_b64u=payload, signer_did=signer)
+            case PublishedPolicy():
+                self.policies.add(index, record, payload_hash_b64u=payload, signer_did=signer)
+            case Revocation():
+                self.revocations.add(index, record.target, signer)
+            case Tombstone():
+                self._check_tombstone(index, record)
+            case _:
+                pass
+
+    def _check_tombstone(self, index: int, record: Tombstone) -> None:
+        """Erasable are receipts, bundles, plans and artefacts, of no job that is still open."""
+        target = self.at(record.index)
+        if target is None or encode_b64u(target.entry.leaf_hash) != record.leaf_hash_b64u:
+            raise Refused("TOMBSTONE_NOT_PERMITTED", "index", expected="the entry that holds or names the payload")
+        if not self._may_erase(target, record.payload_b64u):
+            raise Refused("TOMBSTONE_NOT_PERMITTED", "payload_b64u", expected="an erasable payload")
+        job = self._jobs.concerned(token_scope=target.ref("token_scope"), run=target.ref("run"), job=target.ref("job"))
+        if job is not None and not self._is_over(job, index):
+            raise Refused("TOMBSTONE_NOT_PERMITTED", "payload_b64u", expected="a job that is closed or ended")
+
+    def _may_erase(self, target: Logged, payload_b64u: str) -> bool:
+        if target.entry.payload_hash_b64u == payload_b64u:
+            return KINDS[target.entry.kind].erasable
+        record = target.record
+        if not isinstance(record, Simulation):
+            return False
+        return payload_b64u in {record.plan_hash_b64u, *(item.sha256_b64u for item in record.artefacts)}
+
+    def _is_over(self, job: str, index: int) -> bool:
+        over = {ref_value(item) for item in self._jobs.over} | self._jobs.over
+        if job in over or self.revocations.first_below(f"job:{job}", index) is not None:
+            return True
+        tokens = self._jobs.tokens.get(job, ())
+        return any(self.revocations.first_below(f"token:{token}", index) is not None for token in tokens)
+
+    def _signers_of_approval(self, payload_hash_b64u: str) -> set[str]:
+        return {item.entry.signer_did for item in self.named("human_approval_receipt", payload_hash_b64u)}

@@ -1,0 +1,131 @@
+"""Evidence packs: one closed RFC 8785 document with everything that one change rests on. Nothing in it is trusted."""
+
+# ruff: noqa: RUF009 - s.member and s.optional are field specifiers, evaluated once on purpose
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from verifier import schema as s
+from verifier.encodings import decode_b64, encode_b64u
+from verifier.errors import Refused
+from verifier.jsontext import parse_object
+from verifier.limits import (
+    MAX_CONSISTENCY_HASHES,
+    MAX_PACK_ANCHORS,
+    MAX_PACK_BYTES,
+    MAX_PACK_ENTRIES,
+    MAX_PROOF_HASHES,
+)
+
+
+def _hash(value: object, where: str) -> bytes:
+    """A 32-byte hash in standard base64."""
+    return decode_b64(s.string(value, where), where, length=32)
+
+
+_inclusion = s.list_of(_hash, maximum=MAX_PROOF_HASHES)
+_consistency = s.list_of(_hash, maximum=MAX_CONSISTENCY_HASHES)
+
+
+def _base64(value: object, where: str) -> bytes:
+    return decode_b64(s.string(value, where), where)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Which change the pack says it is about."""
+
+    ticket: str = s.member(s.ticket)
+    job: str = s.member(s.identifier)
+    run: str = s.member(s.identifier)
+    bundle: str | None = s.optional(s.hash43)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedView:
+    """A decision's tree and its consistency proof to the pack's checkpoint."""
+
+    size: int = s.member(s.integer())
+    root_b64u: str = s.member(s.hash43)
+    consistency_proof: tuple[bytes, ...] = s.member(_consistency)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """An earlier signed checkpoint and its consistency proof to the pack's; it gives times only."""
+
+    checkpoint: str = s.member(s.text)
+    consistency_proof: tuple[bytes, ...] = s.member(_consistency)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedEntry:
+    """An entry's exact text, its payload's exact text unless erased, and its proof to the pack's checkpoint."""
+
+    index: int = s.member(s.integer())
+    entry: str = s.member(s.text)
+    payload: str | None = s.optional(s.text)
+    inclusion_proof: tuple[bytes, ...] = s.member(_inclusion)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedPayload:
+    """A content-addressed payload that is not an entry's: a plan or an artefact."""
+
+    sha256_b64u: str = s.member(s.hash43)
+    text: str | None = s.optional(s.string)
+    base64: bytes | None = s.optional(_base64)
+
+    def data(self) -> bytes:
+        """The bytes."""
+        return self.base64 if self.base64 is not None else (self.text or "").encode("utf-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pack:
+    """A parsed pack."""
+
+    pack_version: str = s.member(s.one_of("1"))
+    subject: Subject = s.member(s.object_of(Subject))
+    checkpoint: str = s.member(s.text)
+    views: tuple[PackedView, ...] = s.member(s.list_of(s.object_of(PackedView), maximum=MAX_PACK_ENTRIES))
+    anchors: tuple[Anchor, ...] = s.member(s.list_of(s.object_of(Anchor), maximum=MAX_PACK_ANCHORS))
+    entries: tuple[PackedEntry, ...] = s.member(s.list_of(s.object_of(PackedEntry), maximum=MAX_PACK_ENTRIES))
+    payloads: tuple[PackedPayload, ...] = s.member(s.list_of(s.object_of(PackedPayload), maximum=MAX_PACK_ENTRIES))
+
+
+def parse_pack(data: bytes) -> Pack:
+    """The pack in `data`. Raises Refused PACK_TOO_LARGE or PACK_MALFORMED."""
+    if len(data) > MAX_PACK_BYTES:
+        raise Refused("PACK_TOO_LARGE", "pack", expected=f"at most {MAX_PACK_BYTES} bytes")
+    try:
+        value = parse_object(data, "pack")
+        pack = s.decode(Pack, value, "pack")
+        _check_order("entries", (item.index for item in pack.entries))
+        _check_order("views", (item.size for item in pack.views))
+        _check_order("payloads", (item.sha256_b64u.encode() for item in pack.payloads))
+        for position, payload in enumerate(pack.payloads):
+            if (payload.text is None) == (payload.base64 is None):
+                s.refuse(f"pack.payloads[{position}]", "exactly one of text and base64")
+    except Refused as error:
+        raise Refused("PACK_MALFORMED", error.detail, expected=error.expected, found=error.found) from None
+    # The schema admits no number but integers and no key that is not ASCII: sorted keys are RFC 8785 then.
+    if json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode("utf-8") != data:
+        raise Refused("PACK_MALFORMED", "pack", expected="its own RFC 8785 form")
+    return pack
+
+
+def _check_order(name: str, keys: Iterable[int] | Iterable[bytes]) -> None:
+    previous: int | bytes | None = None
+    for key in keys:
+        if previous is not None and not previous < key:  # type: ignore[operator]
+            s.refuse(f"pack.{name}", "ascending order, each once")
+        previous = key
+
+
+def hash_text(root: bytes) -> str:
+    """A root hash as members that end in _b64u spell it."""
+    return encode_b64u(root)

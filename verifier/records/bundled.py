@@ -1,0 +1,139 @@
+"""The receipts inside a proof bundle: opened, each with its signer, or raw, covered by the agent alone."""
+
+# ruff: noqa: RUF009 - s.member and s.optional are field specifiers, evaluated once on purpose
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from verifier import schema as s
+from verifier.errors import Refused
+from verifier.records.claims import check_disclosure
+from verifier.records.envelope import SealedReceipt, open_envelope
+from verifier.records.receipts import GatewayReceipt, ReceiptBinding, ToolReceipt
+
+
+@dataclass(frozen=True, slots=True)
+class BundledReceipts:
+    """Gateway receipts as (envelope, receipt); signed tool receipts; how many are raw; every binding found."""
+
+    gateway: tuple[tuple[SealedReceipt, GatewayReceipt], ...]
+    signed_tools: tuple[SealedReceipt, ...]
+    raw: int
+    bindings: tuple[tuple[str, Mapping[str, object]], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolReceiptV2:
+    """A tool receipt with salted hashes and selective disclosure; only inside bundles."""
+
+    receipt_version: str = s.member(s.one_of("2"))
+    receipt_id: str = s.member(s.text)
+    tool_name: str = s.member(s.text)
+    tool_version: str | None = s.optional(s.string)
+    args_hash_b64u: str = s.member(s.loose_hash)
+    result_hash_b64u: str = s.member(s.loose_hash)
+    result_status: str | None = s.optional(s.one_of("success", "error", "timeout"))
+    hash_algorithm: str = s.member(s.one_of("SHA-256", "BLAKE3"))
+    agent_did: str = s.member(s.did)
+    timestamp: int = s.member(s.any_time)
+    latency_ms: float = s.member(s.amount)
+    binding: ReceiptBinding | None = s.optional(s.object_of(ReceiptBinding))
+    args_salt_b64u: str = s.member(s.loose_hash)
+    result_salt_b64u: str = s.member(s.loose_hash)
+    args_disclosure: dict[str, object] | None = s.optional(s.free_object())
+    result_disclosure: dict[str, object] | None = s.optional(s.free_object())
+
+
+def read_receipts(
+    *,
+    gateway: Sequence[Mapping[str, object]],
+    tool: Sequence[Mapping[str, object]],
+    side_effect: Sequence[Mapping[str, object]],
+    approvals: Sequence[Mapping[str, object]],
+    agent_did: str,
+) -> BundledReceipts:
+    """Open every receipt of a bundle; all but gateway receipts must name its agent.
+
+    Raises Refused as `open_envelope`, SCHEMA_VALIDATION_FAILED or PROOF_BUNDLE_AGENT_MISMATCH.
+    """
+    opened = []
+    bindings: list[tuple[str, Mapping[str, object]]] = []
+    for position, value in enumerate(gateway):
+        where = f"receipts[{position}]"
+        sealed = open_envelope(value, where, kind="gateway_receipt")
+        opened.append((sealed, s.decode(GatewayReceipt, sealed.payload, where)))
+        bindings.append((where, _binding(sealed.payload, where)))
+    signed = []
+    for position, value in enumerate(tool):
+        where = f"tool_receipts[{position}]"
+        sealed_tool, payload = _read_tool(value, where)
+        signed += [sealed_tool] if sealed_tool else []
+        _check_agent(payload, agent_did, where)
+        bindings.append((where, _binding(payload, where)))
+    for name, values, check in (
+        ("side_effect_receipts", side_effect, _check_side_effect),
+        ("human_approval_receipts", approvals, _check_human_approval),
+    ):
+        for position, value in enumerate(values):
+            where = f"{name}[{position}]"
+            check(value, where)
+            _check_agent(value, agent_did, where)
+            bindings.append((where, _binding(value, where)))
+    raw = len(tool) - len(signed) + len(side_effect) + len(approvals)
+    return BundledReceipts(tuple(opened), tuple(signed), raw, tuple(bindings))
+
+
+def _read_tool(value: Mapping[str, object], where: str) -> tuple[SealedReceipt | None, Mapping[str, object]]:
+    sealed = None
+    payload = value
+    if "envelope_version" in value or "payload" in value:
+        version = "2" if value.get("envelope_version") == "2" else "1"
+        sealed = open_envelope(value, where, kind="tool_receipt", version=version)
+        payload = sealed.payload
+        wanted = version
+    else:
+        wanted = "2" if value.get("receipt_version") == "2" else "1"
+    if wanted == "1":
+        s.decode(ToolReceipt, payload, where)
+        return sealed, payload
+    receipt = s.decode(ToolReceiptV2, payload, where)
+    check_disclosure(receipt.args_disclosure, receipt.args_hash_b64u, f"{where}.args_disclosure")
+    check_disclosure(receipt.result_disclosure, receipt.result_hash_b64u, f"{where}.result_disclosure")
+    return sealed, payload
+
+
+def _check_agent(payload: Mapping[str, object], agent_did: str, where: str) -> None:
+    if payload.get("agent_did") != agent_did:
+        raise Refused("PROOF_BUNDLE_AGENT_MISMATCH", f"{where}.agent_did", expected=agent_did)
+
+
+def _binding(payload: Mapping[str, object], where: str) -> Mapping[str, object]:
+    binding = payload.get("binding", {})
+    if not isinstance(binding, dict):
+        s.refuse(f"{where}.binding", "an object", binding)
+    return binding
+
+
+_CLASSES = s.one_of("network_egress", "filesystem_write", "external_api_write")
+_TYPES = s.one_of("explicit_approve", "explicit_deny", "auto_approve", "timeout_deny")
+
+
+def _check_common(value: Mapping[str, object], where: str) -> None:
+    s.one_of("1")(value.get("receipt_version"), f"{where}.receipt_version")
+    s.text(value.get("receipt_id"), f"{where}.receipt_id")
+    s.any_time(value.get("timestamp"), f"{where}.timestamp")
+
+
+def _check_side_effect(value: Mapping[str, object], where: str) -> None:
+    _check_common(value, where)
+    _CLASSES(value.get("effect_class"), f"{where}.effect_class")
+    s.one_of("SHA-256", "BLAKE3")(value.get("hash_algorithm"), f"{where}.hash_algorithm")
+    if "bytes_written" in value:
+        s.amount(value["bytes_written"], f"{where}.bytes_written")
+
+
+def _check_human_approval(value: Mapping[str, object], where: str) -> None:
+    _check_common(value, where)
+    _TYPES(value.get("approval_type"), f"{where}.approval_type")

@@ -1,0 +1,92 @@
+"""Two claims that a bundle may carry: rate limits, and selective disclosures. Checked, never relied on."""
+
+# ruff: noqa: RUF009 - s.member and s.optional are field specifiers, evaluated once on purpose
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from verifier import schema as s
+from verifier.errors import Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimitClaim:
+    """What an agent says that it consumed within a window of time."""
+
+    claim_version: str = s.member(s.one_of("1"))
+    scope: str = s.member(s.one_of("agent", "model", "tool"))
+    scope_key: str = s.member(s.text)
+    window_start: int = s.member(s.any_time)
+    window_end: int = s.member(s.any_time)
+    max_requests: float = s.member(s.amount)
+    observed_requests: float = s.member(s.amount)
+    max_tokens_input: float | None = s.optional(s.amount)
+    observed_tokens_input: float | None = s.optional(s.amount)
+    max_tokens_output: float | None = s.optional(s.amount)
+    observed_tokens_output: float | None = s.optional(s.amount)
+    run_id: str | None = s.optional(s.text)
+
+
+def check_rate_limits(claims: Sequence[Mapping[str, object]]) -> None:
+    """Check windows and amounts. Raises Refused RATE_LIMIT_WINDOW_INVALID, _EXCEEDED or _CLAIM_INCONSISTENT."""
+    for position, value in enumerate(claims):
+        where = f"rate_limit_claims[{position}]"
+        claim = s.decode(RateLimitClaim, value, where)
+        if claim.window_start >= claim.window_end:
+            raise Refused("RATE_LIMIT_WINDOW_INVALID", where, expected="window_start before window_end")
+        for maximum, observed in (
+            (claim.max_requests, claim.observed_requests),
+            (claim.max_tokens_input, claim.observed_tokens_input),
+            (claim.max_tokens_output, claim.observed_tokens_output),
+        ):
+            if (maximum is None) != (observed is None):
+                raise Refused("RATE_LIMIT_CLAIM_INCONSISTENT", where, expected="maximum and observed together")
+            if maximum is not None and observed is not None and observed > maximum:
+                raise Refused("RATE_LIMIT_EXCEEDED", where, expected=f"at most {maximum:g}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisclosedLeaf:
+    """A disclosed value with its declared type."""
+
+    type: str = s.member(s.one_of("string", "number", "boolean", "null", "array", "object"))
+    value: object = s.member(s.anything)
+    salt_b64u: str = s.member(s.loose_hash)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disclosure:
+    """A selective disclosure of a tool's arguments or result."""
+
+    disclosure_algorithm: str = s.member(s.one_of("vir_v2_typed_lexicographical"))
+    merkle_root_b64u: str = s.member(s.loose_hash)
+    redacted_leaf_hashes_b64u: tuple[str, ...] = s.member(s.list_of(s.loose_hash))
+    disclosed_leaves: dict[str, object] = s.member(s.free_object())
+
+
+def check_disclosure(value: object, hash_b64u: str, where: str) -> None:
+    """Check that the stated root is the receipt's hash and that each leaf has its declared type.
+
+    The root is not recomputed from the leaves: nothing here relies on a disclosed value.
+    Raises Refused DISCLOSURE_ROOT_MISMATCH or DISCLOSURE_TYPE_MISMATCH.
+    """
+    if value is None:
+        return
+    disclosure = s.decode(Disclosure, value, where)
+    for name, raw in disclosure.disclosed_leaves.items():
+        leaf = s.decode(DisclosedLeaf, raw, f"{where}.{name[:64]}")
+        if _type_name(leaf.value) != leaf.type:
+            raise Refused("DISCLOSURE_TYPE_MISMATCH", f"{where}.{name[:64]}", expected=leaf.type)
+    if disclosure.merkle_root_b64u != hash_b64u:
+        raise Refused("DISCLOSURE_ROOT_MISMATCH", where, expected=hash_b64u)
+
+
+def _type_name(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    names = {str: "string", int: "number", float: "number", list: "array", dict: "object"}
+    return names[type(value)]

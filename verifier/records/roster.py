@@ -1,0 +1,75 @@
+"""Rosters: which people exist, with which keys, roles and identity-provider ids. Numbered and chained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from verifier import schema as s
+from verifier.didkey import parse_did_key
+from verifier.errors import Refused
+from verifier.records.own import OwnRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """One person. Valid at a time t with valid_from ≤ t < valid_until."""
+
+    subject: str = s.member(s.subject)
+    keys: tuple[str, ...] = s.member(s.list_of(s.did_key))
+    roles: tuple[str, ...] = s.member(s.list_of(s.role_name))
+    idp: tuple[str, ...] = s.member(s.list_of(s.hash43))
+    valid_from: int | None = s.optional(s.time)
+    valid_until: int | None = s.optional(s.time)
+
+    def is_valid_at(self, time_ns: int) -> bool:
+        """Whether the person is valid at `time_ns`; the interval is half-open."""
+        return (self.valid_from is None or self.valid_from <= time_ns) and (
+            self.valid_until is None or time_ns < self.valid_until
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roster(OwnRecord):
+    """A whole roster; it replaces its predecessor as a whole."""
+
+    number: int = s.member(s.integer(1))
+    previous_b64u: str | None = s.member(s.nullable(s.hash43))
+    people: tuple[Person, ...] = s.member(s.list_of(s.object_of(Person)))
+
+    def person_of(self, did: str) -> Person | None:
+        """The person who holds the key `did`."""
+        return next((person for person in self.people if did in person.keys), None)
+
+    def person_named(self, subject: str) -> Person | None:
+        """The person with this subject."""
+        return next((person for person in self.people if person.subject == subject), None)
+
+    def refs(self) -> dict[str, str]:
+        """`roster`: its number."""
+        return {"roster": str(self.number)}
+
+
+def check_people(
+    roster: Roster, owners: Mapping[tuple[str, str], str], reserved: frozenset[bytes]
+) -> dict[tuple[str, str], str]:
+    """Check that every subject, key and identity-provider id belongs to one person in all rosters for ever.
+
+    `owners` maps ("key" or "idp", value) to the subject that held it in the rosters so far; `reserved` are the
+    32-byte role, log and witness keys, which are never a person's. Returns the owners after this roster.
+    Raises Refused ROSTER_INVALID.
+    """
+    result = dict(owners)
+    subjects: set[str] = set()
+    for person in roster.people:
+        if person.subject in subjects:
+            raise Refused("ROSTER_INVALID", "people", expected="each subject once", found=person.subject)
+        subjects.add(person.subject)
+        for what, values in (("key", person.keys), ("idp", person.idp)):
+            for value in values:
+                owner = result.setdefault((what, value), person.subject)
+                if owner != person.subject:
+                    raise Refused("ROSTER_INVALID", f"{what} of {person.subject}", expected=f"one person only: {owner}")
+        if any(parse_did_key(key) in reserved for key in person.keys):
+            raise Refused("ROSTER_INVALID", f"key of {person.subject}", found="a role, log or witness key")
+    return result

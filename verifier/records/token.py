@@ -1,0 +1,78 @@
+"""Token records: that a scoped token exists for one job, never the token itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from verifier import schema as s
+from verifier.encodings import hash_b64u
+from verifier.errors import Refused
+from verifier.jsontext import canonicalize
+from verifier.records.own import OwnRecord
+
+
+def sorted_unique(values: tuple[str, ...]) -> list[str]:
+    """Trimmed, without duplicates, sorted by UTF-16 code unit, as token scope hashes demand."""
+    return sorted({value.strip() for value in values}, key=lambda value: value.encode("utf-16-be"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenIssued(OwnRecord):
+    """A token: its job, requester, agent, policy pin, audience, scope, and lifetime in seconds since 1970."""
+
+    token_hash: str = s.member(s.hex64)
+    token_scope_hash_b64u: str = s.member(s.hash43)
+    job_id: str = s.member(s.identifier)
+    ticket: str = s.member(s.ticket)
+    requester: str = s.member(s.subject)
+    agent_did: str = s.member(s.did_key)
+    policy_hash_b64u: str = s.member(s.hash43)
+    aud: tuple[str, ...] = s.member(s.list_of(s.text))
+    scope: tuple[str, ...] = s.member(s.list_of(s.text))
+    iat: int = s.member(s.integer())
+    exp: int = s.member(s.integer())
+
+    def compute_scope_hash(self) -> str:
+        """`token_scope_hash_b64u` recomputed from the members that a token of ours contains."""
+        claims = {
+            "token_version": "1",
+            "sub": self.agent_did.strip(),
+            "aud": sorted_unique(self.aud),
+            "scope": sorted_unique(self.scope),
+            "mission_id": self.job_id,
+            "policy_hash_b64u": self.policy_hash_b64u,
+        }
+        return hash_b64u(canonicalize(claims))
+
+    def compute_cst_scope_hash(self) -> str:
+        """The hash over audience and scope alone, as a policy's `cst_scope_hash` spells it."""
+        claims = {"aud": sorted_unique(self.aud), "scope": sorted_unique(self.scope)}
+        return "b64u:" + hash_b64u(canonicalize(claims))
+
+    def job_tuple(self) -> str:
+        """What a job id holds: any number of tokens with the same tuple, none with another."""
+        return "|".join((self.token_scope_hash_b64u, self.ticket, self.policy_hash_b64u, self.requester, self.agent_did))
+
+    def refs(self) -> dict[str, str]:
+        """`token token_scope job ticket policy`."""
+        return {
+            "token": self.token_hash,
+            "token_scope": self.token_scope_hash_b64u,
+            "job": self.job_id,
+            "ticket": self.ticket,
+            "policy": self.policy_hash_b64u,
+        }
+
+
+def check_token(record: TokenIssued) -> None:
+    """Check the scope hash and that the lifetime is one. Raises Refused TOKEN_SCOPE_MISMATCH, TOKEN_MALFORMED."""
+    computed = record.compute_scope_hash()
+    if computed != record.token_scope_hash_b64u:
+        raise Refused(
+            "TOKEN_SCOPE_MISMATCH",
+            "token_scope_hash_b64u",
+            expected=computed,
+            found=record.token_scope_hash_b64u,
+        )
+    if record.iat >= record.exp:
+        raise Refused("TOKEN_MALFORMED", "exp", expected="exp after iat")

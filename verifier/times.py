@@ -1,0 +1,58 @@
+"""RFC 3339 times as exact integers of nanoseconds since 1970-01-01T00:00:00Z; nothing is rounded."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from verifier.errors import Refused
+
+NS = 1_000_000_000
+_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def parse_time(text: str, what: str, *, utc_only: bool = False) -> int:
+    """Nanoseconds since 1970 of an RFC 3339 time: upper-case T and Z, a real date, seconds 00 to 59.
+
+    `utc_only` refuses an offset. Raises Refused SCHEMA_VALIDATION_FAILED.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None or (utc_only and match[8] != "Z"):
+        raise Refused("SCHEMA_VALIDATION_FAILED", what, expected="an RFC 3339 time" + (" in UTC, Z" if utc_only else ""))
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    try:
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        raise Refused("SCHEMA_VALIDATION_FAILED", what, expected="a real date and time") from None
+    nanoseconds = int((match[7] or "").ljust(9, "0"))
+    return (_whole_seconds(moment) - _offset_s(match[8], what)) * NS + nanoseconds
+
+
+def _whole_seconds(moment: datetime) -> int:
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return since.days * 86_400 + since.seconds
+
+
+def _offset_s(zone: str, what: str) -> int:
+    if zone == "Z":
+        return 0
+    hours, minutes = int(zone[1:3]), int(zone[4:6])
+    if hours > 23 or minutes > 59:
+        raise Refused("SCHEMA_VALIDATION_FAILED", what, expected="an offset of at most 23:59")
+    return (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
+
+
+def parse_judging_time(text: str) -> int:
+    """`--at`: an RFC 3339 time, or a date, which means its first instant in UTC."""
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+        text += "T00:00:00Z"
+    return parse_time(text, "--at")
+
+
+def format_time(nanoseconds: int) -> str:
+    """UTC text of a time, to the second, for people."""
+    seconds = nanoseconds // NS
+    try:
+        return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds} s after 1970"

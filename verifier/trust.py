@@ -1,0 +1,227 @@
+"""The trust policy: everything that an auditor pins, in one TOML file. Unknown keys are refused."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from verifier.checkpoint import Checkpoint, parse_checkpoint
+from verifier.didkey import parse_did_key
+from verifier.errors import Refused
+from verifier.limits import MAX_TREE_SIZE, MAX_TRUST_BYTES
+from verifier.note import VerifierKey, check_signatures, parse_note
+from verifier.policy_text import LogPolicy, parse_log_policy
+
+
+class Role(StrEnum):
+    """What a pinned DID is trusted to sign."""
+
+    GATEWAY = "gateways"
+    POLICY_ISSUER = "policy_issuers"
+    TOKEN_ISSUER = "token_issuers"  # noqa: S105 - a role, not a password
+    ROSTER_AUTHORITY = "roster_authorities"
+    AGENT = "agents"
+    RUNNER = "runners"
+    GATE = "gates"
+    CUSTODIAN = "custodians"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A DID is trusted at every index with from_index ≤ index < until_index."""
+
+    did: str
+    from_index: int = 0
+    until_index: int = MAX_TREE_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class TrustPolicy:
+    """Pinned keys and rules. `sha256` is the hex digest of the file. Ages are in seconds."""
+
+    sha256: str
+    log_policy: LogPolicy
+    max_checkpoint_age_s: int
+    allow_unwitnessed: bool
+    gate_attests_absence: bool
+    windows: Mapping[Role, tuple[Window, ...]]
+    roster_quorum: int
+    policy_quorum: int
+
+    def has_role(self, did: str, role: Role, index: int) -> bool:
+        """Whether `did` is trusted in `role` at `index`."""
+        return any(
+            window.did == did and window.from_index <= index < window.until_index for window in self.windows.get(role, ())
+        )
+
+    def reserved_keys(self) -> frozenset[bytes]:
+        """The 32-byte keys that can never be a person's: every role key, log key and witness key."""
+        roles = {parse_did_key(window.did) for windows in self.windows.values() for window in windows}
+        log = {key.public_key for key in self.log_policy.logs}
+        witnesses = {key.public_key for _, key in self.log_policy.witnesses}
+        return frozenset(roles | log | witnesses)
+
+
+def parse_trust_policy(data: bytes) -> TrustPolicy:
+    """The trust policy in a TOML file. Raises Refused TRUST_POLICY_INVALID."""
+    if len(data) > MAX_TRUST_BYTES:
+        raise Refused("TRUST_POLICY_INVALID", "file", expected=f"at most {MAX_TRUST_BYTES} bytes")
+    try:
+        document = tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise Refused("TRUST_POLICY_INVALID", "file", found=str(error)[:200]) from None
+    top = {"allow_unwitnessed", "absence", "log", "roles", "quorums", "identity_providers"}
+    _check_closed(document, top, "file")
+    log = _table(document, "log", {"policy", "max_checkpoint_age_s"})
+    quorums = _table(document, "quorums", {"roster", "policy"})
+    absence = document.get("absence", "log")
+    if absence not in ("log", "gate"):
+        raise Refused("TRUST_POLICY_INVALID", "absence", expected='"log" or "gate"')
+    _check_identity_providers(document.get("identity_providers", []))
+    log_policy = parse_log_policy(_string(log, "policy").encode("utf-8"))
+    allow_unwitnessed = _flag(document, "allow_unwitnessed")
+    if not log_policy.logs:
+        raise Refused("TRUST_POLICY_INVALID", "log.policy", expected="at least one log line")
+    if log_policy.quorum is None and not allow_unwitnessed:
+        raise Refused("TRUST_POLICY_INVALID", "log.policy", expected="a quorum, or allow_unwitnessed = true")
+    return TrustPolicy(
+        sha256=hashlib.sha256(data).hexdigest(),
+        log_policy=log_policy,
+        max_checkpoint_age_s=_integer(log, "max_checkpoint_age_s", 300, 1),
+        allow_unwitnessed=allow_unwitnessed,
+        gate_attests_absence=absence == "gate",
+        windows=_parse_roles(_table(document, "roles", {role.value for role in Role}), log_policy),
+        roster_quorum=_integer(quorums, "roster", 1, 1),
+        policy_quorum=_integer(quorums, "policy", 1, 1),
+    )
+
+
+def _parse_roles(table: Mapping[str, object], log_policy: LogPolicy) -> dict[Role, tuple[Window, ...]]:
+    owners: dict[bytes, str] = {key.public_key: "a log" for key in log_policy.logs}
+    owners |= {key.public_key: "a witness" for _, key in log_policy.witnesses}
+    result: dict[Role, tuple[Window, ...]] = {}
+    for role in Role:
+        items = table.get(role.value, [])
+        if not isinstance(items, list):
+            raise Refused("TRUST_POLICY_INVALID", f"roles.{role}", expected="an array")
+        windows = tuple(_parse_window(item, f"roles.{role}") for item in items)
+        for window in windows:
+            owner = owners.setdefault(parse_did_key(window.did), role.value)
+            if owner != role.value:
+                raise Refused("TRUST_POLICY_INVALID", f"roles.{role}", expected="a key of one role only", found=owner)
+        result[role] = windows
+    return result
+
+
+def _parse_window(item: object, where: str) -> Window:
+    if isinstance(item, str):
+        item = {"did": item}
+    if not isinstance(item, dict):
+        raise Refused("TRUST_POLICY_INVALID", where, expected="a DID or {did, from_index, until_index}")
+    _check_closed(item, {"did", "from_index", "until_index"}, where)
+    did = _string(item, "did")
+    try:
+        parse_did_key(did)
+    except Refused:
+        raise Refused("TRUST_POLICY_INVALID", where, expected="did:key of an Ed25519 key") from None
+    first = _integer(item, "from_index", 0, 0)
+    return Window(did, first, _integer(item, "until_index", MAX_TREE_SIZE, first))
+
+
+def _check_identity_providers(items: object) -> None:
+    if not isinstance(items, list):
+        raise Refused("TRUST_POLICY_INVALID", "identity_providers", expected="an array of tables")
+    for item in items:
+        if not isinstance(item, dict):
+            raise Refused("TRUST_POLICY_INVALID", "identity_providers", expected="a table")
+        _check_closed(item, {"issuer", "audience", "algorithms"}, "identity_providers")
+        _string(item, "issuer")
+        _string(item, "audience")
+        algorithms = item.get("algorithms")
+        if not isinstance(algorithms, list) or not all(isinstance(name, str) for name in algorithms):
+            raise Refused("TRUST_POLICY_INVALID", "identity_providers.algorithms", expected="strings")
+
+
+def _check_closed(table: Mapping[str, object], known: set[str], where: str) -> None:
+    for key in table:
+        if key not in known:
+            raise Refused("TRUST_POLICY_INVALID", where, expected="known keys only", found=key[:64])
+
+
+def _table(document: Mapping[str, object], name: str, known: set[str]) -> dict[str, object]:
+    table = document.get(name, {})
+    if not isinstance(table, dict):
+        raise Refused("TRUST_POLICY_INVALID", name, expected="a table")
+    _check_closed(table, known, name)
+    return table
+
+
+def _string(table: Mapping[str, object], name: str) -> str:
+    value = table.get(name)
+    if not isinstance(value, str) or not value:
+        raise Refused("TRUST_POLICY_INVALID", name, expected="a string")
+    return value
+
+
+def _flag(table: Mapping[str, object], name: str) -> bool:
+    value = table.get(name, False)
+    if not isinstance(value, bool):
+        raise Refused("TRUST_POLICY_INVALID", name, expected="true or false")
+    return value
+
+
+def _integer(table: Mapping[str, object], name: str, default: int, minimum: int) -> int:
+    value = table.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= MAX_TREE_SIZE:
+        raise Refused("TRUST_POLICY_INVALID", name, expected=f"an integer from {minimum}")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedCheckpoint:
+    """A checkpoint that a pinned log signed. `cosigned` holds (witness key, seconds since 1970)."""
+
+    checkpoint: Checkpoint
+    cosigned: tuple[tuple[VerifierKey, int], ...]
+    unknown_signatures: int
+
+    def quorum_time_s(self, policy: LogPolicy) -> int | None:
+        """The earliest time by which a quorum had cosigned; None without a quorum or without witnesses."""
+        if policy.quorum is None:
+            return None
+        seen: set[VerifierKey] = set()
+        for key, time_s in sorted(self.cosigned, key=lambda item: item[1]):
+            seen.add(key)
+            if policy.is_met(seen):
+                return time_s
+        return None
+
+
+def open_checkpoint(data: bytes, trust: TrustPolicy, *, need_quorum: bool = True) -> TrustedCheckpoint:
+    """The checkpoint in a signed note, verified against the pinned keys.
+
+    The log's key name must be the origin. Raises Refused NOTE_MALFORMED, NOTE_UNVERIFIED,
+    CHECKPOINT_MALFORMED, ORIGIN_MISMATCH or QUORUM_NOT_MET.
+    """
+    policy = trust.log_policy
+    note = parse_note(data)
+    witnesses = {key for _, key in policy.witnesses}
+    verified, unknown = check_signatures(note, [*policy.logs, *witnesses])
+    checkpoint = parse_checkpoint(note.text)
+    signers = {key.name for key, _ in verified if key in policy.logs}
+    if not signers:
+        raise Refused("NOTE_UNVERIFIED", "checkpoint", expected="the signature of a pinned log")
+    if checkpoint.origin not in signers:
+        raise Refused("ORIGIN_MISMATCH", "checkpoint", expected=" or ".join(sorted(signers)), found=checkpoint.origin)
+    cosigned = tuple((key, time_s) for key, time_s in verified if key in witnesses and time_s is not None)
+    if need_quorum and not policy.is_met({key for key, _ in cosigned}):
+        raise Refused(
+            "QUORUM_NOT_MET",
+            "checkpoint",
+            expected=f"quorum {policy.quorum}",
+            found=f"{len(cosigned)} cosignatures of pinned witnesses",
+        )
+    return TrustedCheckpoint(checkpoint, cosigned, unknown)
