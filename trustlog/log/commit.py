@@ -11,8 +11,8 @@ step  what                                       if it fails
 4     compare-and-swap it into ``guard.db``      Fatal. Either as after step 3, or the guard has it already: the
                                                  next start publishes what the guard holds
 5     publish: keep it, show it (*published*)    Fatal. As after step 4
-6     read the entries back and prove them       Fatal. The store returns something else than was written: the
-                                                 next start finds the same, and refuses to write
+6     read the entries back and prove them       Fatal. The store returns something else than was written. (An
+                                                 older entry that no longer proves itself is told to whoever asked.)
 7     answer                                     –
 ====  =========================================  ================================================================
 
@@ -193,10 +193,16 @@ class Committer:
             if isinstance(place, TrustlogError):
                 results.append(place)
                 continue
-            stored = new.get(place.index) or self._reader.stored(place.index)
-            if stored is None or not (place.already_logged or stored.entry == admitted.candidate.entry.encode()):
-                raise Fatal("LOG_CORRUPT", f"entry {place.index} is not what was stored")
-            results.append(self._prove(prover, stored, already_logged=place.already_logged))
+            try:
+                stored = new.get(place.index) or self._reader.stored(place.index)
+                if stored is None or not (place.already_logged or stored.entry == admitted.candidate.entry.encode()):
+                    raise Fatal("LOG_CORRUPT", f"entry {place.index} is not what was stored")
+                results.append(self._prove(prover, stored, already_logged=place.already_logged))
+            except TrustlogError as error:
+                if not place.already_logged:
+                    raise
+                _LOGGER.error("entry %d cannot be proven: %s", place.index, error)  # noqa: TRY400
+                results.append(TrustlogError("LOG_CORRUPT", f"entry {place.index} is in the log, and cannot be proven"))
         return results
 
     def _prove(self, prover: Prover, stored: StoredEntry, *, already_logged: bool) -> Logged:

@@ -62,8 +62,8 @@ def recover(reader: LogReader, writer: LogWriter, guard: Guard | None, signer: N
     try:
         last = _read_guard(guard, signer.key)
         _check_agreement(reader, edge.size, last)
-    except _Mismatch as mismatch:
-        return Recovered(edge, newest_carried(reader, edge.size, signer.key), mismatch)
+    except TrustlogError as reason:  # a mismatch, or a guard or tile that cannot be read
+        return Recovered(edge, newest_carried(reader, edge.size, signer.key), reason)
     assert guard is not None
     if last.size < edge.size:
         signed = sign_tree(signer, edge)

@@ -71,9 +71,9 @@ def problem_of(error: TrustlogError, request_id: str) -> dict[str, Any]:
         "status": status_of(error),
         "detail": error.detail,
         "code": error.code,
-        "param": error.param,
+        "param": error.param or ("body" if status_of(error) in {400, 422} else None),
         "expected": error.expected,
-        "found": error.found,
+        "found": error.found or ("see detail" if error.expected else None),
         "hint": error.hint or None,
         "request_id": request_id,
     }

@@ -53,9 +53,10 @@ async def _serve(directory: LogDirectory, host: str, port: int, build_evidence: 
         )
         await runner.setup()
         try:
+            stop = _heed_signals(log)
             await _listen(runner, host, port)
             _announce(runner, log)
-            await _until_stopped(log)
+            await _until_stopped(log, stop)
         finally:
             await runner.cleanup()
     finally:
@@ -82,11 +83,11 @@ def _announce(runner: web.AppRunner, log: Log) -> None:
         _LOGGER.error("read-only: %s", log.read_only)
 
 
-async def _until_stopped(log: Log) -> None:
-    """Wait for a signal, or for the writer to fail (then raises its Fatal)."""
+def _heed_signals(log: Log) -> asyncio.Event:
+    """From now on SIGHUP reloads, and SIGINT and SIGTERM set the event."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    reloads: set[asyncio.Task[None]] = set()
+    reloads: set[asyncio.Task[None]] = set()  # the loop itself keeps no task alive
 
     def reload() -> None:
         task = loop.create_task(_reload_trust(log))
@@ -96,7 +97,12 @@ async def _until_stopped(log: Log) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload)
-    stopping = loop.create_task(stop.wait())
+    return stop
+
+
+async def _until_stopped(log: Log, stop: asyncio.Event) -> None:
+    """Wait until told to stop, or for the writer to fail (then raises its Fatal)."""
+    stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([stopping, log.writing], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if log.writing.done() and (failure := log.writing.exception()) is not None:

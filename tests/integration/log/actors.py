@@ -89,7 +89,9 @@ def receipt(receipt_id: str, *, signer: SeedSigner = ACTORS.gateway, **changes: 
     return seal_envelope("gateway_receipt", receipt_payload(receipt_id, **changes), signer, now())
 
 
-def own_record(kind: str, signer: SeedSigner, *, issued_at: str | None = None, origin: str = ORIGIN, **members: Any) -> bytes:
+def own_record(
+    kind: str, signer: SeedSigner, *, issued_at: str | None = None, origin: str = ORIGIN, **members: Any
+) -> bytes:
     """One of our own records, header included."""
     salt = encode_b64u(hashlib.sha256(json.dumps(members, sort_keys=True).encode()).digest()[:16])
     header = {"record": f"trustlog/{kind}/v1", "origin": origin, "issued_at": issued_at or now(), "salt": salt}
