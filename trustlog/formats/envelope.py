@@ -241,7 +241,8 @@ def _candidates(value: Any, kind: str) -> list[tuple[Any, Any]]:
     return candidates
 
 
-_INDEX_KEY_OR_FLOAT = re.compile(rb'"[0-9]{1,10}":|[0-9][.eE]')
+# A number stands after a name, a comma or a bracket, so the times and hashes in strings do not look like one.
+_INDEX_KEY_OR_FLOAT = re.compile(rb'"[0-9]{1,10}":|(?:^|":|[,\[])-?(?:0|[1-9][0-9]*)[.eE]')
 
 
 def _is_compact_reencoding(raw: bytes) -> bool:

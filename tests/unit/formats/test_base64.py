@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,7 +87,5 @@ def test_whatever_decodes_is_the_only_spelling_of_its_bytes(text: str) -> None:
         except Refused:
             continue
         assert encode_b64u(data) == text
-    try:
+    with contextlib.suppress(Refused):
         assert encode_b64(decode_b64(text, "x")) == text
-    except Refused:
-        pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -149,10 +150,8 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
 def test_reading_hostile_text_takes_time_linear_in_its_length(name: str) -> None:
     text = HOSTILE[name](1_000_000)
     start = time.perf_counter()
-    try:
+    with contextlib.suppress(Refused):
         parse_json(text)
-    except Refused:
-        pass
     assert time.perf_counter() - start < 10  # a tenth of this when measured; minutes if quadratic
 
 
