@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Final, ParamSpec, Self, TypeVar
 
 from trustlog.errors import Refused, TrustlogError
@@ -43,26 +44,22 @@ _T = TypeVar("_T")
 
 
 class _Store:
-    """Everything that is open on the disk, in the order in which it was opened."""
+    """Everything that is open on the disk; closed in the opposite order."""
 
     def __init__(self, directory: LogDirectory) -> None:
-        self.lock = DirectoryLock.acquire(directory.lock_path)
-        try:
-            self.reader = LogReader(directory.log_path)
-            self.writer = LogWriter.open(directory.log_path)
+        with ExitStack() as opened:
+            lock = DirectoryLock.acquire(directory.lock_path)
+            opened.callback(lock.release)
             self.guard = Guard.open(directory.guard_path)
+            if self.guard is not None:
+                opened.callback(self.guard.close)
+            self.writer = LogWriter.open(directory.log_path)
+            opened.callback(self.writer.close)
+            self.reader = LogReader(directory.log_path)
+            opened.callback(self.reader.close)
             self.index = DerivedIndex.open(directory.index_path, self.reader)
-        except BaseException:
-            self.lock.release()
-            raise
-
-    def close(self) -> None:
-        self.index.close()
-        self.reader.close()
-        self.writer.close()
-        if self.guard is not None:
-            self.guard.close()
-        self.lock.release()
+            opened.callback(self.index.close)
+            self.close = opened.pop_all().close
 
 
 class Log:

@@ -109,8 +109,8 @@ async def answer_problems(
     except web.HTTPException as error:
         response = _refuse(request, _from_aiohttp(request, error))
         response.headers.update({name: value for name, value in error.headers.items() if name == "Allow"})
-    except ConnectionError:  # the client went away while it was sending or reading
-        raise
+    except (ConnectionError, web.RequestPayloadError):
+        response = _refuse(request, Refused("PARAMETER_INVALID", "the body broke off before its end", param="body"))
     except Exception:
         _LOGGER.exception("request %s failed", request_id)
         response = _refuse(request, TrustlogError("INTERNAL_ERROR", "this request met a defect"))
