@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from trustlog.errors import Refused
-from trustlog.formats.envelope import verify_ed25519
+from trustlog.formats.ed25519 import verify_ed25519
 
 _TIME: Final = struct.Struct(">Q")
 _MAX_TIME_S: Final = 2**63 - 1

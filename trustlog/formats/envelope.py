@@ -18,12 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import msgspec
-from nacl.bindings import crypto_sign_open
-from nacl.exceptions import BadSignatureError
 
 from trustlog.errors import Refused
 from trustlog.formats.base64 import HASH_B64U_CHARACTERS, SIGNATURE_B64U_CHARACTERS, decode_b64u, encode_b64u
 from trustlog.formats.didkey import parse_did_key
+from trustlog.formats.ed25519 import verify_ed25519
 from trustlog.formats.jsontext import accepted_text, canonicalize, describe, parse_json, stringify
 from trustlog.formats.timestamp import parse_timestamp
 from trustlog.limits import MAX_ATTACHMENT_BYTES
@@ -134,17 +133,6 @@ def check_signature(payload_hash_b64u: str, signature: bytes, signer_did: str) -
             expected="Ed25519 over the 43 characters of payload_hash_b64u",
             found=f"a signature that {signer_did} did not make over {payload_hash_b64u}",
         )
-
-
-def verify_ed25519(key: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether `signature` (64 bytes) is `key`'s (32 bytes) over `message`, as libsodium decides it."""
-    if len(key) != 32 or len(signature) != 64:
-        return False
-    try:
-        crypto_sign_open(signature + message, key)
-    except (BadSignatureError, ValueError):
-        return False
-    return True
 
 
 def seal_envelope(kind: str, payload: Mapping[str, Any], signer: Signer, issued_at: str) -> bytes:

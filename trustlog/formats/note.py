@@ -21,7 +21,7 @@ from nacl.signing import SigningKey
 from trustlog.errors import Refused
 from trustlog.formats.base64 import decode_b64, encode_b64
 from trustlog.formats.cosignature import check_cosignature, cosign
-from trustlog.formats.envelope import verify_ed25519
+from trustlog.formats.ed25519 import verify_ed25519
 from trustlog.limits import MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES
 
 ED25519: Final = 0x01

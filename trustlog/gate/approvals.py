@@ -60,7 +60,7 @@ def count_approvals(asked: Asked, only: frozenset[str] | None) -> tuple[list[Log
             continue
         counted[subject] = one
     unmet = list(_unmet(asked, counted))
-    return list(counted.values()), unmet + findings if unmet else []
+    return list(counted.values()), findings + unmet if unmet else []
 
 
 def check_approval(asked: Asked, one: Logged) -> Iterator[Finding]:

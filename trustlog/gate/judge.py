@@ -171,6 +171,8 @@ class _Judging:
         if every and self.plan_hash is not None and self.plan_hash not in {one.record.plan_hash_b64u for one in every}:
             simulated = ", ".join(one.record.plan_hash_b64u for one in every)
             self._find("PLAN_MISMATCH", f"a plan that was simulated for job {terms.job_id}: {simulated}", self.plan_hash)
+            self.plan_hash = None
+            return
         succeeded = [one for one in found if one.record.outcome == "success"]
         if not succeeded:
             code = "SIMULATION_FAILED" if found else "SIMULATION_MISSING"
@@ -202,9 +204,10 @@ class _Judging:
             return
         self._establish("plan_hash_b64u", self.plan_hash)
         self._read_plan(self.plan_hash)
-        if self.plan is not None:
-            self._establish("change_type", self.plan.change_type)
-            self._establish("environment", self.plan.environment)
+        if self.plan is None:
+            return  # the finding against it is enough
+        self._establish("change_type", self.plan.change_type)
+        self._establish("environment", self.plan.environment)
         self._extend(policy_rules.change_type_and_environment(tool, self.plan))
 
     def _read_plan(self, plan_hash: str) -> None:

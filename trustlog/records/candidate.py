@@ -54,8 +54,8 @@ def read_candidate(envelope: Envelope, *, origin: str) -> Candidate:
     Raises :class:`Refused` with the code of the first rule it breaks.
     """
     kind = get_kind(envelope.kind)
+    check_signature(envelope.payload_hash_b64u, envelope.signature, envelope.signer_did)  # before what costs more
     record = read_record(kind, envelope.payload, envelope.payload_text, origin=origin, signer_did=envelope.signer_did)
-    check_signature(envelope.payload_hash_b64u, envelope.signature, envelope.signer_did)
     entry = Entry(
         kind=kind.name,
         payload_hash=envelope.payload_hash,
@@ -90,8 +90,8 @@ def read_logged(entry_bytes: bytes, payload_text: bytes, *, origin: str) -> Cand
     if not accepted_text(payload_text, value):
         raise Refused("PAYLOAD_TEXT_NOT_ACCEPTED", "the payload's text is neither of its two forms", param="payload")
     kind = get_kind(entry.kind)
-    record = read_record(kind, value, payload_text, origin=origin, signer_did=entry.signer_did)
     check_signature(encode_b64u(entry.payload_hash), entry.signature, entry.signer_did)
+    record = read_record(kind, value, payload_text, origin=origin, signer_did=entry.signer_did)
     refs = compute_refs(kind, record, encode_b64u(entry.payload_hash))
     if refs != entry.refs:
         detail = "the entry's refs are not those of its payload"

@@ -20,7 +20,8 @@ from msgspec import Meta
 from trustlog.errors import Refused
 from trustlog.formats.base64 import decode_b64u
 from trustlog.formats.didkey import parse_did_key
-from trustlog.formats.envelope import Envelope, check_signature, envelope_from_value, verify_ed25519
+from trustlog.formats.ed25519 import verify_ed25519
+from trustlog.formats.envelope import Envelope, check_signature, envelope_from_value
 from trustlog.formats.jsontext import canonicalize, describe
 from trustlog.limits import MAX_BUNDLE_EVENTS, MAX_BUNDLE_RECEIPTS, MAX_METADATA_BYTES
 from trustlog.records.bundled import (

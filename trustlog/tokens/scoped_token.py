@@ -18,7 +18,8 @@ from msgspec import Meta
 from trustlog.errors import Refused
 from trustlog.formats.base64 import decode_b64u, encode_b64u
 from trustlog.formats.didkey import parse_did_key
-from trustlog.formats.envelope import Signer, verify_ed25519
+from trustlog.formats.ed25519 import verify_ed25519
+from trustlog.formats.envelope import Signer
 from trustlog.formats.jsontext import parse_json
 from trustlog.records.fields import UNSET, Did, Hash, Id, Line, Seconds, Struct, UnsetType, convert_record
 from trustlog.records.token_scope import compute_token_scope_hash, sort_names

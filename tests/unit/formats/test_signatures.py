@@ -10,7 +10,8 @@ import pytest
 from tests.support.keys import ALICE, BOB
 from trustlog.errors import Refused
 from trustlog.formats.didkey import encode_did_key, parse_did_key
-from trustlog.formats.envelope import check_signature, verify_ed25519
+from trustlog.formats.ed25519 import verify_ed25519
+from trustlog.formats.envelope import check_signature
 
 MESSAGE = b"a" * 43
 

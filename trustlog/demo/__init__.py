@@ -1,0 +1,1 @@
+"""One whole change on a throw-away log: every record real, every key thrown away."""
