@@ -96,13 +96,6 @@ class Case:
         """Whether an entry's refs tie it to the job: by job or token scope. A run alone ties nothing."""
         return item.ref("job") == self.job_ref or item.ref("token_scope") in self.token_scopes
 
-    def withdrawn_between(self, decision_b64u: str, low: int, high: int) -> int | None:
-        """The index of a deny that withdraws the decision, strictly between two indexes, or None."""
-        for item, decision in self.decisions:
-            if decision.withdraws_b64u == decision_b64u and low < item.index < high:
-                return item.index
-        return None
-
     def earliest_seen_s(self, index: int) -> int | None:
         """The earliest time by which a quorum had cosigned a tree that holds `index`, or None."""
         return min((time_s for size, time_s in self.seen if size > index), default=None)

@@ -6,6 +6,7 @@ from verifier.change.case import Case
 from verifier.change.execution_rules import decision_named, lateness, withdrawal
 from verifier.change.findings import Findings
 from verifier.errors import Refused
+from verifier.ledger.history import History
 from verifier.ledger.logged import Logged
 from verifier.records.closure import Closure
 from verifier.records.policy import CLOSE
@@ -18,7 +19,7 @@ def check_closures(case: Case, findings: Findings) -> None:
         _report_none(case, findings)
         return
     for item, record in closures:
-        fault = _closure_fault(case, item, record)
+        fault = closure_fault(case.history, item, record)
         if fault is not None:
             findings.refused("execution.closure", fault, index=item.index)
         else:
@@ -33,8 +34,9 @@ def _report_none(case: Case, findings: Findings) -> None:
     findings.undecided("execution.closure", "CLOSURE_MISSING", expected=f"a closure of job {case.job_id}")
 
 
-def _closure_fault(case: Case, item: Logged, record: Closure) -> Refused | None:
-    named = decision_named(case, record.decision_b64u)
+def closure_fault(history: History, item: Logged, record: Closure) -> Refused | None:
+    """Why a closure is not valid, or None."""
+    named = decision_named(history, record.decision_b64u)
     if isinstance(named, Refused):
         return named
     logged, decision = named
@@ -50,7 +52,7 @@ def _closure_fault(case: Case, item: Logged, record: Closure) -> Refused | None:
         if expected != found:
             return Refused("CLOSURE_INVALID", what, expected=expected, found=found[:200])
     return (
-        withdrawal(case, logged, item.index)
+        withdrawal(history, logged, item.index)
         or lateness(decision, "issued_at", record.issued_at)
         or lateness(decision, "closed_at", record.closed_at)
     )

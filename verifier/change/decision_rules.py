@@ -37,7 +37,7 @@ def judged_decisions(case: Case) -> list[str]:
         if name in judged:
             continue
         judged.append(name)
-        named = decision_named(case, name)
+        named = decision_named(case.history, name)
         if not isinstance(named, Refused):
             names += _relied_on(case, open_allow(case, *named))
     return judged
@@ -64,7 +64,7 @@ def open_allow(case: Case, item: Logged, decision: Decision) -> Allow | None:
 
 def check_decision(case: Case, findings: Findings, decision_b64u: str) -> None:
     """Judge one decision by its payload hash."""
-    named = decision_named(case, decision_b64u)
+    named = decision_named(case.history, decision_b64u)
     if isinstance(named, Refused):
         findings.refused("policy.decision", named)
         return
@@ -109,7 +109,7 @@ def _check_not_withdrawn(case: Case, findings: Findings, allow: Allow) -> None:
     uses = [item.index for item, record in case.begins if record.decision_b64u == allow.payload_hash]
     uses += [item.index for item, record in case.closures if record.decision_b64u == allow.payload_hash]
     limit = min(uses) if uses else 2**63
-    at = case.withdrawn_between(allow.payload_hash, allow.index, limit)
+    at = case.history.withdrawn_between(allow.payload_hash, allow.index, limit)
     adverse = None
     if at is not None:
         adverse = Refused("DECISION_WITHDRAWN", "decision", found=f"withdrawn at index {at}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from verifier.change.case import Case
 from verifier.change.findings import Findings
 from verifier.errors import Refused
+from verifier.ledger.history import History
 from verifier.ledger.logged import Logged
 from verifier.records.decision import Decision
 from verifier.records.execution import Execution
@@ -12,9 +13,9 @@ from verifier.records.policy import EXECUTE
 from verifier.times import format_time
 
 
-def decision_named(case: Case, decision_b64u: str) -> tuple[Logged, Decision] | Refused:
+def decision_named(history: History, decision_b64u: str) -> tuple[Logged, Decision] | Refused:
     """The valid decision with this payload hash, or why there is none."""
-    found = case.history.find("gate_decision", decision_b64u)
+    found = history.find("gate_decision", decision_b64u)
     if found is None:
         return Refused("DECISION_NOT_LOGGED", "decision_b64u", expected=decision_b64u)
     if found.fault is not None or not isinstance(found.record, Decision):
@@ -25,7 +26,7 @@ def decision_named(case: Case, decision_b64u: str) -> tuple[Logged, Decision] | 
 def check_executions(case: Case, findings: Findings) -> None:
     """Every begin of the job stands under a valid allow, and every end under a valid begin."""
     for item, record in case.begins:
-        fault = _begin_fault(case, item, record)
+        fault = begin_fault(case.history, item, record)
         if fault is not None:
             findings.refused("execution.begin", fault, index=item.index)
             continue
@@ -33,15 +34,16 @@ def check_executions(case: Case, findings: Findings) -> None:
     for item, record in case.executions:
         if record.phase != "end":
             continue
-        fault = _end_fault(case, item, record)
+        fault = end_fault(case.history, item, record)
         if fault is not None:
             findings.refused("execution.end", fault, index=item.index)
             continue
         findings.passed("execution.end", f"outcome {record.outcome}", index=item.index)
 
 
-def _begin_fault(case: Case, item: Logged, record: Execution) -> Refused | None:
-    named = decision_named(case, record.decision_b64u)
+def begin_fault(history: History, item: Logged, record: Execution) -> Refused | None:
+    """Why a begin is not valid, or None."""
+    named = decision_named(history, record.decision_b64u)
     if isinstance(named, Refused):
         return named
     logged, decision = named
@@ -49,26 +51,26 @@ def _begin_fault(case: Case, item: Logged, record: Execution) -> Refused | None:
         return Refused("DECISION_INVALID", "begin", expected=f"an allow of {EXECUTE} at a lower index")
     return (
         mismatch(record, decision)
-        or withdrawal(case, logged, item.index)
+        or withdrawal(history, logged, item.index)
         or lateness(decision, "issued_at", record.issued_at)
     )
 
 
-def _end_fault(case: Case, item: Logged, record: Execution) -> Refused | None:
-    named = decision_named(case, record.decision_b64u)
+def end_fault(history: History, item: Logged, record: Execution) -> Refused | None:
+    """Why an end is not valid, or None. A withdrawal after the begin does not touch it."""
+    named = decision_named(history, record.decision_b64u)
     if isinstance(named, Refused):
         return named
-    begin = next(
-        (
-            (logged, begin)
-            for logged, begin in case.begins
-            if logged.entry.payload_hash_b64u == record.begin_b64u and logged.index < item.index
-        ),
-        None,
-    )
-    if begin is None or begin[1].decision_b64u != record.decision_b64u:
+    begin = history.find("execution", record.begin_b64u or "")
+    started = begin.record if begin is not None else None
+    if (
+        begin is None
+        or not isinstance(started, Execution)
+        or (started.phase, started.decision_b64u) != ("begin", record.decision_b64u)
+        or begin.index >= item.index
+    ):
         return Refused("EXECUTION_MISMATCH", "end", expected="a begin of the same decision at a lower index")
-    return mismatch(record, named[1])
+    return begin_fault(history, begin, started) or mismatch(record, named[1])
 
 
 def mismatch(record: Execution, decision: Decision) -> Refused | None:
@@ -88,9 +90,9 @@ def mismatch(record: Execution, decision: Decision) -> Refused | None:
     return None
 
 
-def withdrawal(case: Case, decision: Logged, index: int) -> Refused | None:
+def withdrawal(history: History, decision: Logged, index: int) -> Refused | None:
     """Whether a deny withdrew the decision before `index`."""
-    at = case.withdrawn_between(decision.entry.payload_hash_b64u, decision.index, index)
+    at = history.withdrawn_between(decision.entry.payload_hash_b64u, decision.index, index)
     return None if at is None else Refused("DECISION_WITHDRAWN", "decision", found=f"withdrawn at index {at}")
 
 

@@ -74,6 +74,11 @@ def check_views(findings: Findings, pack: Pack, checkpoint: Checkpoint) -> None:
         findings.passed("log.views", f"{len(pack.views)} views of decisions are prefixes of this log")
 
 
+def _check_same_origin(anchor: TrustedCheckpoint, trusted: TrustedCheckpoint) -> None:
+    if anchor.checkpoint.origin != trusted.checkpoint.origin:
+        raise Refused("ORIGIN_MISMATCH", "anchor", expected=trusted.checkpoint.origin)
+
+
 def collect_sightings(
     findings: Findings, pack: Pack, trust: TrustPolicy, trusted: TrustedCheckpoint
 ) -> tuple[tuple[int, int], ...]:
@@ -84,8 +89,7 @@ def collect_sightings(
         try:
             opened = open_checkpoint(anchor.checkpoint.encode("utf-8"), trust, need_quorum=False)
             old = (opened.checkpoint.size, opened.checkpoint.root)
-            if opened.checkpoint.origin != trusted.checkpoint.origin:
-                raise Refused("ORIGIN_MISMATCH", "anchor", expected=trusted.checkpoint.origin)
+            _check_same_origin(opened, trusted)
             check_consistency(anchor.consistency_proof, old, new, empty_old_ok=True)
         except Refused as error:
             findings.refused(f"log.anchor[{position}]", error)

@@ -21,6 +21,7 @@ from verifier.ledger.revocations import Revocations
 from verifier.ledger.rosters import RosterChain
 from verifier.records.bundle import OpenedBundle
 from verifier.records.conflicts import conflict_keys
+from verifier.records.decision import Decision
 from verifier.records.execution import Execution, Resolution
 from verifier.records.kinds import KINDS, Record, compute_refs, payload_hash, read_record
 from verifier.records.policy import PublishedPolicy
@@ -48,6 +49,9 @@ class History:
         self._jobs = Jobs()
         self._keep = keep
         self._entries: dict[int, Logged] = {}
+        self._valid: dict[str, list[Logged]] = {}
+        self._light: dict[int, bytes] = {}
+        self._withdrawals: dict[str, list[int]] = {}
         self._by_payload: dict[str, list[Logged]] = {}
         self._identities: dict[tuple[str, str, str], int] = {}
         self._keys: dict[tuple[str, ...], tuple[str, int]] = {}
@@ -62,8 +66,13 @@ class History:
         return self._entries.get(index)
 
     def valid(self, kind: str) -> list[Logged]:
-        """The valid entries of a kind, in index order."""
-        return [item for item in self if item.entry.kind == kind and item.is_valid]
+        """The remembered valid entries of a kind, in index order."""
+        return self._valid.get(kind, [])
+
+    def withdrawn_between(self, decision_b64u: str, low: int, high: int) -> int | None:
+        """The index of a valid deny that withdraws a decision, strictly between two indexes, or None."""
+        found = self._withdrawals.get(decision_b64u, ())
+        return next((index for index in found if low < index < high), None)
 
     def named(self, kind: str, payload_hash_b64u: str) -> list[Logged]:
         """Every entry of a kind with this payload, in index order, whether it counts or not."""
@@ -90,9 +99,20 @@ class History:
         if logged.is_valid:
             self._identities[entry.identity] = index
         if self._keep is None or self._keep(entry):
-            self._entries[index] = logged
-            self._by_payload.setdefault(entry.payload_hash_b64u, []).append(logged)
+            self._remember(logged)
+        else:
+            self._light[index] = data
         return logged
+
+    def _remember(self, logged: Logged) -> None:
+        entry = logged.entry
+        self._entries[logged.index] = logged
+        self._by_payload.setdefault(entry.payload_hash_b64u, []).append(logged)
+        if not logged.is_valid:
+            return
+        self._valid.setdefault(entry.kind, []).append(logged)
+        if isinstance(logged.record, Decision) and logged.record.withdraws_b64u is not None:
+            self._withdrawals.setdefault(logged.record.withdraws_b64u, []).append(logged.index)
 
     def _read(self, index: int, entry: Entry, payload: bytes | None) -> Logged:
         try:
@@ -183,7 +203,7 @@ class History:
 
     def _check_tombstone(self, index: int, record: Tombstone) -> None:
         """Erasable are receipts, bundles, plans and artefacts, of no job that is still open."""
-        target = self.at(record.index)
+        target = self._any_at(record.index)
         if target is None or encode_b64u(target.entry.leaf_hash) != record.leaf_hash_b64u:
             raise Refused("TOMBSTONE_NOT_PERMITTED", "index", expected="the entry that holds or names the payload")
         if not self._may_erase(target, record.payload_b64u):
@@ -191,6 +211,12 @@ class History:
         job = self._jobs.concerned(token_scope=target.ref("token_scope"), run=target.ref("run"), job=target.ref("job"))
         if job is not None and not self._is_over(job, index):
             raise Refused("TOMBSTONE_NOT_PERMITTED", "payload_b64u", expected="a job that is closed or ended")
+
+    def _any_at(self, index: int) -> Logged | None:
+        """The entry at `index`, also if only its bytes were remembered."""
+        if index in self._light:
+            return Logged(index, parse_entry(self._light[index]), None, State.UNREAD)
+        return self.at(index)
 
     def _may_erase(self, target: Logged, payload_b64u: str) -> bool:
         if target.entry.payload_hash_b64u == payload_b64u:

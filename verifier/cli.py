@@ -1,0 +1,143 @@
+"""The command line: `trustlog-verify`, also `python3 -m verifier`. Parses, dispatches, and exits by the report.
+
+Modules are imported where they are used, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+EPILOG = "exit codes: 0 pass, 1 fail, 2 usage or unreadable input, 3 undecided"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one `error:` line and one `hint:` line."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"error: {message}\nhint: see {self.prog} --help\n")
+        raise SystemExit(2)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    parser = _Parser(
+        prog="trustlog-verify",
+        description="Verify evidence of changes, log proofs and whole logs, offline, against keys that you pinned.",
+        epilog=EPILOG,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    _add_evidence(commands)
+    _add_proof(commands)
+    _add_consistency(commands)
+    _add_log(commands)
+    explain = _add(commands, "explain", "say what a reason code means", "explain APPROVALS_INSUFFICIENT")
+    explain.add_argument("code", metavar="CODE")
+    return parser
+
+
+def _add(commands: argparse._SubParsersAction[_Parser], name: str, what: str, example: str) -> _Parser:
+    command: _Parser = commands.add_parser(
+        name,
+        help=what,
+        description=what[0].upper() + what[1:] + ".",
+        epilog=f"example: trustlog-verify {example}    {EPILOG}",
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    return command
+
+
+def _add_trust(command: _Parser) -> None:
+    command.add_argument("--trust", metavar="FILE", required=True, help="the trust policy (TOML) that you hold")
+
+
+def _add_at(command: _Parser) -> None:
+    command.add_argument("--at", metavar="TIME", help="time of judging, RFC 3339 or a date (default: now)")
+
+
+def _add_evidence(commands: argparse._SubParsersAction[_Parser]) -> None:
+    command = _add(
+        commands,
+        "evidence",
+        "verify the evidence pack of one change",
+        "evidence CHG-1.evidence.json --trust trust.toml --log ./export",
+    )
+    command.add_argument("pack", metavar="PACK")
+    _add_trust(command)
+    command.add_argument("--log", metavar="URL|DIR", help="also read the whole log, so that absence is proven")
+    _add_at(command)
+    command.add_argument(
+        "--max-age", metavar="S", type=int, help="demand a checkpoint cosigned at most S seconds before --at"
+    )
+    command.add_argument("--allow-demo", action="store_true", help="accept an origin that ends in /demo")
+    command.add_argument("--state", metavar="FILE", help="remember the newest checkpoint of --log here")
+
+
+def _add_proof(commands: argparse._SubParsersAction[_Parser]) -> None:
+    command = _add(
+        commands,
+        "proof",
+        "verify that an entry is in a log",
+        "proof receipt.tlog-proof --entry receipt.entry --trust trust.toml",
+    )
+    command.add_argument("proof", metavar="FILE.tlog-proof")
+    command.add_argument("--entry", metavar="FILE", required=True, help="the entry's exact bytes")
+    _add_trust(command)
+
+
+def _add_consistency(commands: argparse._SubParsersAction[_Parser]) -> None:
+    command = _add(
+        commands,
+        "consistency",
+        "verify that one checkpoint continues another",
+        "consistency old.checkpoint new.checkpoint --log ./export --trust trust.toml",
+    )
+    command.add_argument("old", metavar="OLD")
+    command.add_argument("new", metavar="NEW")
+    command.add_argument("--log", metavar="URL|DIR", required=True, help="where to read tiles from")
+    _add_trust(command)
+    command.add_argument("--state", metavar="FILE", help="remember the newest checkpoint here")
+
+
+def _add_log(commands: argparse._SubParsersAction[_Parser]) -> None:
+    command = _add(
+        commands,
+        "log",
+        "verify a whole log: checkpoint, entry bundles, tiles",
+        "log https://log.example/ --trust trust.toml --deep",
+    )
+    command.add_argument("log", metavar="URL|DIR")
+    _add_trust(command)
+    command.add_argument("--entries", action="store_true", help="also check the grammar of every entry")
+    command.add_argument("--deep", action="store_true", help="also check signatures, payloads, refs, conflicts and order")
+    command.add_argument("--any-entries", action="store_true", help="take a log whose entries are not trustlog's")
+    command.add_argument("--since", metavar="CHECKPOINT", help="a checkpoint seen before: the log must continue it")
+    command.add_argument("--state", metavar="FILE", help="remember the newest checkpoint here")
+    _add_at(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    options = build_parser().parse_args(arguments)
+    from verifier.commands import run  # noqa: PLC0415 - keeps --help fast
+
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        sys.stderr.write("error: interrupted\nhint: nothing was decided\n")
+        return 2
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 2
+    except Exception as error:  # noqa: BLE001 - an auditor gets a sentence and exit code 2, never a traceback
+        sys.stderr.write(
+            f"error: the verifier itself failed ({type(error).__name__})\n"
+            "hint: this is a defect; nothing was decided; please report the input\n"
+        )
+        return 2
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

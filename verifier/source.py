@@ -1,0 +1,162 @@
+"""Where a log is read from: an exported directory or a URL. Bounded reads, time-outs, no redirects.
+
+A directory is a C2SP tile tree plus `payloads/<first two hex>/<sha256 hex>`.
+"""
+
+from __future__ import annotations
+
+import errno
+import urllib.error
+import urllib.request
+from http.client import HTTPException, HTTPMessage
+from pathlib import Path
+from typing import IO, NoReturn, Protocol
+
+from verifier.encodings import decode_b64u
+from verifier.errors import Refused, Unavailable
+from verifier.limits import HTTP_TIMEOUT_S, MAX_BUNDLE_BYTES, MAX_NOTE_BYTES, MAX_PAYLOAD_BYTES
+from verifier.tiles import TILE_WIDTH, Tile, split_bundle, split_tile
+
+
+class Source(Protocol):
+    """Reads named parts of one log."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether this is a running log, whose checkpoint should be fresh."""
+
+    def read(self, path: str, max_bytes: int) -> bytes | None:
+        """The bytes at a path, or None if there are none. Raises Unavailable."""
+
+    def read_payload(self, sha256_b64u: str) -> bytes | None:
+        """The payload with this hash, or None if it is not there. Not checked. Raises Unavailable."""
+
+
+def open_source(location: str) -> Source:
+    """The log at a URL or in a directory. Raises Unavailable LOG_UNREACHABLE."""
+    if location.startswith(("http://", "https://")):
+        return HttpSource(location)
+    return DirectorySource(location)
+
+
+class DirectorySource:
+    """A log in a directory."""
+
+    is_live = False
+
+    def __init__(self, location: str) -> None:
+        self._root = Path(location)
+        if not self._root.is_dir():
+            raise Unavailable("LOG_UNREACHABLE", location, expected="a directory or a URL")
+
+    def read(self, path: str, max_bytes: int) -> bytes | None:
+        """The bytes of a file, or None if there is no such file."""
+        try:
+            with (self._root / path).open("rb") as file:
+                data = file.read(max_bytes + 1)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                return None
+            raise Unavailable("LOG_UNREACHABLE", path, found=error.strerror) from None
+        if len(data) > max_bytes:
+            raise Unavailable("BODY_TOO_LARGE", path, expected=f"at most {max_bytes} bytes")
+        return data
+
+    def read_payload(self, sha256_b64u: str) -> bytes | None:
+        """The payload filed under its hash."""
+        name = decode_b64u(sha256_b64u, "payload hash", length=32).hex()
+        return self.read(f"payloads/{name[:2]}/{name}", MAX_PAYLOAD_BYTES)
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect would let one server speak for another."""
+
+    def redirect_request(  # noqa: PLR0917 - the signature of the base class
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> None:
+        """Follow nothing."""
+
+
+class HttpSource:
+    """A log behind a URL prefix."""
+
+    is_live = True
+
+    def __init__(self, location: str) -> None:
+        self._prefix = location.rstrip("/")
+        self._opener = urllib.request.build_opener(_NoRedirects)
+
+    def read(self, path: str, max_bytes: int) -> bytes | None:
+        """The body of a GET; None for 404 and 410."""
+        url = f"{self._prefix}/{path}"
+        request = urllib.request.Request(url, headers={"Accept-Encoding": "identity"})  # noqa: S310
+        try:
+            with self._opener.open(request, timeout=HTTP_TIMEOUT_S) as response:
+                if response.headers.get("Content-Encoding", "identity") != "identity":
+                    raise Unavailable("LOG_RESPONSE_INVALID", path, expected="no content encoding")
+                data: bytes = response.read(max_bytes + 1)
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code in (404, 410):
+                return None
+            raise Unavailable("LOG_RESPONSE_INVALID", path, found=f"HTTP status {error.code}") from None
+        except (OSError, HTTPException, ValueError) as error:
+            _unreachable(path, error)
+        if len(data) > max_bytes:
+            raise Unavailable("BODY_TOO_LARGE", path, expected=f"at most {max_bytes} bytes")
+        return data
+
+    def read_payload(self, sha256_b64u: str) -> bytes | None:
+        """The payload at its content address."""
+        return self.read(f"v1/payloads/{sha256_b64u}", MAX_PAYLOAD_BYTES)
+
+
+def _unreachable(path: str, error: Exception) -> NoReturn:
+    reason = getattr(error, "reason", error)
+    raise Unavailable("LOG_UNREACHABLE", path, found=str(reason)[:200]) from None
+
+
+def read_checkpoint(source: Source) -> bytes:
+    """The checkpoint note that the log serves."""
+    data = source.read("checkpoint", MAX_NOTE_BYTES)
+    if data is None:
+        raise Unavailable("LOG_UNREACHABLE", "checkpoint", found="none")
+    return data
+
+
+def read_tile(source: Source, tile: Tile) -> list[bytes]:
+    """The hashes of a tile, from the full tile if the partial one is no longer served."""
+    return _read_prefix(source, tile, split_tile)
+
+
+def read_bundle(source: Source, tile: Tile) -> list[bytes]:
+    """The entries of a bundle, from the full one if the partial one is no longer served."""
+    return _read_prefix(source, tile, split_bundle)
+
+
+class _Split(Protocol):
+    def __call__(self, data: bytes, width: int, /) -> list[bytes]: ...
+
+
+def _read_prefix(source: Source, tile: Tile, split: _Split) -> list[bytes]:
+    data = source.read(tile.path, MAX_BUNDLE_BYTES)
+    if data is not None:
+        return _named(split, data, tile)
+    full = Tile(tile.level, tile.index)
+    data = source.read(full.path, MAX_BUNDLE_BYTES) if tile.width < TILE_WIDTH else None
+    if data is None:
+        raise Unavailable("NOT_FOUND", tile.path, expected="every tile and entry bundle under the checkpoint")
+    return _named(split, data, full)[: tile.width]
+
+
+def _named(split: _Split, data: bytes, tile: Tile) -> list[bytes]:
+    try:
+        return split(data, tile.width)
+    except Refused as error:
+        raise Refused(error.code, tile.path, expected=error.expected, found=error.found) from None
