@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from trustlog.errors import Refused
+from trustlog.formats.jsontext import describe
 from trustlog.records.approval import HUMAN_APPROVAL_RECEIPT
 from trustlog.records.closure import CLOSURE
 from trustlog.records.execution import EXECUTION
@@ -81,6 +82,6 @@ def _check_header(kind: Kind, value: Any, origin: str) -> None:
             found=label if isinstance(label, str) else "absent",
         )
     if kind.own and value.get("origin") != origin:
-        found = value.get("origin", "absent")
+        found = value["origin"] if isinstance(value.get("origin"), str) else describe(value.get("origin"))
         detail = "the record belongs to another log"
         raise Refused("ORIGIN_MISMATCH", detail, param="payload.origin", expected=origin, found=found)

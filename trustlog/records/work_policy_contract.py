@@ -196,7 +196,7 @@ def read_policy(value: Any, text: bytes) -> WorkPolicyContract:
 
 
 def _check_version(value: dict[str, Any]) -> None:
-    name = "wpc_version" if "wpc_version" in value else "policy_version"
+    name = "policy_version" if "policy_version" in value and "wpc_version" not in value else "wpc_version"
     if value.get(name) != "1":
         raise Refused(
             "POLICY_VERSION_UNKNOWN",
