@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Final
+
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES
 from trustlog.log.log import Log
@@ -12,6 +16,9 @@ from trustlog.service.credentials import to_read, to_submit
 from trustlog.service.evidence import make_get_evidence
 from trustlog.service.metrics import Metrics
 from trustlog.service.problems import answer_problems
+
+_HTTP_LOGGER: Final = logging.getLogger("trustlog.http")
+DRAIN_S: Final = 10.0  # how long open connections may take to finish at a stop
 
 
 def create_app(log: Log, *, build_evidence: BuildEvidence | None = None) -> web.Application:
@@ -43,3 +50,14 @@ def create_app(log: Log, *, build_evidence: BuildEvidence | None = None) -> web.
     if build_evidence is not None:
         app.router.add_get("/v1/evidence", to_read(make_get_evidence(build_evidence)))
     return app
+
+
+def make_runner(app: web.Application) -> web.AppRunner:
+    """What serves the application on sockets. It expands no bodies, and is silent about bytes that are not HTTP."""
+    _HTTP_LOGGER.addFilter(_is_worth_a_line)
+    return web.AppRunner(app, access_log=None, auto_decompress=False, logger=_HTTP_LOGGER, shutdown_timeout=DRAIN_S)
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Anyone may send bytes that are not HTTP; aiohttp answers 400 and would print a stack."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

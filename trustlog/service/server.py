@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -20,11 +19,10 @@ from aiohttp import web
 from trustlog.errors import TrustlogError
 from trustlog.log.directory import LogDirectory
 from trustlog.log.log import Log
-from trustlog.service.app import create_app
+from trustlog.service.app import create_app, make_runner
 from trustlog.service.context import BuildEvidence
 
 _LOGGER = logging.getLogger(__name__)
-DRAIN_S: Final = 10.0  # how long connections may take to finish; what is queued is finished in any case
 
 
 def serve(directory: Path, host: str, port: int, *, build_evidence: BuildEvidence | None = None) -> int:
@@ -45,12 +43,7 @@ def serve(directory: Path, host: str, port: int, *, build_evidence: BuildEvidenc
 async def _serve(directory: LogDirectory, host: str, port: int, build_evidence: BuildEvidence | None) -> None:
     log = await Log.open(directory)
     try:
-        runner = web.AppRunner(
-            create_app(log, build_evidence=build_evidence),
-            access_log=None,
-            auto_decompress=False,
-            shutdown_timeout=DRAIN_S,
-        )
+        runner = make_runner(create_app(log, build_evidence=build_evidence))
         await runner.setup()
         try:
             stop = _heed_signals(log)

@@ -17,7 +17,7 @@ from aiohttp import web
 from tests.integration.log.actors import make_log_directory
 from trustlog.log.directory import LogDirectory
 from trustlog.log.log import Log
-from trustlog.service.app import create_app
+from trustlog.service.app import create_app, make_runner
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Answer:
 @asynccontextmanager
 async def serving(directory: LogDirectory) -> AsyncIterator[Service]:
     log = await Log.open(directory)
-    runner = web.AppRunner(create_app(log), access_log=None, auto_decompress=False)
+    runner = make_runner(create_app(log))
     try:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -308,7 +308,7 @@ async def test_every_refusal_is_a_problem_document(service: Service, method: str
         assert response.headers["Allow"]
 
 
-async def test_broken_http_never_stops_the_service(service: Service) -> None:
+async def test_broken_http_stops_nothing_and_is_not_worth_a_line(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     for data in (
         b"\x00\x01\x02\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
@@ -316,6 +316,7 @@ async def test_broken_http_never_stops_the_service(service: Service) -> None:
     ):
         await _send_raw(service, data)
     assert (await service.get("/healthz")).status == 200
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_payload_cannot_be_claimed_with_anothers_signature(service: Service) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import sqlite3
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from tests.integration.log.conftest import Service, serving
 from trustlog.formats.base64 import decode_b64, decode_b64u, encode_b64u
 from trustlog.formats.bundle import parse_bundle
 from trustlog.formats.checkpoint import Checkpoint, parse_checkpoint
-from trustlog.formats.envelope import parse_envelope, seal_text
+from trustlog.formats.envelope import parse_envelope, seal_envelope, seal_text
+from trustlog.formats.jsontext import canonicalize
 from trustlog.formats.note import VerifierKey, open_note
 from trustlog.log.log import Log
 from trustlog.merkle.edge import Edge
@@ -301,3 +303,48 @@ async def test_evidence_comes_from_whoever_builds_it(service: Service) -> None:
         assert (response.status, (await response.json(content_type=None))["param"]) == (400, "ticket")
     await runner.cleanup()
     assert asked == [(service.log, {"ticket": "jira:A-1"})]
+
+
+async def test_a_policy_is_its_exact_bytes_or_the_envelope_that_was_logged(service: Service) -> None:
+    policy = {
+        "wpc_version": "1",
+        "policy_name": "test",
+        "enforcement": {"fail_closed": True, "require_gateway_receipts": False, "require_proof_bundle": False},
+        "token_requirements": {
+            "require_cst": True,
+            "optional_policy_hash_pinning": False,
+            "job_scoped_binding": True,
+            "max_ttl_s": 900,
+        },
+        "tools": {"ticket.read": {"allowed": True}},
+    }
+    envelope = seal_envelope("work_policy_contract", policy, ACTORS.policy_issuer, "2026-02-18T00:00:00Z")
+    assert (await service.post(envelope)).status == 201
+    text = canonicalize(policy)
+    name = encode_b64u(hashlib.sha256(text).digest())
+    assert (await service.get(f"/v1/policies/{name}")).body == text
+    answer = (await service.get(f"/v1/policies/{name}", Accept="application/json")).json()
+    assert (answer["ok"], answer["policy_hash_b64u"]) == (True, name)
+    assert answer["envelope"] == json.loads(envelope)
+    assert (await service.post(json.dumps(answer["envelope"]).encode())).json()["already_logged"]
+
+
+async def test_an_erased_payload_is_gone_and_says_where_why(service: Service) -> None:
+    first = (await service.post(receipt("r"))).json()
+    name = json.loads(first["entry"])["payload_hash_b64u"]
+    members = {
+        "payload_b64u": name,
+        "index": 0,
+        "leaf_hash_b64u": first["leaf_hash_b64u"],
+        "rule": "retention",
+        "reason": "old",
+    }
+    tombstone = await service.post(own_record("tombstone", ACTORS.custodian, **members))
+    assert tombstone.status == 201, tombstone
+    connection = sqlite3.connect(service.log.directory.log_path)
+    with connection:
+        connection.execute("UPDATE entries SET payload = NULL WHERE idx = 0")
+    connection.close()
+    gone = await service.get(f"/v1/payloads/{name}")
+    assert (gone.status, gone.json()["code"], gone.json()["index"]) == (410, "GONE_ERASED", 1)
+    check_result(service, receipt("r"), (await service.get("/v1/entries/0")).json())
