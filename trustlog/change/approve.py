@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -85,13 +84,13 @@ async def answer(
     at_ns = desk.clock()
     binding = {
         "run_id": matter.judgement.run_id,
-        "nonce": encode_b64u(os.urandom(16)),
+        "nonce": encode_b64u(desk.random_bytes(16)),
         "policy_hash": job.terms.policy_hash_b64u,
         "token_scope_hash_b64u": job.terms.token_scope_hash_b64u,
     }
     payload = {
         "receipt_version": "1",
-        "receipt_id": f"trustlog:approval:v1:{encode_b64u(os.urandom(16))}",
+        "receipt_id": f"trustlog:approval:v1:{encode_b64u(desk.random_bytes(16))}",
         "approval_type": verdict,
         "approver_subject": person.subject,
         "approver_method": "cli_confirm",

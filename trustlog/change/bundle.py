@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,7 +33,7 @@ async def build_bundle(
     chain = list(events) if events is not None else [_event(one) for one in receipts]
     payload: dict[str, Any] = {
         "bundle_version": "1",
-        "bundle_id": f"trustlog:bundle:{encode_b64u(os.urandom(16))}",
+        "bundle_id": f"trustlog:bundle:{encode_b64u(desk.random_bytes(16))}",
         "agent_did": job.terms.agent_did,
         "metadata": {"change": _change(job, done[-1])},
     }

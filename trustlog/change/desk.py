@@ -39,11 +39,21 @@ class Published:
 
 
 class Desk:
-    """One log, as one signer or reader works with it. `clock` gives nanoseconds since 1970."""
+    """One log, as one signer or reader works with it.
 
-    def __init__(self, client: LogClient, *, clock: Callable[[], int] = time.time_ns) -> None:
+    `clock` gives nanoseconds since 1970, `random_bytes` as many unpredictable bytes as asked.
+    """
+
+    def __init__(
+        self,
+        client: LogClient,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
         self.client = client
         self.clock = clock
+        self.random_bytes = random_bytes
         self.reading = Reading(client)
 
     async def job(self, job_id: str) -> Job:
@@ -85,7 +95,7 @@ class Desk:
     ) -> Published:
         """One of our own records: header, signature, submission, proof."""
         at_ns = self.clock() if at_ns is None else at_ns
-        payload = own_payload(kind, members, origin=self.client.origin, at_ns=at_ns, salt=os.urandom(SALT_BYTES))
+        payload = own_payload(kind, members, origin=self.client.origin, at_ns=at_ns, salt=self.random_bytes(SALT_BYTES))
         return await self.publish(kind, payload, signer)
 
     async def publish(self, kind: str, payload: Mapping[str, Any], signer: Signer) -> Published:

@@ -19,6 +19,7 @@ from trustlog.cli.lazy import Command, LazyGroup
 from trustlog.errors import Refused, TrustlogError
 
 COMMANDS: Final[dict[str, Command]] = {
+    "demo": Command("trustlog.cli.demo:demo", "One whole change on a throw-away log: refusals, a verdict."),
     "init": Command("trustlog.cli.init:init", "Make a log directory: key, configuration, trust policy."),
     "serve": Command("trustlog.cli.serve:serve", "Serve a log over HTTP."),
     "trust": Command("trustlog.cli.trust:trust", "Who is trusted for which role: add, remove, show."),

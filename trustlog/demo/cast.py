@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+from trustlog.keys.file import generate_key_file
 from trustlog.keys.signer import SeedSigner
 
 ORIGIN: Final = "trustlog.example/demo"  # the verifier refuses origins that end in /demo unless told otherwise
@@ -86,11 +87,12 @@ class Cast:
     people: dict[str, SeedSigner]
 
     @classmethod
-    def new(cls) -> Cast:
-        """Fresh keys that live as long as this process, unless they are written down."""
+    def in_directory(cls, keys: Path) -> Cast:
+        """Fresh keys, one file each in the directory `keys`, which is made."""
+        keys.mkdir(mode=0o700)
         return cls(
-            roles={name: SeedSigner(os.urandom(32)) for name in ROLE_OF},
-            people={subject: SeedSigner(os.urandom(32)) for subject in PEOPLE},
+            roles={name: generate_key_file(keys / f"{name}.key") for name in ROLE_OF},
+            people={subject: generate_key_file(keys / f"{subject}.key") for subject in PEOPLE},
         )
 
     def trust_policy(self, vkey: str) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -64,6 +62,15 @@ class Refusal:
     reasons: list[tuple[str, str, str]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What the demo leaves: the refusals, and the tokens by job."""
+
+    refusals: list[Refusal]
+    tokens: dict[str, str]
+    second_job: str
+
+
 class Story:
     """Plays the demo on one desk. `tell` gets one line for every record that was logged."""
 
@@ -71,8 +78,15 @@ class Story:
         self._desk = desk
         self._cast = cast
         self._tell = tell
-        self._gate = Gate(desk.client, cast.roles["gate"])
+        self._gate = Gate(desk.client, cast.roles["gate"], clock=desk.clock, random_bytes=desk.random_bytes)
         self._policy_hash = ""
+        self._tokens: dict[str, str] = {}
+
+    async def play(self) -> Played:
+        """The change, then the refusals."""
+        await self.change()
+        self._tell("\nA second change, in which three things are tried that must not work")
+        return Played(await self.refusals(), self._tokens, "job-2")
 
     async def change(self) -> None:
         """One complete change, honestly."""
@@ -100,7 +114,7 @@ class Story:
         await self._approve(job, "change.execute", (SECURITY,))
         refused.append(await self._other_plan(job))
         await self._execute(job)
-        never_logged = encode_b64u(hashlib.sha256(os.urandom(16)).digest())
+        never_logged = encode_b64u(hashlib.sha256(self._desk.random_bytes(16)).digest())
         denied = await self._decide(job, "ticket.close", closing_reason=f"Done. bundle:{never_logged}")
         return [_refusal("Closing with a bundle that nobody logged", denied), *refused]
 
@@ -128,11 +142,12 @@ class Story:
             policy_hash_b64u=self._policy_hash,
             iat=now_s,
             exp=now_s + TOKEN_LIFE_S,
-            jti=secrets.token_urlsafe(16),
+            jti=encode_b64u(self._desk.random_bytes(16)),
         )
         members = issuance_members(token, ticket=ticket, requester=REQUESTER)
         issued = await self._desk.publish_record("token_issued", members, issuer)
         self._say("token", issued, f"for {job_id}, {ticket}, {TOKEN_LIFE_S} s; only its hash is logged")
+        self._tokens[job_id] = token
         job = JobAtHand(ticket, job_id, run_id, token, canonicalize(plan_of(ticket, replicas)))
         for prompt in MODEL_CALLS:
             await self._model_call(job, prompt)
@@ -140,7 +155,7 @@ class Story:
 
     async def _model_call(self, job: JobAtHand, prompt: str) -> None:
         call = ModelCall(
-            call_id=f"call-{secrets.token_hex(8)}",
+            call_id=f"call-{self._desk.random_bytes(8).hex()}",
             provider="example",
             model="example-model",
             request_hash_b64u=_sha256(f"{job.job_id}: {prompt}"),
@@ -204,7 +219,7 @@ class Story:
                 ticket=job.ticket,
                 token=job.token,
                 audience="demo",
-                nonce=secrets.token_urlsafe(16),
+                nonce=encode_b64u(self._desk.random_bytes(16)),
                 plan_hash=None if plan is None else encode_b64u(hashlib.sha256(plan).digest()),
                 closing_reason=closing_reason,
             )

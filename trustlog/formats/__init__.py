@@ -1,1 +1,1 @@
-"""placeholder"""
+"""Bytes to objects and back, strictly: size bound, decode, encode again, compare. Pure."""

@@ -32,18 +32,24 @@ MAX_WORD_CHARACTERS: Final = 256
 MAX_REASON_CHARACTERS: Final = 4096
 
 
-def new_salt() -> str:
-    """16 random bytes, base64url."""
-    return encode_b64u(os.urandom(16))
-
-
 class Gate:
-    """One gate over one log. `signer` is a key trusted as a gate; `clock` gives nanoseconds since 1970."""
+    """One gate over one log. `signer` is a key trusted as a gate.
 
-    def __init__(self, client: LogClient, signer: Signer, *, clock: Callable[[], int] = time.time_ns) -> None:
+    `clock` gives nanoseconds since 1970, `random_bytes` as many unpredictable bytes as asked.
+    """
+
+    def __init__(
+        self,
+        client: LogClient,
+        signer: Signer,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
         self._client = client
         self._signer = signer
         self._clock = clock
+        self._random_bytes = random_bytes
         self._reading = Reading(client)
         self._denies = DenyMemory()
         self._turn = asyncio.Lock()  # one decision at a time: the view changes under a decision only where it says so
@@ -153,7 +159,7 @@ class Gate:
             view=seen,
             trust_policy_sha256=self._client.trust.sha256,
             at_ns=at_ns,
-            salt=new_salt(),
+            salt=encode_b64u(self._random_bytes(16)),
             withdraws=withdraws,
             count=count,
         )
