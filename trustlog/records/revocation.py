@@ -56,11 +56,17 @@ def may_revoke(sort: str) -> tuple[str, ...]:
 def _check(record: Revocation, _signer_did: str, _payload_text: bytes) -> None:
     try:
         if record.sort == "key":
-            parse_did_key(record.subject)
+            parse_did_key(record.subject, "payload.target")
         elif record.sort in ("policy", "approval"):
             decode_b64u(record.subject, 32, "payload.target")
     except Refused as refused:
-        raise Refused("SCHEMA_VALIDATION_FAILED", refused.detail, param="payload.target", found=record.target) from None
+        raise Refused(
+            "SCHEMA_VALIDATION_FAILED",
+            refused.detail,
+            param="payload.target",
+            expected=f"{record.sort}: and {refused.expected}",
+            found=record.target,
+        ) from None
 
 
 REVOCATION: Final = Kind(
