@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from trustlog.formats.entry import ref_value
 from trustlog.gate.standing import UNREADABLE, revocations
 from trustlog.gate.view import Logged, LogView
 from trustlog.policy.finding import Finding
@@ -84,7 +85,7 @@ class Job:
         for one in self.entries():
             run = one.refs.get("run")
             named = run is not None or one.kind in NAMES_A_RUN
-            if named and run != run_id and one.void is None and one.kind != "human_approval_receipt":
+            if named and run != ref_value(run_id) and one.void is None and one.kind != "human_approval_receipt":
                 found = f"the {one.kind} at index {one.index} naming {run or 'none'}"
                 yield Finding("RUN_MISMATCH", f"run {run_id} throughout the job", found)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from trustlog.errors import Refused
+from trustlog.formats.entry import ref_value
 from trustlog.gate.approvals import Asked, count_approvals
 from trustlog.gate.closing import check_change, check_events, check_receipts, find_bundle, named_bundle
 from trustlog.gate.evidence import collect_evidence

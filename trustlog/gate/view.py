@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from trustlog.errors import Refused
 from trustlog.formats.base64 import encode_b64u
-from trustlog.formats.entry import Entry, parse_entry
+from trustlog.formats.entry import Entry, parse_entry, ref_value
 from trustlog.formats.trustpolicy import TrustPolicy
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.records.candidate import Candidate, read_logged
@@ -149,8 +149,8 @@ class LogView:
     # Looking up. All answers are in index order and below `size`.
 
     def sharing(self, name: str, value: str, size: int) -> Iterator[Logged]:
-        """Entries, void ones included, whose ref `name` is `value`."""
-        return self._below(self._by_ref.get((name, value), ()), size)
+        """Entries, void ones included, whose field `name` is `value`: a long value stands in its ref as a hash."""
+        return self._below(self._by_ref.get((name, ref_value(value)), ()), size)
 
     def of_kind(self, kind: str, size: int) -> Iterator[Logged]:
         """Entries of a kind, void ones included."""

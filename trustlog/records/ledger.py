@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from trustlog.errors import Conflict, Refused
 from trustlog.formats.base64 import decode_b64u, encode_b64u
-from trustlog.formats.entry import parse_entry
+from trustlog.formats.entry import parse_entry, ref_value
 from trustlog.formats.trustpolicy import TrustPolicy
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.records.candidate import Candidate
@@ -242,11 +242,11 @@ def _links(candidate: Candidate) -> list[Row]:
     if kind == "human_approval_receipt":
         return [(hash_parts("approval", candidate.payload_hash_b64u, candidate.signer_did), HELD)]
     if kind == "token_issued":
-        return [(hash_parts("job of", record.token_scope_hash_b64u), hash_parts("job", record.job_id))]
+        return [(hash_parts("job of", record.token_scope_hash_b64u), hash_parts("job", ref_value(record.job_id)))]
     if kind == "closure":
-        return [(hash_parts("job over", hash_parts("job", record.job_id).hex()), HELD)]
+        return [(hash_parts("job over", hash_parts("job", ref_value(record.job_id)).hex()), HELD)]
     if kind == "revocation" and record.sort == "job":
-        return [(hash_parts("job over", hash_parts("job", record.subject).hex()), HELD)]
+        return [(hash_parts("job over", hash_parts("job", ref_value(record.subject)).hex()), HELD)]
     return []
 
 
