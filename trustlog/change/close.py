@@ -6,10 +6,11 @@ from trustlog.change.desk import Desk, Published
 from trustlog.formats.envelope import Signer
 from trustlog.formats.timestamp import format_timestamp
 from trustlog.gate.decision import Decision
+from trustlog.limits import DECISION_TTL_S
 
 
 async def log_closure(desk: Desk, gate: Signer, decision: Decision) -> Published:
-    """Log the closure that an allowed decision of closing permits."""
+    """Log the closure that an allowed decision of closing permits; insists while the decision lives, which is used up by it."""
     assert decision.allow
     assert decision.payload_hash is not None
     at_ns = desk.clock()
@@ -22,4 +23,4 @@ async def log_closure(desk: Desk, gate: Signer, decision: Decision) -> Published
         "closing_reason": decision.request.closing_reason,
         "closed_at": format_timestamp(at_ns),
     }
-    return await desk.publish_record("closure", members, gate, at_ns=at_ns)
+    return await desk.publish_record("closure", members, gate, at_ns=at_ns, patience_s=DECISION_TTL_S)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from trustlog.client.checking import Logged as Submitted
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused
+from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.envelope import Signer, parse_envelope, seal_envelope, seal_text
 from trustlog.formats.timestamp import format_timestamp
 from trustlog.gate.follow import Reading
 from trustlog.gate.job import Job
 from trustlog.gate.judge import Judgement, Question, judge
 from trustlog.records.own import SALT_BYTES, own_payload
+
+T = TypeVar("T")
+
+TRY_AGAIN: Final = frozenset({"LOG_UNREACHABLE", "RATE_LIMITED", "UNAVAILABLE"})
+FIRST_PAUSE_S: Final = 0.1
+LONGEST_PAUSE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +98,51 @@ class Desk:
         )
         return judge(question)
 
+    async def store(self, data: bytes, *, patience_s: float = 0) -> str:
+        """Store a plan or an artefact; its base64url SHA-256."""
+        return encode_b64u(await _insist(lambda: self.client.put_payload(data), patience_s))
+
     async def publish_record(
-        self, kind: str, members: Mapping[str, Any], signer: Signer, *, at_ns: int | None = None
+        self,
+        kind: str,
+        members: Mapping[str, Any],
+        signer: Signer,
+        *,
+        at_ns: int | None = None,
+        patience_s: float = 0,
     ) -> Published:
-        """One of our own records: header, signature, submission, proof."""
+        """One of our own records: header, signature, submission, proof.
+
+        For `patience_s` seconds it is submitted again while the log cannot be reached: the very same, so it is logged once.
+        """
         at_ns = self.clock() if at_ns is None else at_ns
         payload = own_payload(kind, members, origin=self.client.origin, at_ns=at_ns, salt=self.random_bytes(SALT_BYTES))
-        return await self.publish(kind, payload, signer)
+        return await self.publish(kind, payload, signer, patience_s=patience_s)
 
-    async def publish(self, kind: str, payload: Mapping[str, Any], signer: Signer) -> Published:
+    async def publish(self, kind: str, payload: Mapping[str, Any], signer: Signer, *, patience_s: float = 0) -> Published:
         """A payload in its RFC 8785 form."""
-        return await self._submit(seal_envelope(kind, payload, signer, format_timestamp(self.clock())))
+        envelope = seal_envelope(kind, payload, signer, format_timestamp(self.clock()))
+        return await self._submit(envelope, patience_s)
 
     async def publish_text(self, kind: str, text: bytes, signer: Signer) -> Published:
         """A payload in exactly this text."""
         return await self._submit(seal_text(kind, text, signer, format_timestamp(self.clock())))
 
-    async def _submit(self, envelope: bytes) -> Published:
-        submitted = await self.client.submit(envelope)
+    async def _submit(self, envelope: bytes, patience_s: float = 0) -> Published:
+        submitted = await _insist(lambda: self.client.submit(envelope), patience_s)
         parsed = parse_envelope(envelope)
         return Published(parsed.payload_hash_b64u, parsed.payload, submitted)
+
+
+async def _insist(action: Callable[[], Awaitable[T]], patience_s: float) -> T:
+    """`action`, tried again for `patience_s` seconds while the log cannot be reached."""
+    clock = asyncio.get_running_loop().time
+    ends_at_s, pause_s = clock() + patience_s, FIRST_PAUSE_S
+    while True:
+        try:
+            return await action()
+        except Refused as refused:
+            if refused.code not in TRY_AGAIN or clock() + pause_s > ends_at_s:
+                raise
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

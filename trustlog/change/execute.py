@@ -15,7 +15,6 @@ from typing import Any
 
 from trustlog.change.desk import Desk, Published
 from trustlog.errors import Refused
-from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.envelope import Signer
 from trustlog.formats.timestamp import format_timestamp
 from trustlog.gate.execution import EXECUTE
@@ -24,6 +23,7 @@ from trustlog.gate.view import Logged
 from trustlog.records.plan import compute_fingerprint
 
 MAX_DIFF_BYTES = 8 * 1024 * 1024
+END_PATIENCE_S = 120  # how long the log may be away before the outcome counts as unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,21 @@ def run_command(command: Sequence[str], plan: bytes, environment: Mapping[str, s
 
 
 async def execute(
-    desk: Desk, signer: Signer, *, decision: str, run: Callable[[bytes], Ran], plan: bytes | None = None
+    desk: Desk,
+    signer: Signer,
+    *,
+    decision: str,
+    run: Callable[[bytes], Ran],
+    plan: bytes | None = None,
+    begun: Callable[[Published], None] = lambda _begin: None,
 ) -> Executed:
     """Apply the plan of one logged allow (`decision` is its payload hash) by `run`, which gets the stored bytes.
 
-    `plan`, if given, must be the approved plan byte for byte. Raises :class:`Refused`: ``DECISION_NOT_LOGGED``,
-    ``DECISION_EXPIRED``, ``DECISION_WITHDRAWN``, the code of whatever stands against the allow, ``PLAN_MISMATCH``,
-    ``EXECUTION_ALREADY_BEGUN``; nothing ran then.
+    `plan`, if given, must be the approved plan byte for byte. `begun` hears of the ``begin`` before `run` starts.
+
+    Raises :class:`Refused`: ``DECISION_NOT_LOGGED``, ``DECISION_EXPIRED``, ``DECISION_WITHDRAWN``, the code of whatever stands
+    against the allow, ``PLAN_MISMATCH``, ``EXECUTION_ALREADY_BEGUN``; nothing ran then. A refusal after `run` names its exit
+    code, and how to resolve the execution.
     """
     await desk.reading.catch_up()
     allow = await _find_allow(desk, decision)
@@ -77,15 +85,16 @@ async def execute(
         expected, found = scope["plan_hash_b64u"], compute_fingerprint(plan)
         raise Refused("PLAN_MISMATCH", detail, param="plan", expected=expected, found=found)
     begin = await _begin(desk, signer, allow)
+    begun(begin)
     ran = run(stored)
-    diff = await desk.client.put_payload(ran.output)
-    end = {
-        **_members(allow, "end"),
-        "begin_b64u": begin.payload_hash,
-        "outcome": "success" if ran.exit_code == 0 else "failure",
-        "diff_b64u": encode_b64u(diff),
-    }
-    return Executed(begin, await desk.publish_record("execution", end, signer), ran)
+    try:
+        return Executed(begin, await _end(desk, signer, allow, begin, ran), ran)
+    except Refused as refused:
+        detail = f"the command ended with exit code {ran.exit_code}, but its end is not in the log: {refused.detail}"
+        hint = f"the outcome is unknown to the log; a person of the roster: trustlog resolve --begin {begin.payload_hash}"
+        raise Refused(
+            refused.code, detail, param=refused.param, expected=refused.expected, found=refused.found, hint=hint
+        ) from None
 
 
 async def _find_allow(desk: Desk, decision: str) -> Logged:
@@ -138,6 +147,18 @@ async def _begin(desk: Desk, signer: Signer, allow: Logged) -> Published:
     if job.withdrawal(allow, begin.index) is not None:
         raise Refused("DECISION_WITHDRAWN", "the gate withdrew this allow before the begin", param="decision")
     return begin
+
+
+async def _end(desk: Desk, signer: Signer, allow: Logged, begin: Published, ran: Ran) -> Published:
+    """Publish ``end``. It insists: a lost end would leave *outcome unknown*."""
+    diff = await desk.store(ran.output, patience_s=END_PATIENCE_S)
+    members = {
+        **_members(allow, "end"),
+        "begin_b64u": begin.payload_hash,
+        "outcome": "success" if ran.exit_code == 0 else "failure",
+        "diff_b64u": diff,
+    }
+    return await desk.publish_record("execution", members, signer, patience_s=END_PATIENCE_S)
 
 
 def _members(allow: Logged, phase: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import Literal
 
 from trustlog.change.desk import Desk, Published
 from trustlog.errors import Refused
-from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.envelope import Signer
 from trustlog.records.plan import compute_fingerprint, parse_plan
 
@@ -42,13 +41,13 @@ async def simulate(
     if ticket != terms.ticket:
         detail = "the plan is for another ticket than the job"
         raise Refused("PLAN_MISMATCH", detail, param="plan.ticket", expected=terms.ticket, found=ticket)
-    await desk.client.put_payload(plan)
+    await desk.store(plan)
     stored = [
         {
             "role": one.role,
             "media_type": one.media_type,
             "size": len(one.data),
-            "sha256_b64u": encode_b64u(await desk.client.put_payload(one.data)),
+            "sha256_b64u": await desk.store(one.data),
         }
         for one in artefacts
     ]

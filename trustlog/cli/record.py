@@ -5,38 +5,23 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from trustlog.cli.answer import narrate, show
 from trustlog.cli.session import LogAccess
-from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.envelope import parse_envelope, seal_text
 from trustlog.formats.jsontext import canonicalize
 from trustlog.formats.timestamp import format_timestamp
 from trustlog.keys.signer import Signer
+from trustlog.records.own import SALT_BYTES, own_payload
 
 if TYPE_CHECKING:
     from trustlog.client.checking import Logged
 
-SALT_BYTES: Final = 16
-
-
-def build_payload(kind: str, members: Mapping[str, Any], *, origin: str, now_ns: int, salt: bytes) -> dict[str, Any]:
-    """A payload of ours: the four header members, then `members`. `salt` is 16 random bytes."""
-    assert len(salt) == SALT_BYTES
-    header = {
-        "record": f"trustlog/{kind}/v1",
-        "origin": origin,
-        "issued_at": format_timestamp(now_ns),
-        "salt": encode_b64u(salt),
-    }
-    assert not header.keys() & members.keys()
-    return {**header, **members}
-
 
 def new_payload(kind: str, members: Mapping[str, Any], *, origin: str) -> dict[str, Any]:
     """A payload of ours, issued now, with a fresh salt."""
-    return build_payload(kind, members, origin=origin, now_ns=time.time_ns(), salt=os.urandom(SALT_BYTES))
+    return own_payload(kind, members, origin=origin, at_ns=time.time_ns(), salt=os.urandom(SALT_BYTES))
 
 
 def publish(kind: str, payload: Mapping[str, Any], signer: Signer, access: LogAccess) -> tuple[str, Logged]:

@@ -10,11 +10,11 @@ import pytest
 
 from trustlog.cli.main import COMMANDS, run, trustlog
 from trustlog.cli.policy import read_draft
-from trustlog.cli.record import build_payload
 from trustlog.cli.serve import parse_listen
 from trustlog.errors import Refused
 from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.jsontext import canonicalize
+from trustlog.records.own import own_payload
 
 POLICY = {
     "wpc_version": "1",
@@ -57,7 +57,7 @@ def test_what_is_no_policy_is_refused(text: bytes, code: str) -> None:
 
 
 def test_a_payload_has_the_four_header_members_first() -> None:
-    payload = build_payload("revocation", {"target": "job:1"}, origin="o", now_ns=0, salt=bytes(16))
+    payload = own_payload("revocation", {"target": "job:1"}, origin="o", at_ns=0, salt=bytes(16))
     assert list(payload) == ["record", "origin", "issued_at", "salt", "target"]
     assert payload["record"] == "trustlog/revocation/v1"
     assert payload["issued_at"] == "1970-01-01T00:00:00.000Z"
