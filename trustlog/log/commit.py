@@ -132,6 +132,8 @@ class Committer:
             try:
                 index = self._edge.size + len(new)
                 place, entry = self._place(ledger, admitted, index)
+            except StorageFailed:  # nobody can be judged without the history
+                raise
             except TrustlogError as refusal:
                 found.append(refusal)
             except Exception:  # one candidate that finds a defect of ours must not take the others with it
@@ -150,10 +152,11 @@ class Committer:
         if admitted.skew is not None:
             raise admitted.skew
         ledger.judge(candidate, index)
+        entry, attachments = candidate.entry.encode(), _encode_attachments(candidate)
         keys = ledger.accept(candidate, index)
-        entry = candidate.entry.encode()
         self._history.add(index, entry, keys)
-        return _Found(index, already_logged=False), _new_entry(candidate, entry, keys)
+        governs = candidate.kind.name in Ledger.GOVERNANCE
+        return _Found(index, already_logged=False), NewEntry(entry, candidate.payload_text, attachments, keys, governs)
 
     # Steps 2 to 5.
 
@@ -227,14 +230,8 @@ def sign_tree(signer: NoteSigner, edge: Edge) -> SignedTree:
     return SignedTree(edge.size, root, sign_note(Checkpoint(signer.key.name, edge.size, root).encode(), signer))
 
 
-def _new_entry(candidate: Candidate, entry: bytes, keys: Sequence[tuple[bytes, bytes]]) -> NewEntry:
-    return NewEntry(
-        entry=entry,
-        payload=candidate.payload_text,
-        attachments=canonicalize(dict(candidate.attachments)) if candidate.attachments else None,
-        keys=keys,
-        governs=candidate.kind.name in Ledger.GOVERNANCE,
-    )
+def _encode_attachments(candidate: Candidate) -> bytes | None:
+    return canonicalize(dict(candidate.attachments)) if candidate.attachments else None
 
 
 @contextmanager

@@ -16,6 +16,9 @@ from trustlog.log.directory import LogDirectory
 from trustlog.log.log import Log
 from trustlog.merkle.edge import Edge
 from trustlog.merkle.hashing import hash_leaf
+from trustlog.records.candidate import Candidate
+from trustlog.records.ledger import Ledger
+from trustlog.storage.connection import StorageFailed
 from trustlog.storage.guard import Guard, SignedTree
 from trustlog.storage.log_writer import LogWriter
 
@@ -241,6 +244,36 @@ async def test_a_failed_transaction_fails_only_its_batch(directory: LogDirectory
         answer = await service.post(receipt("r"))
         assert answer.json()["index"] == 3
         check_result(service, receipt("r"), answer.json())
+
+
+async def test_a_candidate_that_finds_a_defect_leaves_its_batch_alone(
+    directory: LogDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = Ledger.judge
+
+    def judge_with_defect(self: Ledger, candidate: Candidate, index: int) -> None:
+        if candidate.record.receipt_id == "defect":
+            raise ZeroDivisionError
+        judge(self, candidate, index)
+
+    monkeypatch.setattr(Ledger, "judge", judge_with_defect)
+    async with serving(directory) as service:
+        answers = await service.post_lines([receipt("a"), receipt("defect"), receipt("b")])
+        assert [answers[0]["index"], answers[1]["code"], answers[2]["index"]] == [0, "INTERNAL_ERROR", 1]
+        assert service.log.reader.size() == 2
+
+
+async def test_a_history_that_cannot_be_read_fails_the_batch(
+    directory: LogDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> None:
+        raise StorageFailed("STORAGE_FAILED", "injected")
+
+    async with serving(directory) as service:
+        with monkeypatch.context() as patch:
+            patch.setattr(service.log.reader, "held", fail)
+            assert (await service.post(receipt("r"))).json()["code"] == "STORAGE_FAILED"
+        assert (await service.post(receipt("r"))).status == 201
 
 
 @pytest.mark.parametrize("step", ["guard", "publish", "read back"])
