@@ -233,11 +233,8 @@ class _Judging:
         if not rules.enforcement.require_gateway_receipts:
             return
         receipts = self.job.receipts(self.simulation.index)
-        bound = [
-            one
-            for one in receipts
-            if one.refs.get("run") == run_id and one.refs.get("policy") == self.scope["policy_hash_b64u"]
-        ]
+        named = {"run": ref_value(run_id), "policy": self.scope["policy_hash_b64u"]}
+        bound = [one for one in receipts if named.items() <= one.refs.items()]
         if not bound:
             expected = f"a gateway receipt of run {run_id} and this policy below the simulation"
             self._find("RECEIPTS_MISSING", expected, f"{len(receipts)} receipts of the job there")
