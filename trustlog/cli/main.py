@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "roster": Command("trustlog.cli.roster:roster", "The people who may approve: publish."),
     "token": Command("trustlog.cli.token:token", "Scoped tokens: mint, inspect."),
     "revoke": Command("trustlog.cli.revoke:revoke", "Void a token, job, policy, approval or key from here on."),
+    "evidence": Command("trustlog.cli.evidence:evidence", "One change as one file, verified before it is written."),
     "explain": Command("trustlog.cli.explain:explain", "What a reason code means and what to do next."),
 }
 

@@ -178,11 +178,13 @@ class LogClient:
             raise response_invalid("the log answers for another index", expected=index, found=answer.index)
         return check_entry(answer, await self._trust(answer.checkpoint.encode("utf-8")))
 
-    async def find(self, query: Mapping[str, str], *, min_size: int = 0) -> tuple[list[FoundEntry], int]:
+    async def find(
+        self, query: Mapping[str, str], *, min_size: int = 0, most: int | None = None
+    ) -> tuple[list[FoundEntry], int]:
         """Entries that match all of `query` (``kind``, ``leaf_hash``, ref names), and the size that the answer is complete to.
 
         This is a *claim* of the log's derived index: what it names is not yet proven, what it leaves out is not absent.
-        `min_size` waits for the index, for at most some seconds.
+        `min_size` waits for the index, for at most some seconds; beyond `most` entries nothing more is asked for.
         """
         found: list[FoundEntry] = []
         asked = {**query, **({"min_size": str(min_size)} if min_size else {})}
@@ -192,8 +194,8 @@ class LogClient:
             if found and answer.entries and answer.entries[0].index <= found[-1].index:
                 raise response_invalid("a list does not ascend", found=answer.entries[0].index)
             found += answer.entries
-            if answer.next_cursor is None or not answer.entries:
-                return found, answer.complete_to
+            if answer.next_cursor is None or not answer.entries or (most is not None and len(found) >= most):
+                return found[:most], answer.complete_to
             page = {**asked, "cursor": answer.next_cursor}
 
     async def prove(self, index: int, entry: bytes, checkpoint: TrustedCheckpoint) -> Proven:

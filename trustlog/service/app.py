@@ -13,7 +13,7 @@ from trustlog.log.log import Log
 from trustlog.service import entries, health, openapi, page, payloads, proofs, tiles
 from trustlog.service.context import LOG, METRICS, BuildEvidence
 from trustlog.service.credentials import to_read, to_submit
-from trustlog.service.evidence import make_get_evidence
+from trustlog.service.evidence import build_evidence_of_log, make_get_evidence
 from trustlog.service.metrics import Metrics
 from trustlog.service.problems import answer_problems
 
@@ -21,8 +21,8 @@ _HTTP_LOGGER: Final = logging.getLogger("trustlog.http")
 DRAIN_S: Final = 10.0  # how long open connections may take to finish at a stop
 
 
-def create_app(log: Log, *, build_evidence: BuildEvidence | None = None) -> web.Application:
-    """The service of an open log, which stays the caller's to close. Evidence packs need someone to build them."""
+def create_app(log: Log, *, build_evidence: BuildEvidence = build_evidence_of_log) -> web.Application:
+    """The service of an open log, which stays the caller's to close."""
     app = web.Application(middlewares=[answer_problems], client_max_size=MAX_BUNDLE_ENVELOPE_BYTES)
     app[LOG] = log
     app[METRICS] = Metrics()
@@ -41,14 +41,13 @@ def create_app(log: Log, *, build_evidence: BuildEvidence | None = None) -> web.
             web.get("/v1/checkpoints/{size}", tiles.get_checkpoint_of_size),
             web.get("/v1/proofs/inclusion", proofs.get_inclusion_proof),
             web.get("/v1/proofs/consistency", proofs.get_consistency_proof),
+            web.get("/v1/evidence", to_read(make_get_evidence(build_evidence))),
             web.get("/healthz", health.get_health),
             web.get("/readyz", health.get_readiness),
             web.get("/metrics", health.get_metrics),
             web.get("/openapi.json", openapi.get_openapi),
         ]
     )
-    if build_evidence is not None:
-        app.router.add_get("/v1/evidence", to_read(make_get_evidence(build_evidence)))
     return app
 
 

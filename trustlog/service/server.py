@@ -20,19 +20,18 @@ from trustlog.errors import TrustlogError
 from trustlog.log.directory import LogDirectory
 from trustlog.log.log import Log
 from trustlog.service.app import create_app, make_runner
-from trustlog.service.context import BuildEvidence
 
 _LOGGER = logging.getLogger(__name__)
 
 
-def serve(directory: Path, host: str, port: int, *, build_evidence: BuildEvidence | None = None) -> int:
+def serve(directory: Path, host: str, port: int) -> int:
     """Serve the log in `directory` until told to stop; the exit code. `port` 0 picks a free one.
 
     Prints one JSON line ``{"url","vkey","pid"}`` on stdout once it listens, and after a failure one ``error:`` and one
     ``hint:`` line on stderr.
     """
     try:
-        asyncio.run(_serve(LogDirectory(directory), host, port, build_evidence))
+        asyncio.run(_serve(LogDirectory(directory), host, port))
     except TrustlogError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         print(f"hint: {error.hint or 'see the documentation of this code'}", file=sys.stderr)  # noqa: T201
@@ -40,10 +39,10 @@ def serve(directory: Path, host: str, port: int, *, build_evidence: BuildEvidenc
     return 0
 
 
-async def _serve(directory: LogDirectory, host: str, port: int, build_evidence: BuildEvidence | None) -> None:
+async def _serve(directory: LogDirectory, host: str, port: int) -> None:
     log = await Log.open(directory)
     try:
-        runner = make_runner(create_app(log, build_evidence=build_evidence))
+        runner = make_runner(create_app(log))
         await runner.setup()
         try:
             stop = _heed_signals(log)
