@@ -284,7 +284,7 @@ async def test_clients_that_disconnect_midway_cost_nothing(service: Service) -> 
         ("GET", "/v1/proofs/inclusion?index=0", 400, "PARAMETER_INVALID"),
         ("GET", "/v1/proofs/inclusion?leaf_hash=" + "A" * 43, 404, "NOT_FOUND"),
         ("GET", "/v1/proofs/consistency?to=1", 400, "PARAMETER_INVALID"),
-        ("GET", "/v1/evidence?ticket=x", 404, "NOT_FOUND"),
+        ("GET", "/v1/evidence?ticket=x", 400, "PARAMETER_INVALID"),
         ("GET", "/tile/0/000", 404, "NOT_FOUND"),
         ("GET", "/tile/0/0", 404, "NOT_FOUND"),
         ("GET", "/tile/x/000", 404, "NOT_FOUND"),
