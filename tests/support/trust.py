@@ -53,17 +53,15 @@ def trust_text(
 
 
 def trust_policy(
-    *, roster_quorum: int = 1, policy_quorum: int = 1, absence: str = "log", **roles: Sequence[RoleHolder]
+    *,
+    absence: str = "log",
+    roster_quorum: int = 1,
+    policy_quorum: int = 1,
+    roles: Mapping[str, Sequence[RoleHolder]] = MappingProxyType({}),
 ) -> TrustPolicy:
-    """The trust policy of :func:`trust_text`, parsed; ``gates=[…]`` replaces that role's holders."""
-    return TrustPolicy.parse(
-        trust_text(
-            absence=absence,
-            roster_quorum=roster_quorum,
-            policy_quorum=policy_quorum,
-            roles=roles,
-        ).encode()
-    )
+    """The trust policy of :func:`trust_text`, parsed."""
+    text = trust_text(absence=absence, roster_quorum=roster_quorum, policy_quorum=policy_quorum, roles=roles)
+    return TrustPolicy.parse(text.encode())
 
 
 def _holder(holder: RoleHolder) -> str:
