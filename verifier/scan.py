@@ -48,7 +48,8 @@ def scan_log(
         leaves = [sha256(b"\x00" + entry).digest() for entry in entries]
         first = number * TILE_WIDTH
         while wanted and wanted[0] <= first + width:
-            scan.roots[wanted[0]] = _root_within(head, leaves[: wanted.pop(0) - first])
+            at = wanted.pop(0)
+            scan.roots[at] = _root_within(head, leaves[: at - first])
         _append(head, leaves)
         rows[0] = leaves
         if width == TILE_WIDTH:
