@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,8 @@ def demo(*, then_exit: bool, listen: str, directory: Path | None, as_json: bool)
     with it. The exit code is the verifier's: 0 only for PASS.
     """
     parse_listen(listen)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us in the background, with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     with _place(directory) as place:
         stage = Stage(place)
         server = stage.set(listen)
@@ -122,10 +125,12 @@ class Stage:
             played = await Story(Desk(client), self._cast, tell).play()
         for name, token in played.tokens.items():
             write_file(self.place / f"{name}.token", f"{token}\n".encode("ascii"), force=False, mode=KEY_MODE)
-        tell("\nThree refusals")
+        tell("")
+        tell("Three refusals")
         for refusal in played.refusals:
             code, detail, hint = refusal.reasons[0]
-            tell(f"  DENY  {refusal.title}\n        {code}: {detail}\n        next: {hint}")
+            for line in (f"  DENY  {refusal.title}", f"        {code}: {detail}", f"        next: {hint}"):
+                tell(line)
         return played
 
     def verify(self, *, quiet: bool) -> tuple[dict[str, Any], int]:
@@ -138,11 +143,14 @@ class Stage:
         if not self.pack.exists():
             raise Fatal("PACK_MALFORMED", f"the evidence pack could not be written: {made.stderr.strip()[-400:]}")
         command = [sys.executable, "-m", "verifier", "evidence", str(self.pack), "--trust", str(self.trust), "--allow-demo"]
-        if not quiet:
-            click.echo("\nThe verdict of the independent verifier, on the evidence pack alone")
-            click.echo(_run(command).stdout)
         judged = _run([*command, "--json"])
-        return json.loads(judged.stdout), judged.returncode
+        verdict: dict[str, Any] = json.loads(judged.stdout)
+        if not quiet:
+            click.echo("")
+            click.echo("The independent verifier, a process of its own, on the evidence pack alone")
+            for line in summarize(verdict):
+                click.echo(line)
+        return verdict, judged.returncode
 
     def result(self, played: Played, verdict: dict[str, Any]) -> dict[str, Any]:
         """What ``--json`` says."""
@@ -151,22 +159,39 @@ class Stage:
         return {"url": self.url, **files, "refusals": refusals, "verdict": verdict}
 
 
+def summarize(verdict: dict[str, Any]) -> list[str]:
+    """A verdict in a few lines: how many checks, and all that is not proven; what rests on the gate's word is one line."""
+    groups = Counter(check["name"].partition(".")[0] for check in verdict["checks"])
+    counted = ", ".join(f"{name} {number}" for name, number in groups.items())
+    attested = sum(check["status"] == "ATTESTED" for check in verdict["checks"])
+    lines = [f"  {verdict['status']}  {verdict['reason']}", f"  {len(verdict['checks'])} checks: {counted}", "  not proven:"]
+    lines += [f"    - {line}" for line in verdict["not_proven"] if "attested by" not in line]
+    if attested:
+        lines.append(
+            f"    - {attested} absences (nothing revoked, denied, left out …): here the gate's word is taken for them"
+        )
+    return lines
+
+
 def _tell_next(stage: Stage, played: Played) -> None:
     from trustlog.demo.cast import SECOND_TICKET  # noqa: PLC0415
 
     trustlog, verify = _commands()
     log = f"--log {stage.url} --trust {stage.trust}"
-    token = f"{stage.place}/{played.second_job}.token"
+    second = f"--ticket {SECOND_TICKET} --token {stage.place}/{played.second_job}.token"
     gate = f"--gate-key {stage.place}/keys/gate.key"
-    narrate("\nTry next, in another terminal; Ctrl-C here ends the demo and throws everything away:")
-    for line in (
-        f"{verify} evidence {stage.pack} --trust {stage.trust} --allow-demo",
-        f"{verify} evidence {stage.pack} --trust {stage.trust} --allow-demo --log {stage.url}",
-        f"{verify} log {stage.url} --trust {stage.trust} --allow-demo --deep",
-        f"{trustlog} gate check --action ticket.close --ticket {SECOND_TICKET} --token {token} {gate} {log}",
-        f"{trustlog} explain {played.refusals[0].reasons[0][0]}",
-        f"curl {stage.url}/checkpoint",
+    evidence = f"{verify} evidence {stage.pack} --trust {stage.trust} --allow-demo"
+    narrate("")
+    narrate("Try next, in another terminal; Ctrl-C here ends the demo and throws its directory away:")
+    for why, line in (
+        ("every check of the verdict", evidence),
+        ("prove the absences from the whole log", f"{evidence} --log {stage.url}"),
+        ("check the whole log, entry by entry", f"{verify} log {stage.url} --trust {stage.trust} --deep"),
+        ("ask the gate to close the second change", f"{trustlog} gate check --action ticket.close {second} {gate} {log}"),
+        ("what a refusal means", f"{trustlog} explain {played.refusals[0].reasons[0][0]}"),
+        ("the log's signed checkpoint", f"curl -s {stage.url}/checkpoint"),
     ):
+        narrate(f"  # {why}")
         narrate(f"  {line}")
 
 
@@ -209,13 +234,8 @@ def _await_url(server: subprocess.Popen[str]) -> str:
 
 def _serve_on(server: subprocess.Popen[str]) -> None:
     """Wait until interrupted, or until the service ends by itself."""
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         server.wait()
-    except KeyboardInterrupt:
-        narrate("")
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _stop(server: subprocess.Popen[str]) -> None:

@@ -85,7 +85,8 @@ class Story:
     async def play(self) -> Played:
         """The change, then the refusals."""
         await self.change()
-        self._tell("\nA second change, in which three things are tried that must not work")
+        self._tell("")
+        self._tell("A second change, in which three things are tried that must not work")
         return Played(await self.refusals(), self._tokens, "job-2")
 
     async def change(self) -> None:
