@@ -130,10 +130,7 @@ def _consistency(options: Namespace) -> Report:
 
     trust = _read_trust(options)
     old, new = _read_file(options.old, MAX_NOTE_BYTES), _read_file(options.new, MAX_NOTE_BYTES)
-    try:
-        source = open_source(options.log)
-    except Unavailable as error:
-        return _log_report(error, Status.UNDECIDED, trust)
+    source = open_source(options.log)
     report = check_two_checkpoints(old, new, source, trust)
     remembered = _read_state(options.state)
     if remembered is not None and report.status is Status.PASS:
@@ -151,10 +148,7 @@ def _log(options: Namespace) -> Report:
         raise Unusable("PARAMETER_INVALID", "--any-entries", expected="neither --entries nor --deep with it")
     trust = _read_trust(options)
     earlier = _read_file(options.since, MAX_NOTE_BYTES) if options.since else _read_state(options.state)
-    try:
-        source = open_source(options.log)
-    except Unavailable as error:
-        return _log_report(error, Status.UNDECIDED, trust)
+    source = open_source(options.log)
     depth = Depth(entries=options.entries, deep=options.deep)
     report, note = check_log(
         source,

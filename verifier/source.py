@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, NoReturn, Protocol
 
 from verifier.encodings import decode_b64u
-from verifier.errors import Refused, Unavailable
+from verifier.errors import Refused, Unavailable, Unusable
 from verifier.limits import HTTP_TIMEOUT_S, MAX_BUNDLE_BYTES, MAX_NOTE_BYTES, MAX_PAYLOAD_BYTES
 from verifier.tiles import TILE_WIDTH, Tile, split_bundle, split_tile
 
@@ -33,7 +33,7 @@ class Source(Protocol):
 
 
 def open_source(location: str) -> Source:
-    """The log at a URL or in a directory. Raises Unavailable LOG_UNREACHABLE."""
+    """The log at a URL or in a directory. Raises Unusable INPUT_UNREADABLE if there is no such directory."""
     if location.startswith(("http://", "https://")):
         return HttpSource(location)
     return DirectorySource(location)
@@ -47,7 +47,7 @@ class DirectorySource:
     def __init__(self, location: str) -> None:
         self._root = Path(location)
         if not self._root.is_dir():
-            raise Unavailable("LOG_UNREACHABLE", location, expected="a directory or a URL")
+            raise Unusable("INPUT_UNREADABLE", location, expected="a directory or a URL")
 
     def read(self, path: str, max_bytes: int) -> bytes | None:
         """The bytes of a file, or None if there is no such file."""

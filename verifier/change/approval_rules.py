@@ -112,10 +112,13 @@ def _content_fault(case: Case, allow: Allow, item: Logged, approval: Approval) -
 def _order_fault(case: Case, allow: Allow, item: Logged) -> Refused | None:
     """It was logged after the simulation (for closing: after the bundle) and below the view."""
     after = case.history.find("simulation", allow.scope.simulation_b64u)
-    what = "the simulation"
+    what, missing = "the simulation", "SIMULATION_MISSING"
     if allow.scope.bundle_b64u is not None:
         after, what = case.history.find("proof_bundle", allow.scope.bundle_b64u), "the bundle"
-    if after is not None and item.index > after.index and item.index < allow.view:
+        missing = "BUNDLE_NOT_LOGGED"
+    if after is None:
+        return Refused(missing, f"approval at index {item.index}", expected=f"logged after {what}")
+    if after.index < item.index < allow.view:
         return None
     return Refused(
         "APPROVAL_MISMATCH",

@@ -9,6 +9,7 @@ from verifier.errors import Refused
 from verifier.ledger.history import History
 from verifier.ledger.logged import Logged
 from verifier.records.closure import Closure
+from verifier.records.conflicts import BUNDLE_KEY
 from verifier.records.policy import CLOSE
 
 
@@ -29,7 +30,10 @@ def check_closures(case: Case, findings: Findings) -> None:
 def _report_none(case: Case, findings: Findings) -> None:
     for item in case.history:
         if item.entry.kind == "closure" and item.ref("job") == case.job_ref and item.fault is not None:
-            findings.refused("execution.closure", item.fault, index=item.index)
+            fault = item.fault
+            if fault.detail == BUNDLE_KEY:
+                fault = Refused("BUNDLE_ALREADY_USED", "bundle", found=fault.found)
+            findings.refused("execution.closure", fault, index=item.index)
             return
     findings.undecided("execution.closure", "CLOSURE_MISSING", expected=f"a closure of job {case.job_id}")
 

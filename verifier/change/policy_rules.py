@@ -167,9 +167,14 @@ def _check_required_steps(case: Case, findings: Findings, allow: Allow) -> None:
     missing = [step for step in allow.policy.required_steps(allow.scope.action) if not is_done(case, allow, step)]
     name = allow.name("policy.required_steps")
     if missing:
-        findings.failed(name, "REQUIRED_STEP_MISSING", expected=", ".join(missing), index=allow.index)
+        code = "EXECUTION_FAILED" if EXECUTE in missing and _has_failed(case, allow) else "REQUIRED_STEP_MISSING"
+        findings.failed(name, code, expected=", ".join(missing), index=allow.index)
     else:
         findings.passed(name, index=allow.index)
+
+
+def _has_failed(case: Case, allow: Allow) -> bool:
+    return any(item.index < allow.view and record.outcome == "failure" for item, record in case.executions)
 
 
 def is_done(case: Case, allow: Allow, step: str) -> bool:
@@ -319,7 +324,7 @@ def check_job_open(case: Case, findings: Findings, allow: Allow) -> None:
             case,
             findings,
             allow,
-            "execution.outcome_known",
+            "policy.outcome_known",
             expected="no begin without end or resolution",
             adverse=_outcome_unknown(case, allow.index),
         )

@@ -334,6 +334,12 @@ CHANGE_REASONS = (
         "Compare the execution with the decision's scope.",
     ),
     Reason(
+        "EXECUTION_FAILED",
+        "The execution that had to succeed failed.",
+        "The change could not be applied.",
+        "Simulate, approve and execute again.",
+    ),
+    Reason(
         "EXECUTION_OUTCOME_UNKNOWN",
         "An execution began and nobody knows how it ended.",
         "The runner stopped before it published the end.",

@@ -10,6 +10,7 @@ from typing import Any
 
 from verifier.records.kinds import Record
 
+BUNDLE_KEY = "closure with bundle"  # a bundle closes one ticket only
 ConflictKey = tuple[tuple[str, ...], str]  # a key, and the value that it holds
 
 
@@ -39,7 +40,7 @@ _KEYS: dict[str, Callable[[Any, str, str], list[ConflictKey]]] = {
     "resolution": lambda record, _, mine: [(("resolution", record.begin_b64u), mine)],
     "closure": lambda record, _, mine: [
         (("closure of decision", record.decision_b64u), mine),
-        (("closure with bundle", record.bundle_b64u), mine),
+        ((BUNDLE_KEY, record.bundle_b64u), mine),
     ],
     "step_up": lambda record, _, mine: [(("step_up", record.approval_b64u), mine)],
     "tombstone": lambda record, _, mine: [(("tombstone", record.payload_b64u), mine)],

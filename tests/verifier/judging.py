@@ -1,0 +1,65 @@
+"""Judge what the builders made, and say what must come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.verifier.changebuilder import START, Change, trust_toml
+from tests.verifier.logbuilder import jcs
+from verifier.change.judge import judge
+from verifier.report import Report, Status
+from verifier.trust import parse_trust_policy
+
+NOW_NS = int((START.timestamp() + 1000) * 1e9)
+
+
+def verdict(
+    subject: Change | dict[str, Any] | bytes,
+    *,
+    trust: bytes | None = None,
+    at_ns: int = NOW_NS,
+    **options: Any,
+) -> Report:
+    """The verdict on a change, a pack object or pack bytes."""
+    if isinstance(subject, Change):
+        subject = subject.pack()
+    data = subject if isinstance(subject, bytes) else jcs(subject)
+    return judge(data, parse_trust_policy(trust or trust_toml()), at_ns=at_ns, **options)
+
+
+def assert_fails(report: Report, code: str) -> None:
+    assert (report.status, report.reason_code) == (Status.FAIL, code), summary(report)
+    assert report.exit_code == 1
+
+
+def assert_undecided(report: Report, code: str) -> None:
+    assert (report.status, report.reason_code) == (Status.UNDECIDED, code), summary(report)
+    assert report.exit_code == 3
+
+
+def assert_passes(report: Report) -> None:
+    assert report.status is Status.PASS, summary(report)
+    assert report.exit_code == 0
+
+
+def summary(report: Report) -> str:
+    bad = [check for check in report.checks if check.status in (Status.FAIL, Status.UNDECIDED)]
+    lines = [f"{report.status.value} {report.reason_code}: {report.reason}"]
+    lines += [f"  {check.full_name} {check.code} expected {check.expected} found {check.found}" for check in bad]
+    return "\n".join(lines)
+
+
+def setting(**members: Any) -> Callable[[dict[str, Any]], object]:
+    """An edit that sets members of a payload."""
+    return lambda payload: payload.update(members)
+
+
+def binding(**members: Any) -> Callable[[dict[str, Any]], object]:
+    """An edit that sets members of a payload's binding."""
+    return lambda payload: payload["binding"].update(members)
+
+
+def scoped(**members: Any) -> Callable[[dict[str, Any]], object]:
+    """An edit that sets members of a decision's scope."""
+    return lambda payload: payload["scope"].update(members)
