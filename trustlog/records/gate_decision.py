@@ -9,11 +9,47 @@ from msgspec import Meta
 from trustlog.errors import Refused
 from trustlog.formats.timestamp import NS
 from trustlog.limits import DECISION_TTL_S
-from trustlog.records.fields import UNSET, Code, Hash, Id, Index, Line, Note, Struct, TokenHash, UnsetType, UtcInstant
+from trustlog.records.fields import (
+    UNSET,
+    Code,
+    Did,
+    Hash,
+    Id,
+    Index,
+    Line,
+    Note,
+    Struct,
+    Subject,
+    Text,
+    Ticket,
+    TokenHash,
+    UnsetType,
+    UtcInstant,
+    convert_record,
+)
 from trustlog.records.kind import Claim, Kind, OwnRecord, by_schema, claim
 from trustlog.records.scope import BUNDLE_MEMBER, SCOPE_MEMBERS, compute_scope_hash, is_complete_scope
 
 ScopeValue = Annotated[str, Meta(min_length=1, max_length=512)]
+
+
+class AllowedScope(Struct, frozen=True, kw_only=True):
+    """The scope of an allow: every member exact, so that its refs are those of the records that it names."""
+
+    scope_version: Literal["1"]
+    origin: Text
+    job_id: Id
+    agent_did: Did
+    requester: Subject
+    ticket: Ticket
+    action: Text
+    change_type: Text
+    environment: Text
+    policy_hash_b64u: Hash
+    plan_hash_b64u: Hash
+    simulation_b64u: Hash
+    round: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,8}\Z")]
+    bundle_b64u: Hash | UnsetType = UNSET
 
 
 class DecisionReason(Struct, frozen=True, kw_only=True):
@@ -105,6 +141,9 @@ def _check(record: GateDecision, _signer_did: str, _payload_text: bytes) -> None
 def _check_allow(record: GateDecision) -> None:
     if not is_complete_scope(record.scope):
         _refuse("scope", "every scope member in an allow", f"{sorted(set(SCOPE_MEMBERS) - set(record.scope))} absent")
+    convert_record(record.scope, AllowedScope, code="DECISION_INVALID", param="payload.scope")
+    if record.scope["origin"] != record.origin:
+        _refuse("scope.origin", record.origin, record.scope["origin"])
     for name in ("token_hash", "token_scope_hash_b64u", "run_id", "roster_b64u"):
         if isinstance(getattr(record, name), UnsetType):
             _refuse(name, "present in an allow", "absent")

@@ -10,6 +10,7 @@ from tests.support import keys, payloads
 from tests.support.envelopes import candidate
 from tests.support.payloads import BUNDLE_HASH, DECISION_HASH, NOW, NOW_S, POLICY_HASH, VALID, Payload, hash_of, salt_of
 from trustlog.errors import Refused
+from trustlog.formats.entry import parse_entry
 from trustlog.limits import MAX_LATENCY_MS, MAX_METADATA_BYTES, MAX_TOKENS
 
 HASH = hash_of("x")
@@ -314,11 +315,53 @@ def test_a_scopes_values_are_texts_that_are_not_empty() -> None:
         assert (found.code, (found.param or "")[:13]) == ("SCHEMA_VALIDATION_FAILED", "payload.scope")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("scope_version", "2"),
+        ("origin", "other.test/log"),
+        ("job_id", "a b"),
+        ("agent_did", "did:web:agent.test"),
+        ("requester", "dora@corp.test"),
+        ("ticket", "CHG-1"),
+        ("policy_hash_b64u", "x" * 43),
+        ("plan_hash_b64u", "a plan"),
+        ("simulation_b64u", "sha256:" + HASH),
+        ("round", "0"),
+        ("round", "01"),
+        ("round", "one"),
+        ("bundle_b64u", BUNDLE_HASH + "="),
+    ],
+)
+def test_an_allows_scope_is_exact_in_every_member(name: str, value: str) -> None:
+    scope = {**payloads.scope(action="ticket.close", bundle_b64u=BUNDLE_HASH), name: value}
+    requested = {"action": "ticket.close", "ticket": scope["ticket"]}
+    allow = payloads.allow_to_close(scope=scope, requested=requested)
+    expect("gate_decision", allow, "DECISION_INVALID", f"payload.scope.{name}")
+
+
 def test_a_decision_whose_entry_would_be_too_large_is_refused() -> None:
+    """An allow's hashes keep it small; a deny holds whatever was established, and must fit all the same."""
     long = "x" * 96
-    scope = payloads.scope(policy_hash_b64u=long, plan_hash_b64u=long, job_id=long, bundle_b64u=long)
-    allow = decision(scope=scope, run_id=long, closing_reason="x")
-    assert refused("gate_decision", allow).code in ("ENTRY_MALFORMED", "DECISION_INVALID")
+    names = ("policy_hash_b64u", "plan_hash_b64u", "job_id", "bundle_b64u")
+    scope = payloads.scope(**dict.fromkeys(names, long), ticket="t:" + long[2:])
+    deny = payloads.deny(
+        scope=scope,
+        run_id=long,
+        token_hash=payloads.TOKEN_HASH,
+        token_scope_hash_b64u=payloads.TOKEN_SCOPE_HASH,
+    )
+    expect("gate_decision", deny, "ENTRY_MALFORMED", "payload")
+
+
+def test_the_largest_allow_is_an_entry() -> None:
+    long = "x" * 96
+    ticket = "t:" + long[2:]
+    scope = payloads.scope(job_id=long, ticket=ticket, action="ticket.close", bundle_b64u=BUNDLE_HASH)
+    requested = {"action": "ticket.close", "ticket": ticket}
+    entry = candidate("gate_decision", payloads.allow_to_close(scope=scope, requested=requested, run_id=long)).entry
+    assert parse_entry(entry.encode()) == entry
+    assert len(entry.encode()) < 1024
 
 
 # Rosters.
