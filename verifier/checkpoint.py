@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from verifier.encodings import decode_b64
 from verifier.errors import Refused
 from verifier.limits import MAX_TREE_SIZE
+from verifier.tree import EMPTY_ROOT
 
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
@@ -41,4 +42,6 @@ def parse_checkpoint(text: str) -> Checkpoint:
         root = decode_b64(lines[2], "root hash", length=32)
     except Refused as error:
         raise Refused("CHECKPOINT_MALFORMED", "root hash", expected=error.expected) from None
+    if size == 0 and root != EMPTY_ROOT:
+        raise Refused("CHECKPOINT_MALFORMED", "root hash", expected="the root of the empty tree")
     return Checkpoint(lines[0], size, root, tuple(lines[3:]))

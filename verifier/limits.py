@@ -3,12 +3,12 @@
 MAX_PACK_BYTES = 64 << 20  # an evidence pack: bound of the format
 MAX_PACK_ENTRIES = 20_000  # bound of the format
 MAX_PACK_ANCHORS = 64  # bound of the format
-MAX_PROOF_HASHES = 64  # an inclusion proof has at most one hash a level; sizes are below 2^63
+MAX_PROOF_HASHES = 63  # an inclusion proof has at most one hash a level; sizes are below 2^63
 MAX_CONSISTENCY_HASHES = 128  # at most two hashes a level
 
 MAX_NOTE_BYTES = 128 << 10  # a checkpoint with its signatures; ML-DSA cosignatures are nearly 5 kB each
 MAX_NOTE_SIGNATURES = 100  # C2SP signed-note demands at least 16
-MAX_LOG_PROOF_BYTES = 256 << 10  # a .tlog-proof: checkpoint, 63 hashes and opaque extra data
+MAX_LOG_PROOF_BYTES = 128 << 10  # a .tlog-proof: checkpoint, 63 hashes and opaque extra data
 MAX_LINE_BYTES = 64 << 10  # one line of a .tlog-proof
 
 MAX_ENTRY_BYTES = 1 << 10  # our entries stay under 1 KiB by their grammar

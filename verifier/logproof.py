@@ -31,7 +31,7 @@ def parse_log_proof(data: bytes) -> LogProof:
         lines = head.decode("ascii").split("\n")
     except UnicodeDecodeError:
         raise Refused("LOG_PROOF_MALFORMED", "log proof", expected="ASCII lines") from None
-    if not blank or not checkpoint or lines.pop(0) != _HEADER:
+    if not blank or not checkpoint.endswith(b"\n") or lines.pop(0) != _HEADER:
         raise Refused("LOG_PROOF_MALFORMED", "log proof", expected=f"{_HEADER}, lines, blank, checkpoint")
     if any(len(line) > MAX_LINE_BYTES for line in data.split(b"\n")):
         raise Refused("LOG_PROOF_MALFORMED", "log proof", expected=f"lines of at most {MAX_LINE_BYTES} bytes")
@@ -41,6 +41,6 @@ def parse_log_proof(data: bytes) -> LogProof:
         hashes = tuple(decode_b64(line, "hash", length=32) for line in lines)
     except Refused as error:
         raise Refused("LOG_PROOF_MALFORMED", error.detail, expected=error.expected) from None
-    if index is None or len(hashes) > MAX_PROOF_HASHES:
-        raise Refused("LOG_PROOF_MALFORMED", "log proof", expected="an index line and at most 64 hashes")
+    if index is None or extra == b"" or len(hashes) > MAX_PROOF_HASHES:
+        raise Refused("LOG_PROOF_MALFORMED", "log proof", expected="an index line and at most 63 hashes")
     return LogProof(index, hashes, checkpoint, extra)

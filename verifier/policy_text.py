@@ -15,7 +15,7 @@ from verifier.note import KeyType, VerifierKey, parse_verifier_key
 
 _ALLOWED = re.compile(rb"[\x09\x0a\x20-\x7e\x80-\xff]*")
 _THRESHOLD = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
-_LOG_TYPES = (KeyType.ED25519,)
+_LOG_TYPES = (KeyType.ED25519, KeyType.ML_DSA_44_COSIGNATURE)
 _WITNESS_TYPES = (KeyType.ED25519_COSIGNATURE, KeyType.ML_DSA_44_COSIGNATURE)
 
 

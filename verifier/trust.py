@@ -83,8 +83,8 @@ def parse_trust_policy(data: bytes) -> TrustPolicy:
     _check_identity_providers(document.get("identity_providers", []))
     log_policy = parse_log_policy(_string(log, "policy").encode("utf-8"))
     allow_unwitnessed = _flag(document, "allow_unwitnessed")
-    if not log_policy.logs:
-        raise Refused("TRUST_POLICY_INVALID", "log.policy", expected="at least one log line")
+    if len({key.name for key in log_policy.logs}) != 1:
+        raise Refused("TRUST_POLICY_INVALID", "log.policy", expected="log lines of exactly one origin")
     if log_policy.quorum is None and not allow_unwitnessed:
         raise Refused("TRUST_POLICY_INVALID", "log.policy", expected="a quorum, or allow_unwitnessed = true")
     return TrustPolicy(
@@ -101,7 +101,9 @@ def parse_trust_policy(data: bytes) -> TrustPolicy:
 
 def _parse_roles(table: Mapping[str, object], log_policy: LogPolicy) -> dict[Role, tuple[Window, ...]]:
     owners: dict[bytes, str] = {key.public_key: "a log" for key in log_policy.logs}
-    owners |= {key.public_key: "a witness" for _, key in log_policy.witnesses}
+    for _, key in log_policy.witnesses:
+        if owners.setdefault(key.public_key, "a witness") != "a witness":
+            raise Refused("TRUST_POLICY_INVALID", "log.policy", expected="different log and witness keys")
     result: dict[Role, tuple[Window, ...]] = {}
     for role in Role:
         items = table.get(role.value, [])
@@ -141,8 +143,10 @@ def _check_identity_providers(items: object) -> None:
         _string(item, "issuer")
         _string(item, "audience")
         algorithms = item.get("algorithms")
-        if not isinstance(algorithms, list) or not all(isinstance(name, str) for name in algorithms):
-            raise Refused("TRUST_POLICY_INVALID", "identity_providers.algorithms", expected="strings")
+        if not isinstance(algorithms, list) or not algorithms:
+            raise Refused("TRUST_POLICY_INVALID", "identity_providers.algorithms", expected="an array")
+        if not all(isinstance(name, str) and name.lower() != "none" for name in algorithms):
+            raise Refused("TRUST_POLICY_INVALID", "identity_providers.algorithms", expected="names but none")
 
 
 def _check_closed(table: Mapping[str, object], known: set[str], where: str) -> None:
@@ -187,6 +191,17 @@ class TrustedCheckpoint:
     checkpoint: Checkpoint
     cosigned: tuple[tuple[VerifierKey, int], ...]
     unknown_signatures: int
+
+    def fresh_time_s(self, policy: LogPolicy) -> int | None:
+        """The latest time such that the cosignatures at or after it are a quorum; None without one."""
+        if policy.quorum is None:
+            return None
+        seen: set[VerifierKey] = set()
+        for key, time_s in sorted(self.cosigned, key=lambda item: -item[1]):
+            seen.add(key)
+            if policy.is_met(seen):
+                return time_s
+        return None
 
     def quorum_time_s(self, policy: LogPolicy) -> int | None:
         """The earliest time by which a quorum had cosigned; None without a quorum or without witnesses."""

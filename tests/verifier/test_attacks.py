@@ -108,8 +108,9 @@ def test_two_people_share_a_key() -> None:
 
 def test_a_role_key_in_the_roster() -> None:
     people = default_people()
-    people[0]["keys"] = [ROLE_KEYS["runners"].did]
-    assert_fails(verdict(build(people=people)), "ROSTER_MISSING")
+    people[0]["keys"].append(ROLE_KEYS["runners"].did)
+    change = build(people=people, signer={"approve_execute_1": ROLE_KEYS["runners"]})
+    assert_fails(verdict(change), "SIGNER_NOT_TRUSTED")
 
 
 def test_a_role_is_missing() -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from verifier.change.absence import check_absent
 from verifier.change.case import Allow, Case
 from verifier.change.findings import Findings
-from verifier.didkey import parse_did_key
 from verifier.errors import Refused
 from verifier.ledger.logged import Logged, State
 from verifier.ledger.rosters import RosterInForce
@@ -35,7 +34,7 @@ def check_approvals(case: Case, findings: Findings, allow: Allow) -> None:
     check_absent(case, findings, allow, "approvals.latest_roster", expected="no later roster", adverse=adverse)
     people: list[Person] = []
     for approval_hash in allow.decision.approvals:
-        outcome = _judge_listed(case, allow, approval_hash, roster)
+        outcome = _judge_listed(case, allow, approval_hash)
         if isinstance(outcome, Refused):
             findings.refused(allow.name("approvals.counts"), outcome, index=allow.index)
             return
@@ -45,24 +44,24 @@ def check_approvals(case: Case, findings: Findings, allow: Allow) -> None:
     _check_enough(findings, allow, people, roster)
 
 
-def _judge_listed(case: Case, allow: Allow, approval_hash: str, roster: RosterInForce) -> tuple[Logged, Person] | Refused:
+def _judge_listed(case: Case, allow: Allow, approval_hash: str) -> tuple[Logged, Person] | Refused:
     """The entry and person of a listed approval that counts, or why it does not."""
     fault: Refused | None = None
     for item in case.history.named("human_approval_receipt", approval_hash):
         if item.fault is not None or not isinstance(item.record, Approval):
             fault = fault or item.fault or Refused("PAYLOAD_UNREADABLE", "approval")
             continue
-        outcome = _judge_approval(case, allow, item, roster)
+        outcome = _judge_approval(case, allow, item)
         if isinstance(outcome, Person):
             return item, outcome
         fault = outcome
     return fault or Refused("EVIDENCE_INCOMPLETE", "approval", expected=f"approval {approval_hash} in the evidence")
 
 
-def _judge_approval(case: Case, allow: Allow, item: Logged, roster: RosterInForce) -> Person | Refused:
+def _judge_approval(case: Case, allow: Allow, item: Logged) -> Person | Refused:
     approval = item.record
     assert isinstance(approval, Approval), "the caller checked"
-    person = roster.roster.person_of(item.entry.signer_did)
+    person = case.history.rosters.person_at(item.entry.signer_did, allow.index)
     fault = (
         _content_fault(case, allow, item, approval)
         or _order_fault(case, allow, item)
@@ -146,8 +145,8 @@ def _person_fault(case: Case, allow: Allow, item: Logged, person: Person | None)
         return Refused("APPROVAL_NOT_PERMITTED", where, expected=f"{person.subject} valid at decided_at")
     if person.subject == allow.scope.requester:
         return Refused("APPROVAL_BY_REQUESTER", where, found=person.subject)
-    if did == allow.scope.agent_did or parse_did_key(did) in case.trust.reserved_keys():
-        return Refused("APPROVAL_NOT_PERMITTED", where, expected="neither the agent's key nor a key in a role")
+    if did == allow.scope.agent_did:
+        return Refused("APPROVAL_NOT_PERMITTED", where, expected="not the agent's key")
     return None
 
 

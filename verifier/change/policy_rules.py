@@ -30,6 +30,14 @@ def check_policy(case: Case, findings: Findings, allow: Allow) -> None:
             name, "POLICY_NOT_IN_FORCE", expected="valid at decided_at", found=_decided(allow), index=allow.index
         )
         return
+    if allow.policy.models is not None or allow.policy.budgets is not None:
+        findings.failed(
+            name,
+            "POLICY_UNSUPPORTED",
+            expected="no models and budgets: nothing here shows that they were enforced",
+            index=allow.index,
+        )
+        return
     findings.passed(name, f"policy {policy_hash}, in force since index {since}", index=allow.index)
     revoked = case.history.revocations.first_below(f"policy:{policy_hash}", allow.index)
     check_absent(

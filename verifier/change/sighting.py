@@ -44,20 +44,19 @@ def check_age(
     """The checkpoint's age by witness time, if somebody asked for one."""
     if max_age_s is None:
         return
-    newest = max((time_s for _, time_s in trusted.cosigned), default=None)
-    if trust.log_policy.quorum is None or newest is None:
+    seen_s = trusted.fresh_time_s(trust.log_policy)
+    if seen_s is None:
         findings.undecided("log.age", "CHECKPOINT_STALE", expected=f"at most {max_age_s} s", found="no witness time")
         return
-    quorum_s = trusted.quorum_time_s(trust.log_policy) or 0
-    if at_ns - quorum_s * NS > max_age_s * NS:
+    if at_ns - seen_s * NS > max_age_s * NS:
         findings.failed(
             "log.age",
             "CHECKPOINT_STALE",
             expected=f"cosigned at most {max_age_s} s before {format_time(at_ns)}",
-            found=format_time(quorum_s * NS),
+            found=format_time(seen_s * NS),
         )
         return
-    findings.passed("log.age", f"cosigned by a quorum at {format_time(quorum_s * NS)}")
+    findings.passed("log.age", f"cosigned by a quorum at {format_time(seen_s * NS)}")
 
 
 def check_views(findings: Findings, pack: Pack, checkpoint: Checkpoint) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 
+from verifier.didkey import parse_did_key
 from verifier.errors import Refused
 from verifier.records.roster import Person, Roster, check_people
 
@@ -43,7 +44,7 @@ class RosterChain:
                 expected=f"number {expected[0]} after {expected[1]}",
                 found=f"number {roster.number} after {roster.previous_b64u}",
             )
-        owners = check_people(roster, self._owners, self._reserved)
+        owners = check_people(roster, self._owners)
         signers = self._signers.setdefault(payload_hash_b64u, set())
         signers.add(signer_did)
         if len(signers) >= self._quorum:
@@ -57,6 +58,11 @@ class RosterChain:
         return self._chain[position - 1] if position else None
 
     def person_at(self, did: str, index: int) -> Person | None:
-        """The person who holds key `did` in the roster in force at `index`."""
+        """The person who holds key `did` in the roster in force at `index`.
+
+        A role, log or witness key is never a person's, whatever a roster says.
+        """
         in_force = self.at(index)
-        return in_force.roster.person_of(did) if in_force else None
+        if in_force is None or parse_did_key(did) in self._reserved:
+            return None
+        return in_force.roster.person_of(did)

@@ -11,7 +11,7 @@ from verifier import schema as s
 from verifier.encodings import hash_b64u
 from verifier.errors import Refused
 from verifier.jsontext import stringify
-from verifier.limits import MAX_EVENTS, MAX_RECEIPTS
+from verifier.limits import MAX_EVENTS, MAX_METADATA_BYTES, MAX_RECEIPTS
 from verifier.records.bundled import BundledReceipts, read_receipts
 from verifier.records.claims import check_rate_limits
 
@@ -45,18 +45,6 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attestation:
-    """An attestation about the agent; carried, not relied on."""
-
-    attestation_id: str = s.member(s.text)
-    attestation_type: str = s.member(s.one_of("owner", "third_party"))
-    attester_did: str = s.member(s.did)
-    subject_did: str = s.member(s.did)
-    expires_at: int | None = s.optional(s.any_time)
-    signature_b64u: str = s.member(s.loose_hash)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceManifest:
     """The `urm` reference of a bundle; carried, not relied on."""
 
@@ -73,7 +61,10 @@ _some = s.list_of(s.free_object(), minimum=1, maximum=MAX_RECEIPTS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofBundle:
-    """The members of a bundle. Lists of receipts stay raw here; `check_bundle` opens them."""
+    """The members of a bundle. Lists of receipts stay raw here; `check_bundle` opens them.
+
+    Members that nothing here could check (vir and web receipts, attestations) are refused with the bundle.
+    """
 
     bundle_version: str = s.member(s.one_of("1"))
     bundle_id: str = s.member(s.text)
@@ -82,18 +73,13 @@ class ProofBundle:
     eip8004_registry: str | None = s.optional(s.matching(r"eip155:[0-9]+:0x[0-9a-fA-F]{40}", "an EIP-155 registry"))
     urm: ResourceManifest | None = s.optional(s.object_of(ResourceManifest))
     event_chain: tuple[Event, ...] | None = s.optional(s.list_of(s.object_of(Event), minimum=1, maximum=MAX_EVENTS))
-    vir_receipts: tuple[dict[str, object], ...] | None = s.optional(_some)
     receipts: tuple[dict[str, object], ...] | None = s.optional(_some)
-    web_receipts: tuple[dict[str, object], ...] | None = s.optional(_some)
-    coverage_attestations: tuple[dict[str, object], ...] | None = s.optional(_many)
-    binary_semantic_evidence_attestations: tuple[dict[str, object], ...] | None = s.optional(_many)
     tool_receipts: tuple[dict[str, object], ...] | None = s.optional(_many)
     side_effect_receipts: tuple[dict[str, object], ...] | None = s.optional(_many)
     human_approval_receipts: tuple[dict[str, object], ...] | None = s.optional(_many)
     delegation_receipts: tuple[dict[str, object], ...] | None = s.optional(_many)
     rate_limit_claims: tuple[dict[str, object], ...] | None = s.optional(s.list_of(s.free_object(), maximum=256))
-    attestations: tuple[Attestation, ...] | None = s.optional(s.list_of(s.object_of(Attestation), minimum=1))
-    metadata: dict[str, object] | None = s.optional(s.free_object())
+    metadata: dict[str, object] | None = s.optional(s.free_object(MAX_METADATA_BYTES))
 
     def run_id(self) -> str | None:
         """`metadata.change.run_id`, else that of the first event, else None."""
@@ -149,14 +135,10 @@ def check_bundle(record: ProofBundle, signer_did: str) -> OpenedBundle:
         record.urm,
         record.event_chain,
         record.receipts,
-        record.vir_receipts,
-        record.web_receipts,
-        record.binary_semantic_evidence_attestations,
         record.tool_receipts,
         record.side_effect_receipts,
         record.human_approval_receipts,
         record.delegation_receipts,
-        record.attestations,
     )
     if all(item is None for item in evidence):
         s.refuse("proof_bundle", "at least one kind of evidence")
@@ -167,10 +149,15 @@ def check_bundle(record: ProofBundle, signer_did: str) -> OpenedBundle:
         tool=record.tool_receipts or (),
         side_effect=record.side_effect_receipts or (),
         approvals=record.human_approval_receipts or (),
+        delegations=record.delegation_receipts or (),
         agent_did=record.agent_did,
     )
     for where, binding in receipts.bindings:
         _check_binding(where, binding, run_id, events)
+    for position, (_, receipt) in enumerate(receipts.gateway):
+        bound = receipt.binding
+        if bound is None or bound.run_id is None or bound.event_hash_b64u is None:
+            raise Refused("RECEIPT_BINDING_MISMATCH", f"receipts[{position}].binding", expected="run_id and event_hash_b64u")
     check_rate_limits(record.rate_limit_claims or ())
     return OpenedBundle(record, events, receipts)
 
@@ -202,7 +189,7 @@ def _check_event_chain(events: tuple[Event, ...]) -> dict[str, Event]:
 def _check_binding(where: str, binding: Mapping[str, object], run_id: str | None, events: Mapping[str, Event]) -> None:
     """A run or event that a receipt names must be the chain's."""
     named_run, named_event = binding.get("run_id"), binding.get("event_hash_b64u")
-    if named_run is not None and run_id is not None and named_run != run_id:
-        raise Refused("RECEIPT_BINDING_MISMATCH", f"{where}.binding.run_id", expected=run_id)
+    if named_run is not None and named_run != run_id:
+        raise Refused("RECEIPT_BINDING_MISMATCH", f"{where}.binding.run_id", expected=run_id or "an event chain")
     if named_event is not None and named_event not in events:
         raise Refused("RECEIPT_BINDING_MISMATCH", f"{where}.binding.event_hash_b64u", expected="an event of the chain")

@@ -12,6 +12,7 @@ from verifier.errors import Refused
 from verifier.records.claims import check_disclosure
 from verifier.records.envelope import SealedReceipt, open_envelope
 from verifier.records.receipts import GatewayReceipt, ReceiptBinding, ToolReceipt
+from verifier.records.stated import StatedApproval, StatedDelegation, StatedSideEffect
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,13 @@ def read_receipts(
     tool: Sequence[Mapping[str, object]],
     side_effect: Sequence[Mapping[str, object]],
     approvals: Sequence[Mapping[str, object]],
+    delegations: Sequence[Mapping[str, object]],
     agent_did: str,
 ) -> BundledReceipts:
-    """Open every receipt of a bundle; all but gateway receipts must name its agent.
+    """Open every receipt of a bundle; all but gateway receipts must name its agent; none may be there twice.
 
-    Raises Refused as `open_envelope`, SCHEMA_VALIDATION_FAILED or PROOF_BUNDLE_AGENT_MISMATCH.
+    Raises Refused as `open_envelope`, SCHEMA_VALIDATION_FAILED, PROOF_BUNDLE_AGENT_MISMATCH or
+    RECEIPT_VERIFICATION_FAILED.
     """
     opened = []
     bindings: list[tuple[str, Mapping[str, object]]] = []
@@ -65,24 +68,42 @@ def read_receipts(
         sealed = open_envelope(value, where, kind="gateway_receipt")
         opened.append((sealed, s.decode(GatewayReceipt, sealed.payload, where)))
         bindings.append((where, _binding(sealed.payload, where)))
+    _check_once([f"{sealed.signer_did} {receipt.receipt_id}" for sealed, receipt in opened], "receipts")
     signed = []
+    payloads = []
     for position, value in enumerate(tool):
         where = f"tool_receipts[{position}]"
         sealed_tool, payload = _read_tool(value, where)
         signed += [sealed_tool] if sealed_tool else []
-        _check_agent(payload, agent_did, where)
+        _check_agent(payload, "agent_did", agent_did, where)
         bindings.append((where, _binding(payload, where)))
-    for name, values, check in (
-        ("side_effect_receipts", side_effect, _check_side_effect),
-        ("human_approval_receipts", approvals, _check_human_approval),
-    ):
-        for position, value in enumerate(values):
-            where = f"{name}[{position}]"
-            check(value, where)
-            _check_agent(value, agent_did, where)
-            bindings.append((where, _binding(value, where)))
-    raw = len(tool) - len(signed) + len(side_effect) + len(approvals)
+        payloads.append(payload)
+    _check_once([str(payload["receipt_id"]) for payload in payloads], "tool_receipts")
+    stated = (
+        *_read_stated(side_effect, "side_effect_receipts", StatedSideEffect),
+        *_read_stated(approvals, "human_approval_receipts", StatedApproval),
+        *_read_stated(delegations, "delegation_receipts", StatedDelegation),
+    )
+    for where, value in stated:
+        named = "delegator_did" if where.startswith("delegation") else "agent_did"
+        _check_agent(value, named, agent_did, where)
+        bindings.append((where, _binding(value, where)))
+    raw = len(tool) - len(signed) + len(stated)
     return BundledReceipts(tuple(opened), tuple(signed), raw, tuple(bindings))
+
+
+def _read_stated(
+    values: Sequence[Mapping[str, object]], name: str, schema: type[object]
+) -> list[tuple[str, Mapping[str, object]]]:
+    for position, value in enumerate(values):
+        s.decode(schema, value, f"{name}[{position}]")
+    _check_once([str(value["receipt_id"]) for value in values], name)
+    return [(f"{name}[{position}]", value) for position, value in enumerate(values)]
+
+
+def _check_once(names: Sequence[str], where: str) -> None:
+    if len(set(names)) != len(names):
+        raise Refused("RECEIPT_VERIFICATION_FAILED", where, expected="each receipt once")
 
 
 def _read_tool(value: Mapping[str, object], where: str) -> tuple[SealedReceipt | None, Mapping[str, object]]:
@@ -104,9 +125,9 @@ def _read_tool(value: Mapping[str, object], where: str) -> tuple[SealedReceipt |
     return sealed, payload
 
 
-def _check_agent(payload: Mapping[str, object], agent_did: str, where: str) -> None:
-    if payload.get("agent_did") != agent_did:
-        raise Refused("PROOF_BUNDLE_AGENT_MISMATCH", f"{where}.agent_did", expected=agent_did)
+def _check_agent(payload: Mapping[str, object], name: str, agent_did: str, where: str) -> None:
+    if payload.get(name) != agent_did:
+        raise Refused("PROOF_BUNDLE_AGENT_MISMATCH", f"{where}.{name}", expected=agent_did)
 
 
 def _binding(payload: Mapping[str, object], where: str) -> Mapping[str, object]:
@@ -114,26 +135,3 @@ def _binding(payload: Mapping[str, object], where: str) -> Mapping[str, object]:
     if not isinstance(binding, dict):
         s.refuse(f"{where}.binding", "an object", binding)
     return binding
-
-
-_CLASSES = s.one_of("network_egress", "filesystem_write", "external_api_write")
-_TYPES = s.one_of("explicit_approve", "explicit_deny", "auto_approve", "timeout_deny")
-
-
-def _check_common(value: Mapping[str, object], where: str) -> None:
-    s.one_of("1")(value.get("receipt_version"), f"{where}.receipt_version")
-    s.text(value.get("receipt_id"), f"{where}.receipt_id")
-    s.any_time(value.get("timestamp"), f"{where}.timestamp")
-
-
-def _check_side_effect(value: Mapping[str, object], where: str) -> None:
-    _check_common(value, where)
-    _CLASSES(value.get("effect_class"), f"{where}.effect_class")
-    s.one_of("SHA-256", "BLAKE3")(value.get("hash_algorithm"), f"{where}.hash_algorithm")
-    if "bytes_written" in value:
-        s.amount(value["bytes_written"], f"{where}.bytes_written")
-
-
-def _check_human_approval(value: Mapping[str, object], where: str) -> None:
-    _check_common(value, where)
-    _TYPES(value.get("approval_type"), f"{where}.approval_type")

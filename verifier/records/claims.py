@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from verifier import schema as s
+from verifier.encodings import hash_b64u as compute_hash
 from verifier.errors import Refused
+from verifier.jsontext import canonicalize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,20 +69,25 @@ class Disclosure:
 
 
 def check_disclosure(value: object, hash_b64u: str, where: str) -> None:
-    """Check that the stated root is the receipt's hash and that each leaf has its declared type.
+    """Check that each leaf has its declared type, and that the leaves lead to the root, which is the receipt's hash.
 
-    The root is not recomputed from the leaves: nothing here relies on a disclosed value.
+    A leaf is the SHA-256 of path ":" and the RFC 8785 form of `{salt_b64u, type, value}`; the root is the SHA-256
+    of the RFC 8785 form of the sorted leaf hashes, disclosed and redacted together.
     Raises Refused DISCLOSURE_ROOT_MISMATCH or DISCLOSURE_TYPE_MISMATCH.
     """
     if value is None:
         return
     disclosure = s.decode(Disclosure, value, where)
+    leaves = list(disclosure.redacted_leaf_hashes_b64u)
     for name, raw in disclosure.disclosed_leaves.items():
         leaf = s.decode(DisclosedLeaf, raw, f"{where}.{name[:64]}")
         if _type_name(leaf.value) != leaf.type:
             raise Refused("DISCLOSURE_TYPE_MISMATCH", f"{where}.{name[:64]}", expected=leaf.type)
-    if disclosure.merkle_root_b64u != hash_b64u:
-        raise Refused("DISCLOSURE_ROOT_MISMATCH", where, expected=hash_b64u)
+        document = {"salt_b64u": leaf.salt_b64u, "type": leaf.type, "value": leaf.value}
+        leaves.append(compute_hash(name.encode("utf-8") + b":" + canonicalize(document)))
+    root = compute_hash(canonicalize(sorted(leaves)))
+    if not root == disclosure.merkle_root_b64u == hash_b64u:
+        raise Refused("DISCLOSURE_ROOT_MISMATCH", where, expected=root, found=hash_b64u)
 
 
 def _type_name(value: object) -> str:

@@ -67,7 +67,8 @@ def scope_document(value: object, where: str) -> dict[str, str]:
     for name, item in value.items():
         if name not in (*SCOPE_MEMBERS, "bundle_b64u"):
             s.refuse(f"{where}.{name[:64]}", "no such member")
-        s.text(item, f"{where}.{name}")
+        if len(s.text(item, f"{where}.{name}")) > 512:
+            s.refuse(f"{where}.{name}", "1 to 512 characters")
     return value
 
 
@@ -160,6 +161,8 @@ def check_decision(record: Decision) -> None:
     if not 0 <= lifetime_ns <= DECISION_LIFETIME_S * NS:
         raise Refused("DECISION_INVALID", "expires_at", expected="at most 60 s after decided_at")
     if not record.is_allow:
+        if not record.reasons:
+            raise Refused("DECISION_INVALID", "reasons", expected="at least one reason of a deny")
         return
     scope = record.complete_scope()
     required = (record.token_hash, record.token_scope_hash_b64u, record.run_id, record.roster_b64u)

@@ -15,6 +15,8 @@ from verifier.errors import Refused
 
 _names = s.list_of(s.text, minimum=1)
 _policy_address = s.matching("b64u:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", "b64u:<43>")
+_tool_name = s.matching(r"[A-Za-z0-9._-]{1,64}", "a tool name of 1 to 64 of A-Z a-z 0-9 . _ -")
+MAX_LIFETIME_S = 366 * 86_400  # of a token or an approval
 SIMULATE, EXECUTE, CLOSE = "change.simulate", "change.execute", "ticket.close"
 
 
@@ -35,7 +37,7 @@ class TokenRequirements:
     cst_scope_hash: str | None = s.optional(_policy_address)
     optional_policy_hash_pinning: bool = s.member(s.flag)
     job_scoped_binding: bool = s.member(s.flag)
-    max_ttl_s: int = s.member(s.integer(1))
+    max_ttl_s: int = s.member(s.integer(1, MAX_LIFETIME_S))
     proof_of_possession: bool | None = s.optional(s.flag)
 
 
@@ -76,14 +78,14 @@ class Tool:
 
     allowed: bool = s.member(s.flag)
     required_before: tuple[str, ...] | None = s.optional(_names)
-    step_up_approvals: int | None = s.optional(s.integer(0, 1000))
+    step_up_approvals: int | None = s.optional(s.integer(0, 64))
     two_person_rule: bool | None = s.optional(s.flag)
     approver_constraints: tuple[str, ...] | None = s.optional(s.list_of(s.role_name, minimum=1))
     requires_proof_bundle_reference: bool | None = s.optional(s.flag)
     requires_plan_fingerprint_match: bool | None = s.optional(s.flag)
     change_types: tuple[str, ...] | None = s.optional(_names)
     environments: tuple[str, ...] | None = s.optional(_names)
-    approval_ttl_s: int | None = s.optional(s.integer(1))
+    approval_ttl_s: int | None = s.optional(s.integer(1, MAX_LIFETIME_S))
     step_up: StepUpRule | None = s.optional(s.object_of(StepUpRule))
 
     @property
@@ -107,7 +109,7 @@ class Tool:
 def _tools(value: object, where: str) -> dict[str, Tool]:
     if not isinstance(value, dict):
         s.refuse(where, "an object", value)
-    return {s.text(name, where): s.decode(Tool, item, f"{where}.{name[:64]}") for name, item in value.items()}
+    return {_tool_name(name, where): s.decode(Tool, item, f"{where}.{name[:64]}") for name, item in value.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from verifier import schema as s
-from verifier.didkey import parse_did_key
 from verifier.errors import Refused
 from verifier.records.own import OwnRecord
 
@@ -50,26 +49,22 @@ class Roster(OwnRecord):
         return {"roster": str(self.number)}
 
 
-def check_people(
-    roster: Roster, owners: Mapping[tuple[str, str], str], reserved: frozenset[bytes]
-) -> dict[tuple[str, str], str]:
+def check_people(roster: Roster, owners: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], str]:
     """Check that every subject, key and identity-provider id belongs to one person in all rosters for ever.
 
-    `owners` maps ("key" or "idp", value) to the subject that held it in the rosters so far; `reserved` are the
-    32-byte role, log and witness keys, which are never a person's. Returns the owners after this roster.
-    Raises Refused ROSTER_INVALID.
+    `owners` maps ("key" or "idp", value) to the subject that held it in the rosters that came into force so far.
+    Returns the owners after this roster. Raises Refused ROSTER_INVALID.
     """
     result = dict(owners)
-    subjects: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     for person in roster.people:
-        if person.subject in subjects:
-            raise Refused("ROSTER_INVALID", "people", expected="each subject once", found=person.subject)
-        subjects.add(person.subject)
-        for what, values in (("key", person.keys), ("idp", person.idp)):
-            for value in values:
-                owner = result.setdefault((what, value), person.subject)
-                if owner != person.subject:
-                    raise Refused("ROSTER_INVALID", f"{what} of {person.subject}", expected=f"one person only: {owner}")
-        if any(parse_did_key(key) in reserved for key in person.keys):
-            raise Refused("ROSTER_INVALID", f"key of {person.subject}", found="a role, log or witness key")
+        values = [("subject", person.subject)]
+        values += [("key", key) for key in person.keys] + [("idp", idp) for idp in person.idp]
+        for what, value in values:
+            if (what, value) in seen:
+                raise Refused("ROSTER_INVALID", what, expected="once in a roster", found=value)
+            seen.add((what, value))
+            owner = result.setdefault((what, value), person.subject)
+            if owner != person.subject:
+                raise Refused("ROSTER_INVALID", f"{what} of {person.subject}", expected=f"only {owner}")
     return result
