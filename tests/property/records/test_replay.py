@@ -182,6 +182,7 @@ def test_the_steps_reach_what_they_are_to_reach() -> None:
     """The generator is worth something: fixed steps accept and refuse of every kind."""
     steps: list[Step] = [("roster", 0, 0, 3), *(("human_approval_receipt", n, n, n) for n in range(3))]
     steps += [(kind, n, n, n % 4) for n in range(12) for kind in ("roster", *sorted(MAKERS))]
+    steps += [("tombstone", n // 16, n % 16, 0) for n in range(60)]
     log, refused = run(steps, 1)
     accepted = {known.kind.name for known in log.candidates}
     assert accepted == set(MAKERS)
