@@ -85,8 +85,9 @@ def _unmet(asked: Asked, counted: Mapping[str, Logged]) -> Iterator[Finding]:
         found = "; ".join(f"{subject}: {', '.join(sorted(has)) or 'no role'}" for subject, has in sorted(roles.items()))
         yield Finding("APPROVAL_ROLE_MISSING", expected, found or "no approver")
     requester = asked.job.terms.requester
-    if needed >= 2 and requester not in {person.subject for person in roster.record.people}:
-        yield Finding("REQUESTER_UNKNOWN", "a requester who is a person of the roster", requester)
+    people = {person.subject for person in roster.record.people if person.is_valid_at(asked.at_ns)}
+    if needed >= 2 and requester not in people:
+        yield Finding("REQUESTER_UNKNOWN", "a requester who is a person of the roster, within its validity", requester)
 
 
 # The rules. Each yields what stands against one approval.
@@ -148,12 +149,17 @@ def _in_order(asked: Asked, one: Logged) -> Iterator[Finding]:
 
 
 def _in_time(asked: Asked, one: Logged) -> Iterator[Finding]:
-    """No older than ``approval_ttl_s`` when judged, and not from the future."""
-    age_ns = asked.at_ns - one.record.timestamp.ns
+    """No older than ``approval_ttl_s`` when judged, and not from the future.
+
+    What witnesses had already seen is at least that old, whatever the approver's clock said.
+    """
+    signed_ns = one.record.timestamp.ns
+    seen_ns = asked.job.view.seen_by(one.index)
+    age_ns = asked.at_ns - (signed_ns if seen_ns is None else min(signed_ns, seen_ns))
     if age_ns > asked.tool.approval_ttl_s * NS:
         expected = f"an approval of at most {asked.tool.approval_ttl_s} s"
         yield Finding("APPROVAL_EXPIRED", expected, f"{age_ns // NS} s at index {one.index}")
-    if -age_ns > MAX_SKEW_AHEAD_S * NS:
+    if signed_ns - asked.at_ns > MAX_SKEW_AHEAD_S * NS:
         yield _against(one, f"a timestamp at most {MAX_SKEW_AHEAD_S} s ahead", one.record.timestamp.text)
 
 

@@ -10,6 +10,8 @@ from trustlog.formats.envelope import Envelope
 from trustlog.gate.job import Job
 from trustlog.gate.view import Logged
 from trustlog.policy.finding import Finding
+from trustlog.records.event_chain import HASHED_MEMBERS, Event
+from trustlog.records.fields import UnsetType
 from trustlog.records.kind import identity_key
 
 REFERENCE: Final = re.compile(r"(?<![A-Za-z0-9_-])bundle:([A-Za-z0-9_-]{43})(?![A-Za-z0-9_-])")
@@ -46,7 +48,7 @@ def check_change(bundle: Logged, expected: Mapping[str, str]) -> Iterator[Findin
         yield Finding("BUNDLE_MISMATCH", "metadata.change in the bundle", "none")
         return
     for name in sorted({*expected, *change}):
-        if change.get(name) != expected.get(name):
+        if name not in change or name not in expected or change[name] != expected[name]:
             wanted = f"metadata.change.{name} {expected.get(name, 'absent')}"
             yield Finding("BUNDLE_MISMATCH", wanted, str(change.get(name, "absent"))[:200])
 
@@ -67,6 +69,30 @@ def check_receipts(job: Job, bundle: Logged, run_id: str) -> Iterator[Finding]:
             yield _incomplete("every receipt bound to the job's run, policy and token scope", f"not {receipt.receipt_id}")
 
 
+def check_tool_receipts(job: Job, bundle: Logged) -> Iterator[Finding]:
+    """A signed tool receipt in the bundle is logged below it too. Version 2 exists inside bundles only."""
+    for receipt in bundle.record.tool_receipts:
+        if receipt.envelope is None or receipt.record.receipt_version != "1":
+            continue
+        logged = job.view.named(receipt.envelope.payload_hash_b64u, receipt.kind, bundle.index)
+        if not any(one.candidate is not None and one.entry.signer_did == receipt.envelope.signer_did for one in logged):
+            yield _incomplete("every signed tool receipt of the bundle logged below it", f"not {receipt.record.receipt_id}")
+
+
+def check_event_headers(bundle: Logged) -> Iterator[Finding]:
+    """A receipt that carries its event's header carries that of the chain, and the event is of its request."""
+    events = {event.event_hash_b64u: event for event in bundle.record.event_chain}
+    for receipt in bundle.record.receipts:
+        metadata = receipt.record.metadata
+        if isinstance(metadata, UnsetType) or "event" not in metadata:
+            continue
+        event = events[receipt.record.binding.event_hash_b64u]
+        same_request = event.payload_hash_b64u == receipt.record.request_hash_b64u
+        if metadata["event"] != _header(event) or not same_request:
+            expected = "metadata.event of every receipt to be its event in the chain, of its request"
+            yield Finding("RECEIPT_BINDING_MISMATCH", expected, f"another in {receipt.record.receipt_id}")
+
+
 def check_events(bundle: Logged, run_id: str) -> Iterator[Finding]:
     """Every ``llm_call`` event has a receipt, and the chain is this run's."""
     receipted = {receipt.record.binding.event_hash_b64u for receipt in bundle.record.receipts}
@@ -75,6 +101,13 @@ def check_events(bundle: Logged, run_id: str) -> Iterator[Finding]:
             yield Finding("BUNDLE_MISMATCH", f"events of run {run_id}", f"{event.event_id} of {event.run_id}")
         if event.event_type == "llm_call" and event.event_hash_b64u not in receipted:
             yield _incomplete("a receipt for every llm_call event", f"none for {event.event_id}")
+
+
+def _header(event: Event) -> dict[str, object]:
+    return {name: getattr(event, name) for name in HASHED_MEMBERS} | {
+        "timestamp": event.timestamp.text,
+        "event_hash_b64u": event.event_hash_b64u,
+    }
 
 
 def _identity(one: Logged) -> bytes:

@@ -42,12 +42,20 @@ class DenyMemory:
             self._seen.popitem(last=False)
         return stands_for
 
+    def put_back(self, request: GateRequest, judgement: Judgement, count: int) -> None:
+        """The record of `count` denies was not logged after all: the next equal one stands for them too."""
+        seen = self._seen.get(_key(request, judgement))
+        if seen is not None:
+            seen.logged_at_ns -= EQUAL_DENIES_S * NS
+            seen.unlogged = count
+
 
 def _key(request: GateRequest, judgement: Judgement) -> bytes:
+    """What makes denies equal. A token of which nothing is established could be any text: it makes no difference."""
     same = {
         "action": request.action,
         "ticket": request.ticket,
-        "token": hashlib.sha256(request.token.encode("utf-8", "surrogatepass")).hexdigest(),
+        "token": hashlib.sha256(request.token.encode("utf-8", "surrogatepass")).hexdigest() if judgement.scope else None,
         "codes": sorted({finding.code for finding in judgement.findings}),
         "scope": dict(judgement.scope),
     }

@@ -6,10 +6,11 @@ entries; every resolution of one of its executions; and every revocation or supe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from trustlog.gate.job import Job
 from trustlog.gate.view import Logged, LogView
+from trustlog.policy.finding import Finding
 
 
 def collect_evidence(job: Job, *, run_id: str | None, scope_hash: str | None, plan_hash: str | None) -> list[Logged]:
@@ -28,9 +29,24 @@ def collect_evidence(job: Job, *, run_id: str | None, scope_hash: str | None, pl
             _add(found, view.sharing(name, value, size))
     _add(found, (one for one in view.sharing("policy", terms.policy_hash_b64u, size) if one.kind == "work_policy_contract"))
     _add(found, view.of_kind("roster", size))
-    for target in _targets(view, job, list(found.values())):
-        _add(found, view.sharing("target", target, size))
+    looked_up: set[str] = set()
+    while targets := _targets(view, job, list(found.values())) - looked_up:  # what is found may be revoked itself
+        looked_up |= targets
+        for target in targets:
+            _add(found, view.sharing("target", target, size))
     return [found[index] for index in sorted(found)]
+
+
+def check_listed(view: LogView, allow: Logged, demanded: Sequence[Logged]) -> Iterator[Finding]:
+    """A logged decision lists what was demanded of it, all of it below its view and as the log has it."""
+    listed = {one.index: one.leaf_hash_b64u for one in allow.record.evidence}
+    omitted = [one.index for one in demanded if one.index not in listed]
+    if omitted:
+        yield Finding("EVIDENCE_INCOMPLETE", "every entry that concerns the change", f"none of index {omitted[0]}")
+    for index, leaf_hash in listed.items():
+        one = view.at(index) if index < allow.record.view.size else None
+        if one is None or one.leaf_hash_b64u != leaf_hash:
+            yield Finding("EVIDENCE_INCOMPLETE", "entries below the view, as the log has them", f"another at index {index}")
 
 
 def _targets(view: LogView, job: Job, entries: list[Logged]) -> set[str]:

@@ -47,13 +47,24 @@ def executions(job: Job) -> list[Execution]:
 
 
 def unknown_outcomes(job: Job) -> Iterator[Finding]:
-    """A ``begin``, valid or not, that has neither ``end`` nor resolution."""
-    records = job.view.valid("execution", "job", job.terms.job_id, job.size)
-    ended = {one.record.begin_b64u for one in records if one.record.phase == "end"}
-    for one in records:
-        if one.record.phase == "begin" and one.payload_hash not in ended and not _is_resolved(job, one):
+    """A ``begin``, valid or not, that has neither a valid ``end`` nor a resolution."""
+    ended = {one.begin.index for one in executions(job) if one.end is not None}
+    for one in job.view.valid("execution", "job", job.terms.job_id, job.size):
+        if one.record.phase == "begin" and one.index not in ended and not _is_resolved(job, one):
             expected = "an end, or a resolution by a person of the roster, of every execution begun"
-            yield Finding("EXECUTION_OUTCOME_UNKNOWN", expected, f"none of the begin at index {one.index}")
+            yield Finding(
+                "EXECUTION_OUTCOME_UNKNOWN", expected, f"none of the begin {one.payload_hash} at index {one.index}"
+            )
+
+
+def unfounded_records(job: Job) -> Iterator[Finding]:
+    """A ``begin`` that no allow carries, or an ``end`` of none that is valid: something was done outside the rules."""
+    known = executions(job)
+    valid = {one.begin.index for one in known} | {one.end.index for one in known if one.end is not None}
+    for one in job.view.valid("execution", "job", job.terms.job_id, job.size):
+        if one.index not in valid:
+            expected = "every begin under an allow that carries it, every end under its begin"
+            yield Finding("EXECUTION_MISMATCH", expected, f"the {one.record.phase} at index {one.index}")
 
 
 def _decision_of(job: Job, begin: Logged) -> Logged | None:

@@ -10,6 +10,7 @@ from trustlog.client.log import LogClient
 from trustlog.errors import Refused
 from trustlog.formats.base64 import decode_b64u
 from trustlog.formats.entry import parse_entry
+from trustlog.formats.timestamp import NS
 from trustlog.formats.trustpolicy import TrustedCheckpoint
 from trustlog.gate.view import READ_LATE, Logged, LogView
 from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES
@@ -21,7 +22,7 @@ ABSENT: Final = frozenset(
 
 
 class Reading:
-    """One log, followed from its beginning. :attr:`view` holds what was read; a failed step starts the reading afresh."""
+    """One log, followed from its beginning. :attr:`view` holds what was read; a failed step leaves it at the last whole run."""
 
     def __init__(self, client: LogClient) -> None:
         self.client = client
@@ -32,25 +33,31 @@ class Reading:
 
     async def catch_up(self) -> TrustedCheckpoint:
         """Read up to the log's checkpoint of now, which is consistent with everything read before."""
+        read = self._follower.edge
         try:
             async for run in self._follower.follow():
                 payloads = await asyncio.gather(*(self._payload_of(entry) for entry in run.entries))
                 for entry, payload in zip(run.entries, payloads, strict=True):
                     self.view.add(entry, payload)
+                read = run.edge
         except BaseException:
-            self.view, self._follower = LogView(self.client.trust), Follower(self.client)
+            self._follower = Follower(self.client, edge=read)  # what was read whole was proven, and stays
             raise
         checkpoint = self._follower.checkpoint
         assert checkpoint is not None
         assert checkpoint.checkpoint.size == self.view.size
+        seen_s = self.client.trust.policy.earliest_quorum_time(checkpoint.cosigned_by)
+        if seen_s is not None:
+            self.view.note_sighting(checkpoint.checkpoint.size, seen_s * NS)
         return checkpoint
 
     async def read_job(self, issuance: Logged, size: int) -> dict[str, bytes]:
         """Read the receipts and bundles of a job, and give every plan that it simulated, by fingerprint."""
         terms = issuance.record
         refs = {"token_scope": terms.token_scope_hash_b64u, "job": terms.job_id}
-        for one in self.view.unread(size, refs=refs, bundles_of=terms.agent_did):
-            self.view.read_late(one.index, await self._fetch(one.entry.payload_hash))
+        while unread := self.view.unread(size, refs=refs, bundles_of=terms.agent_did):
+            for one in unread:
+                self.view.read_late(one.index, await self._fetch(one.entry.payload_hash))
         plans = {one.record.plan_hash_b64u for one in self.view.valid("simulation", "job", terms.job_id, size)}
         return {plan: text for plan in sorted(plans) if (text := await self.plan(plan)) is not None}
 

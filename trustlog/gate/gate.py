@@ -8,28 +8,48 @@ is the only arbiter between gates, revocations and denials.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
-from collections.abc import Callable
-from typing import Final
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 from trustlog.client.checking import Logged as Submitted
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused
-from trustlog.formats.base64 import encode_b64u
+from trustlog.formats.base64 import decode_b64u, encode_b64u
 from trustlog.formats.envelope import Signer, parse_envelope, seal_envelope
 from trustlog.formats.timestamp import NS, format_timestamp
 from trustlog.gate.decision import Decision, ViewOfLog, decision_payload
 from trustlog.gate.denies import DenyMemory
+from trustlog.gate.evidence import collect_evidence
 from trustlog.gate.follow import Reading
 from trustlog.gate.identify import GateRequest, identify
+from trustlog.gate.job import Job
 from trustlog.gate.judge import Judgement, Question, judge, judge_logged_allow
+from trustlog.gate.release import restrictions_since
 from trustlog.limits import DECISION_TTL_S
 from trustlog.policy.finding import Finding
+from trustlog.records.scope import compute_scope_hash
 from trustlog.tokens.scoped_token import ScopedToken
 
 MAX_WORD_CHARACTERS: Final = 256
 MAX_REASON_CHARACTERS: Final = 4096
+UNRELEASED_S: Final = 600  # a submission without an answer is in the log by then, or never will be
+
+LOGGER: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unreleased:
+    """An allow that was sent to the log, and whose caller got no allow yet."""
+
+    request: GateRequest
+    token: ScopedToken | None
+    envelope: bytes
+    at_ns: int
 
 
 class Gate:
@@ -52,26 +72,41 @@ class Gate:
         self._random_bytes = random_bytes
         self._reading = Reading(client)
         self._denies = DenyMemory()
+        self._unreleased: dict[str, _Unreleased] = {}  # allows under way, by payload hash
         self._turn = asyncio.Lock()  # one decision at a time: the view changes under a decision only where it says so
 
     async def decide(self, request: GateRequest) -> Decision:
-        """Allow or deny. Never raises for what the log, the network or the caller does: all of that is a deny."""
-        async with self._turn:
-            at_ns = self._clock()
-            try:
+        """Allow or deny, within a decision's life.
+
+        Never raises: whatever the log, the network or the caller does, and a defect in here, is a deny.
+        """
+        try:
+            async with asyncio.timeout(DECISION_TTL_S), self._turn:
+                at_ns = self._clock()
                 _check_words(request)
                 return await self._decide(request, at_ns)
-            except Refused as refused:
-                finding = Finding(refused.code, refused.expected or "an answer that can be believed", refused.detail)
-                return _decision(request, Judgement((finding,), is_logged=False), at_ns)
+        except Refused as refused:
+            finding = Finding(refused.code, refused.expected or "an answer that can be believed", refused.detail)
+        except TimeoutError:
+            finding = Finding("LOG_UNREACHABLE", f"everything needed within {DECISION_TTL_S} s", "no answer by then")
+        except Exception as error:  # noqa: BLE001 - a gate that breaks must not open
+            trace = "".join(traceback.format_tb(error.__traceback__))  # never the message: it could hold a token
+            LOGGER.error("deciding failed: %s\n%s", type(error).__name__, trace)  # noqa: TRY400
+            finding = Finding("INTERNAL_ERROR", "a decision", type(error).__name__)
+        return _decision(request, Judgement((finding,), is_logged=False), self._clock())
 
     async def _decide(self, request: GateRequest, at_ns: int) -> Decision:
         checkpoint = (await self._reading.catch_up()).checkpoint
+        if await self._settle(at_ns):
+            checkpoint = (await self._reading.catch_up()).checkpoint
         seen = ViewOfLog(checkpoint.size, checkpoint.root)
         issuance, token, findings = identify(self._reading.view, seen.size, request)
         if issuance is None:
             return await self._deny(request, Judgement(tuple(findings)), None, seen, at_ns)
         plans = await self._reading.read_job(issuance, seen.size)
+        if request.plan_hash is not None and request.plan_hash not in plans:
+            text = await self._reading.plan(request.plan_hash)
+            plans |= {} if text is None else {request.plan_hash: text}
         question = Question(
             view=self._reading.view,
             size=seen.size,
@@ -94,7 +129,16 @@ class Gate:
         self, request: GateRequest, judgement: Judgement, token: ScopedToken | None, seen: ViewOfLog, at_ns: int
     ) -> Decision:
         """Log the allow, read what came between the view and its index, and release it only if that changes nothing."""
-        envelope, submitted = await self._log(request, judgement, token, seen, at_ns)
+        envelope = self._seal(request, judgement, token, seen, at_ns)
+        allow_hash = parse_envelope(envelope).payload_hash_b64u
+        self._unreleased[allow_hash] = _Unreleased(request, token, envelope, at_ns)
+        try:
+            submitted = await self._client.submit(envelope)
+        except Refused as refused:
+            if refused.code != "CONFLICT":
+                raise
+            del self._unreleased[allow_hash]
+            return await self._deny(request, _with(judgement, [_used_up(refused)]), token, seen, at_ns)
         await self._reading.catch_up()
         view = self._reading.view
         logged = view.at(submitted.index)
@@ -104,12 +148,26 @@ class Gate:
         plans = await self._reading.read_job(
             view.valid("token_issued", "token", logged.record.token_hash, logged.index)[0], view.size
         )
-        against = judge_logged_allow(view, logged, plans)
+        against = judge_logged_allow(view, logged, plans) + restrictions_since(view, logged)
         if self._clock() >= at_ns + DECISION_TTL_S * NS:
             against += (Finding("DECISION_EXPIRED", f"a release within {DECISION_TTL_S} s", "more"),)
         if against:
             return await self._withdraw(request, token, envelope, against, at_ns)
+        del self._unreleased[allow_hash]
         return _decision(request, judgement, at_ns, envelope=envelope, index=submitted.index)
+
+    async def _settle(self, at_ns: int) -> bool:
+        """Withdraw every allow that is in the log although its caller was told nothing or deny; whether there was one."""
+        view, settled = self._reading.view, False
+        for allow_hash, one in list(self._unreleased.items()):
+            logged = view.first(allow_hash, "gate_decision", view.size)
+            if logged is not None and not any(view.withdrawals(allow_hash, view.size)):
+                lost = Finding("DECISION_NOT_LOGGED", "an allow that was released", "one whose logging was not seen in time")
+                await self._withdraw(one.request, one.token, one.envelope, (lost,), at_ns)
+                settled = True
+            elif logged is not None or at_ns - one.at_ns > UNRELEASED_S * NS:
+                del self._unreleased[allow_hash]
+        return settled
 
     async def _withdraw(
         self, request: GateRequest, token: ScopedToken | None, allow: bytes, against: tuple[Finding, ...], at_ns: int
@@ -118,13 +176,37 @@ class Gate:
         withdrawn = parse_envelope(allow)
         found = f"the allow {withdrawn.payload_hash_b64u}, which what was logged before it contradicts"
         first = Finding("DECISION_WITHDRAWN", "an allow that holds at its own index", found)
-        judgement = Judgement((first, *against), scope=withdrawn.payload["scope"])
+        judgement = self._about(withdrawn.payload, (first, *against), checkpoint.size)
         seen = ViewOfLog(checkpoint.size, checkpoint.root)
         now_ns = max(at_ns, self._clock())
         envelope, submitted = await self._log(
             request, judgement, token, seen, now_ns, withdraws=withdrawn.payload_hash_b64u, count=1
         )
+        self._unreleased.pop(withdrawn.payload_hash_b64u, None)
         return _decision(request, judgement, now_ns, envelope=envelope, index=submitted.index)
+
+    def _about(self, allow: Mapping[str, Any], findings: tuple[Finding, ...], size: int) -> Judgement:
+        """The judgement that withdraws an allow (its payload), on all evidence below `size`."""
+        view, scope, run_id = self._reading.view, allow["scope"], allow["run_id"]
+        roster = view.rosters.at(size)
+        issued = view.valid("token_issued", "token", allow["token_hash"], size)
+        evidence = (
+            collect_evidence(
+                Job(view, size, issued[0]),
+                run_id=run_id,
+                scope_hash=compute_scope_hash(scope),
+                plan_hash=scope["plan_hash_b64u"],
+            )
+            if issued
+            else []
+        )
+        return Judgement(
+            findings,
+            scope=scope,
+            run_id=run_id,
+            roster_b64u=None if roster is None else roster.payload_hash_b64u,
+            evidence=tuple(evidence),
+        )
 
     async def _deny(
         self, request: GateRequest, judgement: Judgement, token: ScopedToken | None, seen: ViewOfLog, at_ns: int
@@ -136,6 +218,7 @@ class Gate:
         try:
             envelope, submitted = await self._log(request, judgement, token, seen, at_ns, count=count)
         except Refused as refused:
+            self._denies.put_back(request, judgement, count)
             unlogged = Finding("DECISION_NOT_LOGGED", "the deny to be logged", f"{refused.code}: {refused.detail}")
             return _decision(request, _with(judgement, [unlogged]), at_ns)
         return _decision(request, judgement, at_ns, envelope=envelope, index=submitted.index)
@@ -151,6 +234,20 @@ class Gate:
         withdraws: str | None = None,
         count: int | None = None,
     ) -> tuple[bytes, Submitted]:
+        envelope = self._seal(request, judgement, token, seen, at_ns, withdraws=withdraws, count=count)
+        return envelope, await self._client.submit(envelope)
+
+    def _seal(
+        self,
+        request: GateRequest,
+        judgement: Judgement,
+        token: ScopedToken | None,
+        seen: ViewOfLog,
+        at_ns: int,
+        *,
+        withdraws: str | None = None,
+        count: int | None = None,
+    ) -> bytes:
         payload = decision_payload(
             request,
             judgement,
@@ -163,8 +260,12 @@ class Gate:
             withdraws=withdraws,
             count=count,
         )
-        envelope = seal_envelope("gate_decision", payload, self._signer, format_timestamp(at_ns))
-        return envelope, await self._client.submit(envelope)
+        return seal_envelope("gate_decision", payload, self._signer, format_timestamp(at_ns))
+
+
+def _used_up(conflict: Refused) -> Finding:
+    expected = "approvals that no allow has used up"
+    return Finding("APPROVAL_ALREADY_USED", expected, f"another allow of this scope: {conflict.detail}")
 
 
 def _check_words(request: GateRequest) -> None:
@@ -179,6 +280,9 @@ def _check_words(request: GateRequest) -> None:
         if not 0 < len(word) <= MAX_WORD_CHARACTERS or not word.isprintable():
             expected = f"1 to {MAX_WORD_CHARACTERS} printable characters"
             raise Refused("PARAMETER_INVALID", f"{name} cannot be used", param=name, expected=expected, found=word)
+    for name, hash_ in (("plan_hash", request.plan_hash), ("simulation", request.simulation)):
+        if hash_ is not None:
+            decode_b64u(hash_, 32, name)
     if request.closing_reason is not None and len(request.closing_reason) > MAX_REASON_CHARACTERS:
         expected = f"at most {MAX_REASON_CHARACTERS} characters"
         found = f"{len(request.closing_reason)} characters"

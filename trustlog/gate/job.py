@@ -53,9 +53,9 @@ class Job:
         return [one for one in decisions if one.record.decision == wanted]
 
     def withdrawal(self, decision: Logged, below: int) -> Logged | None:
-        """The deny below `below` that withdraws an allow."""
-        denies = (one for one in self.decisions(allow=False) if decision.index < one.index < below)
-        return next((one for one in denies if one.record.withdraws_b64u == decision.payload_hash), None)
+        """The deny above an allow and below `below` that withdraws it."""
+        withdrawals = self.view.withdrawals(decision.payload_hash, below)
+        return next((one for one in withdrawals if one.index > decision.index), None)
 
     def next_round(self, action: str) -> str:
         """1 + the number of allows of this action, whether used, expired, withdrawn or ill-founded."""
@@ -85,7 +85,7 @@ class Job:
         for one in self.entries():
             run = one.refs.get("run")
             named = run is not None or one.kind in NAMES_A_RUN
-            if named and run != ref_value(run_id) and one.void is None and one.kind != "human_approval_receipt":
+            if named and run != ref_value(run_id) and one.void is None:
                 found = f"the {one.kind} at index {one.index} naming {run or 'none'}"
                 yield Finding("RUN_MISMATCH", f"run {run_id} throughout the job", found)
 
@@ -120,7 +120,7 @@ class Job:
 
     def _plan_denied(self, plan_hash: str) -> Iterator[Finding]:
         for one in self.view.sharing("plan", plan_hash, self.size):
-            if one.candidate is not None and (found := _denial(one)):
+            if found := _denial(one):
                 yield Finding("PLAN_DENIED", f"no denial of plan {plan_hash}", found)
 
 

@@ -10,65 +10,38 @@ approvals. Each step adds its findings; a step is left out only where an earlier
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 from trustlog.errors import Refused
 from trustlog.formats.entry import ref_value
 from trustlog.gate.approvals import Asked, count_approvals
-from trustlog.gate.closing import check_change, check_events, check_receipts, find_bundle, named_bundle
-from trustlog.gate.evidence import collect_evidence
-from trustlog.gate.execution import EXECUTE, Execution, executions, unknown_outcomes
+from trustlog.gate.closing import (
+    check_change,
+    check_event_headers,
+    check_events,
+    check_receipts,
+    check_tool_receipts,
+    find_bundle,
+    named_bundle,
+)
+from trustlog.gate.evidence import check_listed, collect_evidence
+from trustlog.gate.execution import EXECUTE, Execution, executions, unfounded_records, unknown_outcomes
 from trustlog.gate.job import Job
+from trustlog.gate.question import Judged, Judgement, Question
 from trustlog.gate.standing import policy_in_force, policy_standing
 from trustlog.gate.view import Logged, LogView
 from trustlog.policy import rules as policy_rules
 from trustlog.policy.finding import Finding
 from trustlog.records.fields import UnsetType
+from trustlog.records.gate_decision import GateDecision
 from trustlog.records.plan import Plan, parse_plan
 from trustlog.records.scope import BUNDLE_MEMBER, compute_scope_hash
 from trustlog.records.work_policy_contract import ChangeManagement, Tool
 
 SIMULATE: Final = "change.simulate"
+CLOSE: Final = "ticket.close"
 
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked of the evidence below `size` at the time `at_ns` (nanoseconds since 1970).
-
-    ``issuance`` is the logged issuance of the token; ``plan_hash`` and ``simulation`` may be None: the newest successful
-    simulation then says them. ``plans`` maps fingerprints to the exact plan bytes that could be had. ``only_approvals``, payload
-    hashes, narrows what is counted to what a logged decision relied on.
-    """
-
-    view: LogView
-    size: int
-    at_ns: int
-    issuance: Logged
-    action: str
-    plans: Mapping[str, bytes]
-    plan_hash: str | None = None
-    simulation: str | None = None
-    closing_reason: str | None = None
-    only_approvals: frozenset[str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """Allow if there are no findings. The rest is what a decision record says."""
-
-    findings: tuple[Finding, ...]
-    scope: Mapping[str, str] = field(default_factory=dict)
-    run_id: str | None = None
-    roster_b64u: str | None = None
-    approvals: tuple[str, ...] = ()
-    evidence: tuple[Logged, ...] = ()
-    is_logged: bool = True
-
-    @property
-    def allow(self) -> bool:
-        """Whether nothing stands against the action."""
-        return not self.findings
+__all__ = ["Judgement", "Question", "judge", "judge_logged_allow"]
 
 
 def judge(question: Question) -> Judgement:
@@ -180,7 +153,8 @@ class _Judging:
             expected = f"a successful simulation of plan {self.plan_hash or '(none named)'} for job {terms.job_id}"
             self._find(code, expected, f"one that failed, at index {found[-1].index}" if found else "none in the log")
             return
-        self.simulation = succeeded[-1]
+        newest = succeeded[-1].payload_hash
+        self.simulation = next(one for one in succeeded if one.payload_hash == newest)  # where it was first logged
         record = self.simulation.record
         pairs = (
             ("ticket", record.ticket, terms.ticket),
@@ -201,8 +175,8 @@ class _Judging:
         return self.q.simulation
 
     def _plan(self, tool: Tool) -> None:
-        if self.plan_hash is None:
-            return
+        if self.plan_hash is None or self.simulation is None:
+            return  # a plan that only the caller names is not established
         self._establish("plan_hash_b64u", self.plan_hash)
         self._read_plan(self.plan_hash)
         if self.plan is None:
@@ -241,15 +215,32 @@ class _Judging:
 
     def _steps_before(self, rules: ChangeManagement) -> None:
         """``required_before``: what must have been done first, for the same plan and job."""
-        if self.q.action in (EXECUTE, "ticket.close") or self._closes():
-            self._extend(unknown_outcomes(self.job))
+        if self.q.action in (EXECUTE, CLOSE) or self._closes():
+            self._executions()
         for step in policy_rules.steps_before(rules, self.q.action):
             if step == SIMULATE:
                 continue  # a simulation is demanded of every tool that comes here
-            done = self._done_execution() if step == EXECUTE else self._done_allow(step)
-            if not done:
+            if not self._is_done(step):
                 expected = f"{step} done, with success, for plan {self.plan_hash} and job {self.job.terms.job_id}"
                 self._find("REQUIRED_STEP_MISSING", expected, "none in the log that counts")
+
+    def _executions(self) -> None:
+        """Every execution so far is over, and stood under an allow that carried it."""
+        self._extend(unknown_outcomes(self.job))
+        self._extend(unfounded_records(self.job))
+        for execution in executions(self.job):
+            for finding in self._against_allow(execution.decision):
+                found = (
+                    f"the one at index {execution.decision.index}, begun at index {execution.begin.index}: {finding.code}"
+                )
+                self._find("DECISION_INVALID", "every allow that was executed to hold at its own index", found)
+
+    def _is_done(self, step: str) -> bool:
+        if step == EXECUTE:
+            return self._done_execution()
+        if step == CLOSE:
+            return any(self.q.view.valid("closure", "job", self.job.terms.job_id, self.q.size))
+        return self._done_allow(step)
 
     def _closes(self) -> bool:
         """Whether the tool closes."""
@@ -272,7 +263,7 @@ class _Judging:
         return False
 
     def _against_allow(self, allow: Logged) -> tuple[Finding, ...]:
-        return judge_logged_allow(self.q.view, allow, self.q.plans)
+        return judge_logged_allow(self.q.view, allow, self.q.plans, self.q.judged)
 
     def _bundle(self) -> None:
         """The closing reason names a logged bundle that is this change's, complete, and unused."""
@@ -288,9 +279,12 @@ class _Judging:
         if self.simulation is None:
             return
         run_id = self.simulation.record.run_id
+        self._done_execution()  # also where the policy does not demand it: the bundle names its end
         self._extend(check_change(self.bundle, self._change(run_id)))
         self._extend(check_receipts(self.job, self.bundle, run_id))
+        self._extend(check_tool_receipts(self.job, self.bundle))
         self._extend(check_events(self.bundle, run_id))
+        self._extend(check_event_headers(self.bundle))
 
     def _change(self, run_id: str) -> dict[str, str]:
         assert self.simulation is not None
@@ -349,7 +343,8 @@ class _Judging:
         run_id = self.simulation.record.run_id if self.simulation is not None else None
         roster = self.q.view.rosters.at(self.q.size)
         scope_hash = self._scope_hash()
-        evidence = collect_evidence(self.job, run_id=run_id, scope_hash=scope_hash, plan_hash=self.plan_hash)
+        plan_hash = self.scope.get("plan_hash_b64u")
+        evidence = collect_evidence(self.job, run_id=run_id, scope_hash=scope_hash, plan_hash=plan_hash)
         return Judgement(
             findings=tuple(dict.fromkeys(self.findings)),
             scope=dict(self.scope),
@@ -361,34 +356,64 @@ class _Judging:
         )
 
 
-def judge_logged_allow(view: LogView, allow: Logged, plans: Mapping[str, bytes]) -> tuple[Finding, ...]:
-    """What stands against an allow that is in the log, judged at its own index: nothing, if it was well founded."""
+def judge_logged_allow(
+    view: LogView, allow: Logged, plans: Mapping[str, bytes], judged: Judged | None = None
+) -> tuple[Finding, ...]:
+    """What stands against an allow that is in the log, judged at its own index: nothing, if it was well founded.
+
+    What permits must stand below the view that the gate had read, what restricts counts below the decision's index: so it is
+    judged at both. `judged` is where the answer is remembered.
+    """
+    judged = {} if judged is None else judged
+    if allow.index not in judged:
+        judged[allow.index] = tuple(dict.fromkeys(_against_logged_allow(view, allow, plans, judged)))
+    return judged[allow.index]
+
+
+def _against_logged_allow(view: LogView, allow: Logged, plans: Mapping[str, bytes], judged: Judged) -> Iterator[Finding]:
     record = allow.record
-    issuance = view.valid("token_issued", "token", record.token_hash, allow.index)
-    if not issuance:
-        return (Finding("TOKEN_NOT_LOGGED", f"the issuance of token {record.token_hash}", "none below the decision"),)
-    question = Question(
+    if record.view.size > allow.index:
+        yield Finding("VIEW_INVALID", f"a view of at most {allow.index} entries", f"{record.view.size} entries")
+        return
+    issued = view.valid("token_issued", "token", record.token_hash, record.view.size)
+    if not issued:
+        yield Finding("TOKEN_NOT_LOGGED", f"the issuance of token {record.token_hash}", "none below the decision's view")
+        return
+    for size in sorted({record.view.size, allow.index}):
+        judgement = judge(_question_of(view, allow, plans, judged, issuance=issued[0], size=size))
+        yield from judgement.findings
+        if judgement.allow and not _says_the_same(record, judgement, issued[0]):
+            expected = "an allow whose scope, run, roster, token scope and approvals are what the evidence says"
+            yield Finding("DECISION_INVALID", expected, f"others in the decision at index {allow.index}")
+        if size == record.view.size:
+            yield from check_listed(view, allow, judgement.evidence)
+
+
+def _question_of(
+    view: LogView, allow: Logged, plans: Mapping[str, bytes], judged: Judged, *, issuance: Logged, size: int
+) -> Question:
+    """The question that a logged allow answered."""
+    record = allow.record
+    return Question(
         view=view,
-        size=allow.index,
+        size=size,
         at_ns=record.decided_at.ns,
-        issuance=issuance[0],
+        issuance=issuance,
         action=record.scope["action"],
         plans=plans,
         plan_hash=record.scope["plan_hash_b64u"],
         simulation=record.scope["simulation_b64u"],
         closing_reason=None if isinstance(record.closing_reason, UnsetType) else record.closing_reason,
         only_approvals=frozenset(record.approvals),
+        judged=judged,
     )
-    judgement = judge(question)
-    if not judgement.allow:
-        return judgement.findings
-    same = (
+
+
+def _says_the_same(record: GateDecision, judgement: Judgement, issuance: Logged) -> bool:
+    return (
         dict(judgement.scope) == record.scope
         and judgement.run_id == record.run_id
         and judgement.roster_b64u == record.roster_b64u
-        and set(record.approvals) == set(judgement.approvals)
+        and issuance.record.token_scope_hash_b64u == record.token_scope_hash_b64u
+        and set(judgement.approvals) == set(record.approvals)
     )
-    if not same:
-        expected = "an allow whose scope, run, roster and approvals are what the evidence says"
-        return (Finding("DECISION_INVALID", expected, f"others in the decision at index {allow.index}"),)
-    return ()

@@ -28,7 +28,7 @@ def _may_revoke(view: LogView, target: str, one: Logged) -> bool:
     signer = one.entry.signer_did
     own_key = sort == "key" and subject == signer
     own_approval = sort == "approval" and any(
-        approval.entry.signer_did == signer for approval in view.by_payload(subject, "human_approval_receipt", one.index)
+        approval.entry.signer_did == signer for approval in view.named(subject, "human_approval_receipt", one.index)
     )
     return own_key or own_approval or view.trust.role_at(signer, one.index) in may_revoke(sort)
 
@@ -62,14 +62,17 @@ def policy_standing(view: LogView, policy_hash: str, size: int) -> Iterator[Find
 
 
 def superseding(view: LogView, policy_hash: str, size: int) -> list[Logged]:
-    """One entry for each policy in force that supersedes this one; an unreadable one counts by its refs."""
+    """One entry for each policy in force that supersedes this one; an unreadable one counts by its refs and its signers."""
     found = [one for one in view.sharing("target", f"policy:{policy_hash}", size) if one.kind == "work_policy_contract"]
-    counted = [one for one in found if one.void == UNREADABLE and view.trust.role_at(one.entry.signer_did, one.index)]
-    for payload_hash in {one.payload_hash for one in found if one.candidate is not None}:
-        entries = [one for one in found if one.candidate is not None and one.payload_hash == payload_hash]
-        if _quorum_index(view, entries) is not None:
-            counted.append(entries[0])
-    return sorted(counted, key=lambda one: one.index)
+    signed = [one for one in found if one.candidate is not None or _is_unread_policy(view, one)]
+    by_payload: dict[str, list[Logged]] = {}
+    for one in signed:
+        by_payload.setdefault(one.payload_hash, []).append(one)
+    return [entries[0] for entries in by_payload.values() if _quorum_index(view, entries) is not None]
+
+
+def _is_unread_policy(view: LogView, one: Logged) -> bool:
+    return one.void == UNREADABLE and view.trust.role_at(one.entry.signer_did, one.index) == "policy_issuers"
 
 
 def _quorum_index(view: LogView, entries: list[Logged]) -> int | None:

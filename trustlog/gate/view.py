@@ -14,10 +14,13 @@ from typing import Any, Final
 from trustlog.errors import Refused
 from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.entry import Entry, parse_entry, ref_value
+from trustlog.formats.envelope import check_signature
 from trustlog.formats.trustpolicy import TrustPolicy
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.records.candidate import Candidate, read_logged
+from trustlog.records.fields import UnsetType
 from trustlog.records.ledger import Ledger, MemoryHistory
+from trustlog.records.revocation import may_revoke
 from trustlog.records.rosters import RosterChain
 
 READ_LATE: Final = frozenset({"gateway_receipt", "tool_receipt", "side_effect_receipt", "proof_bundle"})
@@ -79,6 +82,9 @@ class LogView:
         self._by_kind: dict[str, list[int]] = defaultdict(list)
         self._by_payload: dict[str, list[int]] = defaultdict(list)
         self._late_keys: dict[bytes, int] = {}
+        self._withdrawals: dict[str, list[int]] = defaultdict(list)
+        self._unread_key_revocations: dict[str, int] = {}
+        self._seen_by: list[tuple[int, int]] = []
 
     @property
     def origin(self) -> str:
@@ -96,8 +102,17 @@ class LogView:
         return self._ledger.rosters
 
     def is_key_revoked(self, did: str, index: int) -> bool:
-        """Whether the key was revoked below `index`."""
-        return self._ledger.is_key_revoked(did, index)
+        """Whether the key was revoked below `index`; a revocation whose payload cannot be read counts by its refs."""
+        unread = self._unread_key_revocations.get(did, index)
+        return unread < index or self._ledger.is_key_revoked(did, index)
+
+    def note_sighting(self, size: int, ns: int) -> None:
+        """A quorum of witnesses had cosigned the tree of `size` by the time `ns` (nanoseconds since 1970)."""
+        self._seen_by.append((size, ns))
+
+    def seen_by(self, index: int) -> int | None:
+        """The earliest time by which witnesses had seen the entry at `index`, as far as is known here."""
+        return min((ns for size, ns in self._seen_by if size > index), default=None)
 
     def add(self, data: bytes, payload: bytes | None) -> None:
         """Read the next entry; `payload` is its payload's text, None where it is read late or could not be had."""
@@ -113,7 +128,7 @@ class LogView:
         if payload is not None:
             logged = self._read(logged, payload)
         elif entry.kind not in READ_LATE:
-            logged = replace(logged, void="PAYLOAD_UNREADABLE")
+            logged = self._unread(logged)
         self._entries.append(logged)
         self._index(logged)
 
@@ -127,6 +142,7 @@ class LogView:
             return
         try:
             candidate = read_logged(logged.data, payload, origin=self.origin)
+            self._check_key(logged)
             self._ledger.judge_apart(candidate, index)
         except Refused as refused:
             self._entries[index] = self._void(logged, refused)
@@ -137,9 +153,16 @@ class LogView:
         self._entries[index] = replace(logged, candidate=candidate)
 
     def unread(self, size: int, *, refs: dict[str, str], bundles_of: str) -> list[Logged]:
-        """Entries below `size` to be read late: those that share one of `refs`, and every bundle signed by `bundles_of`."""
+        """Entries below `size` to be read late: those that share one of `refs`, and every bundle signed by `bundles_of`.
+
+        Once those bundles are read, the tool receipts in them: so ask again until nothing is left.
+        """
         found = {one.index: one for name, value in refs.items() for one in self.sharing(name, value, size)}
-        found |= {one.index: one for one in self.of_kind("proof_bundle", size) if one.entry.signer_did == bundles_of}
+        bundles = [one for one in self.of_kind("proof_bundle", size) if one.entry.signer_did == bundles_of]
+        found |= {one.index: one for one in bundles}
+        for bundle in (one for one in bundles if one.candidate is not None):
+            inside = (receipt.envelope for receipt in bundle.record.tool_receipts if receipt.envelope is not None)
+            found |= {one.index: one for e in inside for one in self.named(e.payload_hash_b64u, e.kind, bundle.index)}
         return [
             found[i]
             for i in sorted(found)
@@ -165,6 +188,14 @@ class LogView:
         found = self._below(self._by_payload.get(payload_hash, ()), size)
         return [one for one in found if one.kind == kind and one.candidate is not None]
 
+    def named(self, payload_hash: str, kind: str, size: int) -> list[Logged]:
+        """Entries of a kind with this payload, void and unread ones included."""
+        return [one for one in self._below(self._by_payload.get(payload_hash, ()), size) if one.kind == kind]
+
+    def withdrawals(self, payload_hash: str, size: int) -> Iterator[Logged]:
+        """The valid denies that withdraw the decision with this payload."""
+        return self._below(self._withdrawals.get(payload_hash, ()), size)
+
     def first(self, payload_hash: str, kind: str, size: int) -> Logged | None:
         """The lowest-indexed valid entry with this payload: the one that counts."""
         return next(iter(self.by_payload(payload_hash, kind, size)), None)
@@ -186,12 +217,33 @@ class LogView:
             candidate = read_logged(logged.data, payload, origin=self.origin)
             if self._ledger.already_logged(candidate) is not None:
                 return replace(logged, void="ENTRY_VOID")  # only the lowest-indexed entry of an identity counts
+            self._check_key(logged)
             self._ledger.judge(candidate, logged.index)
         except Refused as refused:
             return self._void(logged, refused)
         rows = self._ledger.accept(candidate, logged.index)
         self._history.add(logged.index, logged.data, rows)
+        if logged.kind == "gate_decision" and not isinstance(candidate.record.withdraws_b64u, UnsetType):
+            self._withdrawals[candidate.record.withdraws_b64u].append(logged.index)
         return replace(logged, candidate=candidate)
+
+    def _unread(self, logged: Logged) -> Logged:
+        """An entry whose payload could not be had: it permits nothing, and what it restricts it restricts."""
+        try:
+            check_signature(logged.payload_hash, logged.entry.signature, logged.entry.signer_did)
+            self._check_key(logged)
+        except Refused as refused:
+            return self._void(logged, refused)
+        signer, target = logged.entry.signer_did, logged.refs.get("target", "")
+        if logged.kind == "revocation" and target.startswith("key:"):
+            did = target.removeprefix("key:")
+            if did == signer or self.trust.role_at(signer, logged.index) in may_revoke("key"):
+                self._unread_key_revocations.setdefault(did, logged.index)
+        return replace(logged, void="PAYLOAD_UNREADABLE")
+
+    def _check_key(self, logged: Logged) -> None:
+        if self.is_key_revoked(logged.entry.signer_did, logged.index):
+            raise Refused("KEY_REVOKED", "the signer's key is revoked", param="signer_did", found=logged.entry.signer_did)
 
     def _void(self, logged: Logged, refused: Refused) -> Logged:
         if refused.code in LIES:
@@ -207,8 +259,9 @@ class LogView:
         if logged.kind == "proof_bundle":
             keys = [candidate.identity, *(claim.key for claim in candidate.claims)]
             return any(self._late_keys.setdefault(key, logged.index) < logged.index for key in keys)
-        earlier = self.sharing("receipt", logged.refs["receipt"], logged.index)
-        return any(one.kind == logged.kind and one.entry.signer_did == logged.entry.signer_did for one in earlier)
+        earlier = (one for one in self.sharing("receipt", logged.refs["receipt"], logged.index) if one.kind == logged.kind)
+        held = (one for one in earlier if one.void in (None, "PAYLOAD_UNREADABLE"))  # a void entry holds no key
+        return any(one.entry.signer_did == logged.entry.signer_did for one in held)
 
     def _index(self, logged: Logged) -> None:
         for name, value in logged.refs.items():
