@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta
 
 from trustlog.records.fields import Hash, Id, Note, Ticket, UtcInstant
 from trustlog.records.kind import Claim, Kind, OwnRecord, by_schema, claim
@@ -17,7 +19,7 @@ class Closure(OwnRecord, frozen=True, kw_only=True):
     run_id: Id
     decision_b64u: Hash
     bundle_b64u: Hash
-    closing_reason: Note
+    closing_reason: Annotated[Note, Meta(min_length=1)]
     closed_at: UtcInstant
 
 
