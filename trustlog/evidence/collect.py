@@ -25,7 +25,7 @@ MAX_ARTEFACT_BYTES: Final = 16 * 1024 * 1024  # of all artefacts: they are optio
 async def collect(source: Source, sought: Sought) -> EvidencePack:
     """The evidence pack of the change asked for.
 
-    Raises Refused: ``NOT_FOUND``, ``BUNDLE_NOT_LOGGED``, ``PARAMETER_INVALID``; ``SIMULATION_MISSING`` for a job in which
+    Raises Refused: ``NOT_FOUND``, ``PARAMETER_INVALID``; ``SIMULATION_MISSING`` for a job in which
     nothing names a run yet; ``PACK_TOO_LARGE``; ``INCLUSION_PROOF_INVALID`` and the like where the log lies; what the source
     raises.
     """

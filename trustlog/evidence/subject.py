@@ -47,7 +47,7 @@ class ChosenJob:
 async def choose_job(source: Source, sought: Sought) -> ChosenJob:
     """The job asked for; of several the one that closed last, and where none closed the newest.
 
-    Raises Refused: ``NOT_FOUND``, ``BUNDLE_NOT_LOGGED``, and what :meth:`Sought.check` and the source raise.
+    Raises Refused: ``NOT_FOUND``, and what :meth:`Sought.check` and the source raise.
     """
     sought.check()
     issued, closed = await (_of_ticket(source, sought) if sought.ticket is not None else _of_bundle(source, sought))
@@ -81,7 +81,7 @@ async def _of_bundle(source: Source, sought: Sought) -> tuple[list[Found], dict[
     naming = [_found(source, index, data) for index, data in (await source.find((("bundle", sought.bundle),))).items()]
     if not any(one.entry.kind == "proof_bundle" for one in naming):
         detail = "the log has no such bundle"
-        raise Refused("BUNDLE_NOT_LOGGED", detail, param="bundle", expected="a logged proof bundle", found=sought.bundle)
+        raise Refused("NOT_FOUND", detail, param="bundle", expected="a logged proof bundle", found=sought.bundle)
     jobs = {one.entry.refs["job"] for one in naming if "job" in one.entry.refs}
     for run in {one.entry.refs["run"] for one in naming if "run" in one.entry.refs}:
         simulations = await source.find((("kind", "simulation"), ("run", run)))

@@ -352,7 +352,7 @@ async def test_by_bundle_through_its_run_or_its_closure(world: World) -> None:
         ({"ticket": "servicedesk.test:CHG-1\n"}, "PARAMETER_INVALID"),
         ({"bundle": "A" * 42}, "BASE64URL_INVALID"),
         ({"bundle": "A" * 42 + "B"}, "BASE64URL_INVALID"),
-        ({"bundle": "A" * 43}, "BUNDLE_NOT_LOGGED"),
+        ({"bundle": "A" * 43}, "NOT_FOUND"),
         ({"ticket": "servicedesk.test:CHG-9"}, "NOT_FOUND"),
     ],
 )
