@@ -27,6 +27,8 @@ from trustlog.formats.trustpolicy import TrustPolicy
 from trustlog.log.directory import LogDirectory, init_directory
 from trustlog.log.log import Log
 from trustlog.service.app import create_app
+from trustlog.service.context import BuildEvidence
+from trustlog.service.evidence import build_evidence_of_log
 from verifier.cli import main as verify
 
 
@@ -53,18 +55,20 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(place: Path, *, configuration: str = "", vkey: str | None = None) -> AsyncIterator[Stage]:
+async def staged(
+    place: Path, *, configuration: str = "", build_evidence: BuildEvidence = build_evidence_of_log
+) -> AsyncIterator[Stage]:
     """A new log in ``place/log``; nothing on it yet."""
     signer = init_directory(place / "log", ORIGIN)
     directory = LogDirectory(place / "log")
     cast = Cast.in_directory(place / "keys")
-    policy = cast.trust_policy(vkey or signer.key.encode())
+    policy = cast.trust_policy(signer.key.encode())
     (place / "trust.toml").write_text(policy)
     directory.trust_path.write_text(policy)
     if configuration:
         directory.config_path.write_text(f'origin = "{ORIGIN}"\n{configuration}')
     log = await Log.open(directory)
-    runner = web.AppRunner(create_app(log), access_log=None, auto_decompress=False)
+    runner = web.AppRunner(create_app(log, build_evidence=build_evidence), access_log=None, auto_decompress=False)
     try:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

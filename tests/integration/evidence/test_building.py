@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ from trustlog.demo.cast import OWNER, SECOND_TICKET, SECURITY, TICKET
 from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.envelope import parse_envelope, seal_envelope
 from trustlog.formats.timestamp import format_timestamp
+from trustlog.log.log import Log
 from trustlog.proxy.receipt import CallBinding, ModelCall, receipt_payload
+from trustlog.service.evidence import PACKS_AT_ONCE
 
 
 async def get(stage: Stage, query: str, **headers: str) -> tuple[int, str, Any, bytes]:
@@ -58,6 +62,25 @@ async def test_a_question_that_cannot_be_answered_is_a_problem(tmp_path: Path) -
             assert (status, problem["code"], problem["param"]) == expected, query
             assert problem["expected"], query
             assert problem["found"], query
+
+
+async def test_whoever_comes_while_others_wait_is_asked_to_come_again(tmp_path: Path) -> None:
+    go_on, begun = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def build(_log: Log, _query: Mapping[str, str]) -> bytes:
+        begun.release()
+        await go_on.wait()
+        return b"{}"
+
+    async with staged(tmp_path, build_evidence=build) as stage:
+        waiting = [asyncio.create_task(get(stage, f"?ticket={TICKET}")) for _ in range(PACKS_AT_ONCE)]
+        for _ in waiting:
+            await begun.acquire()
+        async with stage.http.get(f"{stage.url}/v1/evidence?ticket={TICKET}") as response:
+            problem = await response.json(content_type=None)
+            assert (response.status, problem["code"], "Retry-After" in response.headers) == (503, "UNAVAILABLE", True)
+        go_on.set()
+        assert [status for status, *_ in await asyncio.gather(*waiting)] == [200] * PACKS_AT_ONCE
 
 
 async def test_payloads_are_only_for_those_who_may_read(tmp_path: Path) -> None:
@@ -122,6 +145,8 @@ async def test_a_change_in_a_long_log_is_found_and_proven_among_strangers(tmp_pa
         assert judged(stage, later) == "PASS"
         assert json.loads(later)["checkpoint"].split("\n")[1] == "617"
         assert (await get(stage, f"?ticket={TICKET}"))[3] == later
+        found, _ = await stage.client.find({"kind": "gateway_receipt"}, most=150)
+        assert len(found) == 150  # of 603: a list is read no further than asked
 
 
 async def _strangers(stage: Stage, name: str, count: int) -> None:
