@@ -85,10 +85,10 @@ class Shell:
         return path
 
     @contextmanager
-    def serve(self, directory: str = "log") -> Iterator[str]:
+    def serve(self, directory: str = "log", *, listen: str = "127.0.0.1:0") -> Iterator[str]:
         """A server of the log; its URL. It must stop with exit code 0."""
         server = subprocess.Popen(
-            [sys.executable, "-m", "trustlog.cli", "serve", directory, "--listen", "127.0.0.1:0"],
+            [sys.executable, "-m", "trustlog.cli", "serve", directory, "--listen", listen],
             cwd=self.directory,
             env=self.environment,
             stdout=subprocess.PIPE,

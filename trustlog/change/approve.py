@@ -15,7 +15,7 @@ from trustlog.formats.jsontext import canonicalize
 from trustlog.formats.timestamp import format_timestamp
 from trustlog.gate.job import Job
 from trustlog.gate.judge import Judgement
-from trustlog.records.scope import is_complete_scope
+from trustlog.records.scope import BUNDLE_MEMBER, is_complete_scope
 from trustlog.records.work_policy_contract import ChangeManagement
 
 NEEDS_APPROVALS = frozenset(
@@ -33,6 +33,13 @@ class Matter:
     scope_hash: str
     plan: bytes | None
     rules: ChangeManagement | None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the scope has all that an approval must name: the bundle too, exactly where the tool demands one."""
+        tool = None if self.rules is None else self.rules.tools.get(self.scope.get("action", ""))
+        names_bundle = BUNDLE_MEMBER in self.scope
+        return tool is not None and is_complete_scope(self.scope) and names_bundle == tool.requires_proof_bundle_reference
 
     @property
     def obstacles(self) -> list[str]:
@@ -71,8 +78,7 @@ async def answer(
     if person is None:
         expected = "a key of a person of the roster in force"
         raise Refused("APPROVAL_NOT_PERMITTED", "this key is nobody's", param="key", expected=expected, found=signer.did)
-    complete = is_complete_scope(scope)
-    if verdict == "explicit_approve" and not complete:
+    if verdict == "explicit_approve" and not matter.is_complete:
         raise Refused(
             "APPROVALS_INSUFFICIENT",
             "there is no complete scope to approve yet",

@@ -8,7 +8,6 @@ from typing import Any
 from trustlog.change.desk import Desk, Published
 from trustlog.errors import Refused
 from trustlog.formats.base64 import encode_b64u
-from trustlog.formats.entry import ref_value
 from trustlog.formats.envelope import Signer
 from trustlog.formats.jsontext import canonicalize, parse_json, stringify
 from trustlog.gate.execution import Execution, executions
@@ -52,7 +51,7 @@ async def job_of_run(desk: Desk, run_id: str) -> str:
     """The job whose simulation named this run; a run belongs to one job. ``SIMULATION_MISSING`` where there is none."""
     await desk.reading.catch_up()
     view = desk.reading.view
-    for one in view.valid("simulation", "run", ref_value(run_id), view.size):
+    for one in view.valid("simulation", "run", run_id, view.size):
         if one.record.run_id == run_id:
             return str(one.record.job_id)
     raise Refused("SIMULATION_MISSING", "the log has no simulation of this run", param="run", found=run_id)

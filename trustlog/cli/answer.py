@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from trustlog.errors import Conflict, TrustlogError, shorten
@@ -50,6 +50,7 @@ _UNDECIDED_CODES: Final = frozenset(
         "OUTCOME_PENDING",
         "PAYLOAD_ERASED",
         "PAYLOAD_MISSING",
+        "PAYLOAD_UNREADABLE",
         "PLAN_MISSING",
         "RATE_LIMITED",
         "UNAVAILABLE",
@@ -82,6 +83,16 @@ def encode_line(value: Mapping[str, Any]) -> str:
 def narrate(line: str) -> None:
     """One line about what is going on, on standard error."""
     print(shorten(line, most=LINE_MAX_CHARACTERS), file=sys.stderr, flush=True)
+
+
+def printable(line: str) -> str:
+    """A line whatever was in it, whole, and nothing in it that a terminal would obey or that hides other characters."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in line)
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Lines for a person to read, on standard error, unshortened."""
+    print("\n".join(printable(line) for line in lines), file=sys.stderr, flush=True)
 
 
 def describe_error(error: TrustlogError) -> dict[str, Any]:

@@ -30,6 +30,14 @@ COMMANDS: Final[dict[str, Command]] = {
     "policy": Command("trustlog.cli.policy:policy", "Work policy contracts: publish."),
     "roster": Command("trustlog.cli.roster:roster", "The people who may approve: publish."),
     "token": Command("trustlog.cli.token:token", "Scoped tokens: mint, inspect."),
+    "simulate": Command("trustlog.cli.simulate:simulate", "Log a dry run of a plan."),
+    "approve": Command("trustlog.cli.approve:approve", "Look at one exact action, and approve it."),
+    "deny": Command("trustlog.cli.deny:deny", "Look at it, and say no: that ends the job."),
+    "gate": Command("trustlog.cli.gate:gate", "May this be done? check: allow or deny, with every reason."),
+    "execute": Command("trustlog.cli.execute:execute", "Apply exactly the approved plan, between two records."),
+    "resolve": Command("trustlog.cli.resolve:resolve", "Say what became of an execution whose outcome was lost."),
+    "bundle": Command("trustlog.cli.bundle:bundle", "Build and log the proof bundle of a change."),
+    "close": Command("trustlog.cli.close:close", "Ask the gate to close a ticket, and log the closure."),
     "revoke": Command("trustlog.cli.revoke:revoke", "Void a token, job, policy, approval or key from here on."),
     "evidence": Command("trustlog.cli.evidence:evidence", "One change as one file, verified before it is written."),
     "explain": Command("trustlog.cli.explain:explain", "What a reason code means and what to do next."),
@@ -64,7 +72,8 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. Nothing is raised: every failure ends as two lines on standard error."""
-    as_json = "--json" in arguments
+    ours = list(arguments)[: list(arguments).index("--")] if "--" in arguments else arguments
+    as_json = "--json" in ours
     try:
         result = trustlog.main(list(arguments), prog_name="trustlog", standalone_mode=False)
     except TrustlogError as error:

@@ -40,3 +40,13 @@ def trust_option(command: F) -> F:
 def force_option(command: F) -> F:
     """``--force``: passes `force`."""
     return click.option("--force", is_flag=True, help="Overwrite files that exist.")(command)
+
+
+def gate_key_option(*, required: bool) -> Callable[[F], F]:
+    """``--gate-key``: passes `gate_key`, the text that :func:`trustlog.keys.source.open_signer` reads."""
+
+    def with_option(command: F) -> F:
+        text = "The key of a gate in this process: a file, or env:NAME."
+        return click.option("--gate-key", envvar="TRUSTLOG_GATE_KEY", metavar="FILE", required=required, help=text)(command)
+
+    return with_option

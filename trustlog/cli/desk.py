@@ -1,0 +1,32 @@
+"""An act of a change, run on the log that a command's options name."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from trustlog.change.desk import Desk, Published
+from trustlog.cli.session import LogAccess
+from trustlog.formats.base64 import decode_b64u
+
+T = TypeVar("T")
+
+
+def at_desk(access: LogAccess, act: Callable[[Desk], Awaitable[T]]) -> T:
+    """Run `act` with a :class:`~trustlog.change.desk.Desk` of the log, to its end."""
+    return access.run(lambda client: act(Desk(client)))
+
+
+def check_hash(text: str | None, name: str) -> None:
+    """Check that an option, where it is given, is a base64url SHA-256; ``BASE64URL_INVALID``."""
+    if text is not None:
+        decode_b64u(text, 32, name)
+
+
+def where(published: Published) -> dict[str, object]:
+    """A record that was logged, as results name it."""
+    return {
+        "payload_hash_b64u": published.payload_hash,
+        "index": published.index,
+        "leaf_hash": published.submitted.leaf_hash.hex(),
+    }
