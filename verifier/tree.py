@@ -102,8 +102,8 @@ def check_consistency(
     empty tree) or an error. Raises Refused CONSISTENCY_PROOF_INVALID.
     """
     (old_size, old_root), (new_size, new_root) = old, new
-    if not 0 <= old_size <= new_size or any(len(node) != HASH_SIZE for node in (*proof, old_root, new_root)):
-        raise _inconsistent("sizes in order, 32-byte hashes")
+    if not 0 <= old_size <= new_size:
+        raise _inconsistent("an old size that is not above the new one")
     if old_size == 0 and not empty_old_ok:
         raise _inconsistent("a non-empty old tree")
     if old_size in (0, new_size):
@@ -111,6 +111,8 @@ def check_consistency(
         if proof or old_root != expected or (new_size == 0 and new_root != EMPTY_ROOT):
             raise _inconsistent("no hashes, and the roots of these sizes")
         return
+    if any(len(node) != HASH_SIZE for node in (*proof, old_root, new_root)):
+        raise _inconsistent("32-byte hashes")
     nodes = list(proof) if old_size & (old_size - 1) else [old_root, *proof]
     if not nodes or _fold_consistency(nodes, old_size - 1, new_size - 1) != (old_root, new_root):
         raise _inconsistent("hashes that lead to both roots")

@@ -12,6 +12,7 @@ from tests.verifier.changebuilder import (
     REQUESTER,
     ROLE_KEYS,
     SECURITY,
+    START,
     Change,
     Payload,
     approval_refs,
@@ -33,7 +34,7 @@ from tests.verifier.judging import (
     setting,
     verdict,
 )
-from tests.verifier.logbuilder import Key, LogBuilder, b64, b64u, hash_of, jcs, mth, sha
+from tests.verifier.logbuilder import Key, LogBuilder, b64, b64u, hash_of, jcs, mth, proof, sha
 
 STRANGER = Key("stranger")
 
@@ -231,14 +232,10 @@ def test_an_approval_dated_later_than_witnesses_saw_it() -> None:
 
 
 def at_seconds(seconds: float) -> float:
-    from tests.verifier.changebuilder import START
-
     return START.timestamp() + seconds
 
 
 def consistency(log: LogBuilder, size: int) -> list[str]:
-    from tests.verifier.logbuilder import proof
-
     return [b64(node) for node in proof(size, log.leaves())]
 
 
