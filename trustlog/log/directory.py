@@ -17,6 +17,7 @@ import os
 import re
 import tempfile
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -155,17 +156,17 @@ class LogDirectory:
             ) from error
 
 
-def init_directory(path: Path, origin: str) -> NoteSigner:
+def init_directory(path: Path, origin: str, *, random_bytes: Callable[[int], bytes] = os.urandom) -> NoteSigner:
     """Make a new log, of size 0 and with a fresh key, in a directory that does not exist or is empty; its signer.
 
-    All or nothing: the directory appears complete, or not at all. Raises Refused for a bad origin or a directory in use, and
-    StorageFailed.
+    All or nothing: the directory appears complete, or not at all. `random_bytes` gives as many unpredictable bytes as asked.
+    Raises Refused for a bad origin or a directory in use, and StorageFailed.
     """
     if not _ORIGIN.fullmatch(origin):
         raise Refused(
             "PARAMETER_INVALID", "not an origin", param="origin", expected="like log.example.org/changes", found=origin
         )
-    signer = NoteSigner(origin, os.urandom(32))
+    signer = NoteSigner(origin, random_bytes(32))
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise _unreadable(path, f"{path} is not empty", expected="no such directory, or an empty one")
     with storage_errors(f"make {path}"):
