@@ -115,11 +115,29 @@ def test_a_change_by_hand_from_an_empty_directory_to_the_closure(shell: Shell) -
         assert closure["decision"]["decision"] == "allow"
 
         denied(close(shell, f"once more, {reference}"), "JOB_ENDED")
+        judged(shell)
+
+
+def judged(shell: Shell) -> None:
+    """The evidence of the change, judged by the independent verifier, which also reads the whole log."""
+    pack, trust = "change.evidence.json", shell.environment["TRUSTLOG_TRUST"]
+    written = shell.run("evidence", "--ticket", TICKET, "--out", pack)
+    assert written.code == 3, written  # by itself no pack proves absence
+    line = ["evidence", pack, "--trust", trust, "--log", shell.environment["TRUSTLOG_LOG"], "--json"]
+    verdict = subprocess.run(
+        [sys.executable, "-m", "verifier", *line],
+        cwd=shell.directory,
+        env=shell.environment,
+        capture_output=True,
+        check=False,
+    )
+    assert (verdict.returncode, json.loads(verdict.stdout)["status"]) == (0, "PASS"), verdict
 
 
 def test_the_runner_can_ask_the_gate_itself(approved: Shell, tmp_path: Path) -> None:
     shell = fork(approved, tmp_path)
     with shell.serve():
+        shell.run("execute", *ASKED, "--key", "agent.key", "--", *APPLY).check_error("SIGNER_WRONG_ROLE", 1)
         ended = shell.run("execute", *ASKED, "--key", "runner.key", "--json", "--", *APPLY)
         assert good(ended)["outcome"] == "success"
         assert "the gate allows it" in ended.err
@@ -288,7 +306,14 @@ def test_a_crash_leaves_the_outcome_unknown_until_a_person_resolves_it(approved:
         good(approve(shell, "alice"))
         good(approve(shell, "bob"))
         good(execute(shell, good(check(shell))["decision_b64u"]))
-        good(build_bundle(shell))
+        close_with(shell, good(build_bundle(shell))["reference"])
+        judged(shell)
+
+
+def close_with(shell: Shell, reference: str) -> None:
+    good(approve(shell, "alice", "--bundle", reference, action="ticket.close"))
+    good(approve(shell, "bob", "--bundle", reference, action="ticket.close"))
+    good(close(shell, reference))
 
 
 def crash_in_the_middle(shell: Shell, decision: str) -> str:
@@ -317,7 +342,9 @@ def test_an_interrupt_reaches_the_command_and_its_end_is_logged(approved: Shell,
     shell = fork(approved, tmp_path)
     with shell.serve():
         decision = good(check(shell))["decision_b64u"]
-        script = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL); open('started', 'w').close(); time.sleep(60)"
+        script = (
+            "import signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL); open('started', 'w').close(); time.sleep(60)"
+        )
         line = ("execute", "--decision", decision, "--key", "runner.key", "--json", "--", sys.executable, "-c", script)
         runner = subprocess.Popen(
             [sys.executable, "-m", "trustlog.cli", *line],
@@ -386,10 +413,8 @@ def test_a_bundle_takes_its_events_from_a_file_where_receipts_carry_none(staffed
         build_bundle(shell, "--events", str(shell.write("events.json", chain)), "--key", "runner.key").check_error(
             "PROOF_BUNDLE_AGENT_MISMATCH", 1
         )
-        reference = good(build_bundle(shell, "--events", str(shell.write("events.json", chain))))["reference"]
-        good(approve(shell, "alice", "--bundle", reference, action="ticket.close"))
-        good(approve(shell, "bob", "--bundle", reference, action="ticket.close"))
-        good(close(shell, reference))
+        close_with(shell, good(build_bundle(shell, "--events", str(shell.write("events.json", chain))))["reference"])
+        judged(shell)
 
 
 # Asking a person.

@@ -23,6 +23,7 @@ from trustlog.errors import Refused
 from trustlog.gate.decision import Decision
 from trustlog.gate.execution import EXECUTE
 from trustlog.gate.identify import GateRequest
+from trustlog.keys.signer import Signer
 from trustlog.keys.source import open_signer
 from trustlog.limits import MAX_BLOB_BYTES
 from trustlog.records.plan import compute_fingerprint
@@ -66,6 +67,7 @@ def execute(
     text = None if plan is None else read_input(plan, max_bytes=MAX_BLOB_BYTES)
     check_hash(decision, "decision")
     if decision is None:
+        _check_runner(access, signer)
         decided = _ask(access, ticket, token, gate_key, text)
         if not decided.allow:
             return show_decision(decided, as_json=as_json)
@@ -79,6 +81,14 @@ def execute(
         access, lambda desk: apply_plan(desk, signer, decision=allow, run=run, plan=text, begun=_narrate_begin)
     )
     return _show(allow, executed, as_json=as_json)
+
+
+def _check_runner(access: LogAccess, signer: Signer) -> None:
+    """Check the key before the gate is asked: an allow that nobody can use would still use its approvals up."""
+    role = access.trust.role_of(signer.did)
+    if role != "runners":
+        detail = "this key is no runner's; the gate was not asked"
+        raise Refused("SIGNER_WRONG_ROLE", detail, param="key", expected="a key of role runners", found=role or "no role")
 
 
 def _ask(access: LogAccess, ticket: str | None, token: Path | None, gate_key: str | None, plan: bytes | None) -> Decision:
