@@ -2,7 +2,7 @@
 
 Libraries raise; only ``trustlog.cli`` and ``trustlog.service.problems`` translate what was raised for a reader. An error
 names its registered code, the field concerned, what was expected and what was found; it never carries a secret and never
-a whole document (``found`` is shortened here, once).
+a whole document (all four are shortened here, once).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from trustlog.reasons import REASONS, Reason
 __all__ = ["REASONS", "Conflict", "Fatal", "Reason", "Refused", "TrustlogError", "shorten"]
 
 FOUND_MAX_CHARACTERS: Final = 160
+DETAIL_MAX_CHARACTERS: Final = 600
 
 
 def shorten(value: object, *, most: int = FOUND_MAX_CHARACTERS) -> str:
@@ -41,10 +42,11 @@ class TrustlogError(Exception):
         hint: str | None = None,
     ) -> None:
         reason = REASONS[code]
+        detail = shorten(detail, most=DETAIL_MAX_CHARACTERS)
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
-        self.param = param
+        self.param = None if param is None else shorten(param)
         self.expected = None if expected is None else shorten(expected)
         self.found = None if found is None else shorten(found)
         self.hint = reason.next_step if hint is None else hint

@@ -9,7 +9,7 @@ from msgspec import Meta
 from trustlog.errors import Refused
 from trustlog.records.fields import UNSET, Instant, Number, Struct, Text, UnsetType
 from trustlog.records.kind import PERSON, Claim, Kind, by_schema, claim
-from trustlog.records.receipts import NO_BINDING, ReceiptBinding
+from trustlog.records.receipts import NO_STATEMENT_BINDING, StatementBinding
 
 DENIALS: Final = ("explicit_deny", "timeout_deny")
 
@@ -32,7 +32,7 @@ class HumanApprovalReceipt(Struct, frozen=True, kw_only=True):
     minted_capability_ttl_seconds: Number | UnsetType = UNSET
     plan_hash_b64u: str | UnsetType = UNSET
     evidence_required: list[str] | UnsetType = UNSET
-    binding: ReceiptBinding = NO_BINDING
+    binding: StatementBinding = NO_STATEMENT_BINDING
 
 
 def _refs(record: HumanApprovalReceipt, _payload_hash: str) -> dict[str, object]:

@@ -36,7 +36,7 @@ from trustlog.records.disclosure import ToolReceiptV2, check_disclosures
 from trustlog.records.event_chain import Event, check_event_chain
 from trustlog.records.fields import UNSET, Did, Instant, LooseHash, Struct, Text, UnsetType, convert_record
 from trustlog.records.kind import Claim, Kind, claim
-from trustlog.records.receipts import GATEWAY_RECEIPT, GatewayReceipt, ReceiptBinding, ToolReceipt
+from trustlog.records.receipts import GATEWAY_RECEIPT, GatewayReceipt, ReceiptBinding, StatementBinding, ToolReceipt
 
 UNCHECKED: Final = (
     "vir_receipts",
@@ -284,7 +284,9 @@ def _statements(bundle: ProofBundle) -> dict[str, list[tuple[str, Any]]]:
     return found
 
 
-def _check_binding(binding: ReceiptBinding, run_id: str | None, events: set[str], param: str, *, required: bool) -> None:
+def _check_binding(
+    binding: ReceiptBinding | StatementBinding, run_id: str | None, events: set[str], param: str, *, required: bool
+) -> None:
     """The run is the chain's and the event one of the chain's; a gateway receipt must name both."""
     found = None if isinstance(binding.run_id, UnsetType) else binding.run_id
     if (found is not None or required) and (found is None or found != run_id):

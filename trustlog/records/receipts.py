@@ -10,7 +10,7 @@ from trustlog.errors import Refused
 from trustlog.formats.jsontext import canonicalize
 from trustlog.limits import MAX_LATENCY_MS, MAX_METADATA_BYTES, MAX_TOKENS
 from trustlog.records.fields import UNSET, Instant, LooseHash, Number, Struct, Text, UnsetType
-from trustlog.records.kind import Claim, Kind, by_schema, claim
+from trustlog.records.kind import Claim, Kind, by_schema, claim, no_check
 
 Tokens = Annotated[int, Meta(ge=0, le=MAX_TOKENS)]
 LatencyMs = Annotated[int, Meta(ge=0, le=MAX_LATENCY_MS)]
@@ -35,10 +35,30 @@ class ReceiptBinding(Struct, frozen=True, kw_only=True):
     phase: Phase | UnsetType = UNSET
     attribution_confidence: float | UnsetType = UNSET
     attributionConfidence: float | UnsetType = UNSET  # noqa: N815
+
+
+class StatementBinding(Struct, frozen=True, kw_only=True):
+    """The same for tool and side-effect receipts and approvals, whose published schemas only ask for strings."""
+
+    run_id: str | UnsetType = UNSET
+    event_hash_b64u: str | UnsetType = UNSET
+    nonce: str | UnsetType = UNSET
+    policy_hash: str | UnsetType = UNSET
+    token_scope_hash_b64u: str | UnsetType = UNSET
+    span_id: str | UnsetType = UNSET
+    spanId: str | UnsetType = UNSET  # noqa: N815 - Clawsig's older spelling
+    parent_span_id: str | UnsetType = UNSET
+    parentSpanId: str | UnsetType = UNSET  # noqa: N815
+    tool_span_id: str | UnsetType = UNSET
+    toolSpanId: str | UnsetType = UNSET  # noqa: N815
+    phase: str | UnsetType = UNSET
+    attribution_confidence: str | UnsetType = UNSET
+    attributionConfidence: str | UnsetType = UNSET  # noqa: N815
     capability_id: str | UnsetType = UNSET
 
 
 NO_BINDING: Final = ReceiptBinding()
+NO_STATEMENT_BINDING: Final = StatementBinding()
 
 
 class GatewayReceipt(Struct, frozen=True, kw_only=True):
@@ -73,7 +93,7 @@ class ToolReceipt(Struct, frozen=True, kw_only=True):
     latency_ms: Number
     tool_version: str | UnsetType = UNSET
     result_status: Literal["success", "error", "timeout"] | UnsetType = UNSET
-    binding: ReceiptBinding = NO_BINDING
+    binding: StatementBinding = NO_STATEMENT_BINDING
 
 
 class SideEffectReceipt(Struct, frozen=True, kw_only=True):
@@ -92,7 +112,7 @@ class SideEffectReceipt(Struct, frozen=True, kw_only=True):
     vendor_id: str | UnsetType = UNSET
     response_status: Literal["success", "error", "timeout", "denied"] | UnsetType = UNSET
     bytes_written: Number | UnsetType = UNSET
-    binding: ReceiptBinding = NO_BINDING
+    binding: StatementBinding = NO_STATEMENT_BINDING
 
 
 Receipt = GatewayReceipt | ToolReceipt | SideEffectReceipt
@@ -111,7 +131,7 @@ def _kind(name: str, schema: type[Receipt], signers: tuple[str, ...]) -> Kind:
     def claims(record: Receipt, signer_did: str, payload_hash: str) -> list[Claim]:
         return [claim("payload.receipt_id", name, signer_did, record.receipt_id, value=(signer_did, payload_hash))]
 
-    check = _check_gateway_receipt if schema is GatewayReceipt else _check_binding_of_receipt
+    check = _check_metadata if schema is GatewayReceipt else no_check
     return Kind(
         name,
         by_schema(schema),
@@ -124,21 +144,12 @@ def _kind(name: str, schema: type[Receipt], signers: tuple[str, ...]) -> Kind:
     )
 
 
-def _check_gateway_receipt(record: GatewayReceipt, signer_did: str, payload_text: bytes) -> None:
-    _check_binding_of_receipt(record, signer_did, payload_text)
+def _check_metadata(record: GatewayReceipt, _signer_did: str, _payload_text: bytes) -> None:
     size = 0 if isinstance(record.metadata, UnsetType) else len(canonicalize(record.metadata))
     if size > MAX_METADATA_BYTES:
         expected = f"at most {MAX_METADATA_BYTES} bytes of RFC 8785"
         detail = "the receipt's metadata are too large"
         raise Refused("SCHEMA_VALIDATION_FAILED", detail, param="payload.metadata", expected=expected, found=f"{size} bytes")
-
-
-def _check_binding_of_receipt(record: Receipt, _signer_did: str, _payload_text: bytes) -> None:
-    if isinstance(record, GatewayReceipt) and not isinstance(record.binding.capability_id, UnsetType):
-        detail = "capability_id belongs to side-effect receipts"
-        raise Refused(
-            "SCHEMA_VALIDATION_FAILED", detail, param="payload.binding.capability_id", found=record.binding.capability_id
-        )
 
 
 GATEWAY_RECEIPT: Final = _kind("gateway_receipt", GatewayReceipt, ("gateways",))

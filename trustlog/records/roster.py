@@ -48,11 +48,11 @@ def _check(record: Roster, _signer_did: str, _payload_text: bytes) -> None:
         raise Refused("ROSTER_INVALID", detail, param="payload.previous_b64u", expected=expected, found=record.previous_b64u)
     seen: dict[str, str] = {}
     for position, person in enumerate(record.people):
-        for value in {person.subject, *person.keys, *person.idp}:
+        for value in (person.subject, *person.keys, *person.idp):
             if value in seen:
                 raise Refused(
                     "ROSTER_INVALID",
-                    "a subject, key or identity-provider id belongs to one person",
+                    "a subject, key or identity-provider id stands once in a roster",
                     param=f"payload.people[{position}]",
                     expected=f"{value} once, with {seen[value]}",
                     found=f"{value} again, with {person.subject}",
