@@ -37,6 +37,7 @@ from trustlog.tokens.scoped_token import ScopedToken
 
 MAX_WORD_CHARACTERS: Final = 256
 MAX_REASON_CHARACTERS: Final = 4096
+ANSWER_WITHIN_S: Final = float(DECISION_TTL_S)  # what is decided later has expired
 UNRELEASED_S: Final = 600  # a submission without an answer is in the log by then, or never will be
 
 LOGGER: Final = logging.getLogger(__name__)
@@ -81,14 +82,14 @@ class Gate:
         Never raises: whatever the log, the network or the caller does, and a defect in here, is a deny.
         """
         try:
-            async with asyncio.timeout(DECISION_TTL_S), self._turn:
+            async with asyncio.timeout(ANSWER_WITHIN_S), self._turn:
                 at_ns = self._clock()
                 _check_words(request)
                 return await self._decide(request, at_ns)
         except Refused as refused:
             finding = Finding(refused.code, refused.expected or "an answer that can be believed", refused.detail)
         except TimeoutError:
-            finding = Finding("LOG_UNREACHABLE", f"everything needed within {DECISION_TTL_S} s", "no answer by then")
+            finding = Finding("LOG_UNREACHABLE", f"everything needed within {ANSWER_WITHIN_S:g} s", "no answer by then")
         except Exception as error:  # noqa: BLE001 - a gate that breaks must not open
             trace = "".join(traceback.format_tb(error.__traceback__))  # never the message: it could hold a token
             LOGGER.error("deciding failed: %s\n%s", type(error).__name__, trace)  # noqa: TRY400
