@@ -101,6 +101,8 @@ class HttpSource:
                 if response.headers.get("Content-Encoding", "identity") != "identity":
                     raise Unavailable("LOG_RESPONSE_INVALID", path, expected="no content encoding")
                 data: bytes = response.read(max_bytes + 1)
+                if len(data) <= max_bytes and response.length:
+                    raise Unavailable("LOG_UNREACHABLE", path, found="a body that was cut short")
         except urllib.error.HTTPError as error:
             error.close()
             if error.code in (404, 410):

@@ -143,7 +143,12 @@ class _Reader:
 
     def _read_deep(self, index: int, data: bytes) -> None:
         payload = self._source.read_payload(parse_entry(data).payload_hash_b64u)
-        item = self._history.add(index, data, payload)
+        try:
+            item = self._history.add(index, data, payload)
+        except Refused as lie:
+            self._counts[lie.code] += 1
+            self._faults.append((index, lie))
+            return
         if item is None:
             return
         if item.state is State.UNREAD:

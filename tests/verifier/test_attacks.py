@@ -788,6 +788,18 @@ def test_no_model_call_has_a_receipt() -> None:
     assert verdict(change).exit_code == 1
 
 
+def test_closing_a_plan_that_was_never_executed() -> None:
+    """One plan is executed, another, simulated and approved too, is closed under a policy that asks no more."""
+    policy = policy_with("change.execute", required_before=["ticket.resolve"])
+
+    def swap(change: Change) -> None:
+        change.plan = default_plan() | {"body": {"set": {"replicas": 9}}}
+        change._simulation("simulation")
+
+    change = build(policy=policy, before={"bundle": swap})
+    assert_fails(verdict(change), "BUNDLE_MISMATCH")
+
+
 def test_a_bundle_used_for_a_second_ticket() -> None:
     first = build()
     second = Change(log=first.log, ticket="jira.example:CHG-8", job="job-8", run="run-8", clock=100)

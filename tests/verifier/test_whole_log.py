@@ -222,6 +222,7 @@ def test_a_log_with_three_levels_of_tiles(desk: Desk) -> None:
     log = LogBuilder("log.example/changes")
     size = 65_537
     item = big_log(1).items[0]
+    item.payload = None
     log.items = [item] * size
     folder = desk.folder / "log"
     original = logbuilder.mth

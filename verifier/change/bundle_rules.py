@@ -8,6 +8,7 @@ from verifier.change.absence import check_absent
 from verifier.change.case import Allow, Case
 from verifier.change.findings import Findings
 from verifier.errors import Refused
+from verifier.ledger.history import History
 from verifier.ledger.logged import Logged, State
 from verifier.records.bundle import BundledChange, OpenedBundle
 from verifier.records.closure import bundles_named
@@ -111,17 +112,20 @@ def _change_fault(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) 
     chain = bundle.record.event_chain or ()
     if any(event.run_id != allow.decision.run_id for event in chain):
         return Refused("BUNDLE_MISMATCH", "event_chain", expected=f"run {allow.decision.run_id}")
-    return _execution_fault(case, change, item.index)
+    return _execution_fault(case.history, change, item.index)
 
 
-def _execution_fault(case: Case, change: BundledChange, below: int) -> Refused | None:
+def _execution_fault(history: History, change: BundledChange, below: int) -> Refused | None:
     """The execution that a bundle names ended below it, in this job, under the decision that it names."""
-    end = case.history.find("execution", change.execution_b64u)
+    end = history.find("execution", change.execution_b64u)
     record = end.record if end is not None else None
     if end is None or not isinstance(record, Execution) or record.phase != "end" or end.index >= below:
         return Refused("BUNDLE_MISMATCH", "metadata.change.execution_b64u", expected="an end below the bundle")
-    if record.job_id != case.job_id or record.decision_b64u != change.decision_b64u:
+    if record.decision_b64u != change.decision_b64u:
         return Refused("BUNDLE_MISMATCH", "metadata.change.decision_b64u", expected="the decision of that execution")
+    for what in ("job_id", "run_id", "ticket", "plan_hash_b64u", "policy_hash_b64u", "token_scope_hash_b64u"):
+        if getattr(record, what) != getattr(change, what):
+            return Refused("BUNDLE_MISMATCH", f"metadata.change.{what}", expected="that of the execution")
     return None
 
 

@@ -88,13 +88,24 @@ class History:
         return [item for item in self if item.entry.kind == kind and item.ref(name) == value]
 
     def add(self, index: int, data: bytes, payload: bytes | None) -> Logged | None:
-        """Read the entry at `index`, above every index so far; None if it is outside the grammar of entries."""
+        """Read the entry at `index`, above every index so far; None if it is outside the grammar of entries.
+
+        A payload with another hash than the entry's is no fault of the entry: whoever brought it lies.
+        Raises Refused HASH_MISMATCH for it; the entry is not read then.
+        """
         assert index >= self._next, "entries are read in index order"
-        self._next = index + 1
         try:
             entry = parse_entry(data)
         except Refused:
             return None
+        if payload is not None and payload_hash(payload) != entry.payload_hash_b64u:
+            raise Refused(
+                "HASH_MISMATCH",
+                f"payload of entry {index}",
+                expected=entry.payload_hash_b64u,
+                found=payload_hash(payload),
+            )
+        self._next = index + 1
         logged = self._read(index, entry, payload)
         if logged.is_valid:
             self._identities[entry.identity] = index
@@ -139,8 +150,6 @@ class History:
             raise Refused("KEY_REVOKED", "signer_did", found=f"revoked at index {revoked}")
 
     def _read_payload(self, entry: Entry, payload: bytes) -> Record:
-        if payload_hash(payload) != entry.payload_hash_b64u:
-            raise Refused("HASH_MISMATCH", "payload", expected=entry.payload_hash_b64u, found=payload_hash(payload))
         record = read_record(entry.kind, payload, signer_did=entry.signer_did, origin=self.origin)
         refs = compute_refs(record, entry.payload_hash_b64u)
         if refs != entry.refs:

@@ -1,0 +1,188 @@
+"""A log over HTTP, honest and dishonest: what cannot be got is undecided, what contradicts itself fails."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.verifier.changebuilder import SECURITY, Change, Payload, trust_toml
+from verifier import source
+from verifier.cli import main
+from verifier.encodings import decode_b64u
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Server:
+    """Serves an exported directory; `overrides` replace the answer of single paths."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.overrides: dict[str, Answer] = {}
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.answer(self)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                """Quiet."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        path = handler.path.lstrip("/")
+        if path in self.overrides:
+            self.overrides[path](handler)
+            return
+        if path.startswith("v1/payloads/"):
+            name = decode_b64u(path.removeprefix("v1/payloads/"), "hash").hex()
+            path = f"payloads/{name[:2]}/{name}"
+        file = self.folder / path
+        if file.is_file():
+            send(200, file.read_bytes())(handler)
+        else:
+            send(404, b"")(handler)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def send(status: int, body: bytes, **headers: str) -> Answer:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+@pytest.fixture
+def change() -> Change:
+    return Change().build()
+
+
+@pytest.fixture
+def server(tmp_path: Path, change: Change) -> Iterator[Server]:
+    change.log.export(tmp_path / "log")
+    server = Server(tmp_path / "log")
+    yield server
+    server.close()
+
+
+def judge(server: Server, change: Change, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    pack, trust = tmp_path / "pack.json", tmp_path / "trust.toml"
+    pack.write_bytes(change.pack_bytes())
+    trust.write_bytes(trust_toml(absence="log"))
+    arguments = ["evidence", str(pack), "--trust", str(trust), "--log", server.url, "--at", "2026-03-02"]
+    code = main([*arguments, "--json"])
+    return code, str(json.loads(capsys.readouterr().out)["reason_code"])
+
+
+def test_absence_is_proven_over_http(
+    server: Server, change: Change, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert judge(server, change, tmp_path, capsys) == (0, "OK")
+    assert main(["log", server.url, "--trust", str(tmp_path / "trust.toml"), "--deep"]) == 0
+
+
+def slow(handler: BaseHTTPRequestHandler) -> None:
+    time.sleep(1.5)
+    send(200, b"late")(handler)
+
+
+def cut(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "5000")
+    handler.end_headers()
+    handler.wfile.write(b"short")
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "expected"),
+    [
+        ("checkpoint", send(404, b""), (3, "LOG_UNREACHABLE")),
+        ("checkpoint", send(302, b"", Location="http://127.0.0.1:1/checkpoint"), (3, "LOG_RESPONSE_INVALID")),
+        ("checkpoint", send(500, b"broken"), (3, "LOG_RESPONSE_INVALID")),
+        ("checkpoint", send(200, b"x" * 200_000), (3, "BODY_TOO_LARGE")),
+        ("checkpoint", send(200, b"x", Content_Encoding="gzip"), (3, "LOG_RESPONSE_INVALID")),
+        ("checkpoint", send(200, b"not a note"), (1, "NOTE_MALFORMED")),
+        ("checkpoint", slow, (3, "LOG_UNREACHABLE")),
+        ("checkpoint", cut, (3, "LOG_UNREACHABLE")),
+        ("tile/0/000.p/17", send(404, b""), (3, "NOT_FOUND")),
+        ("tile/0/000.p/17", send(200, b"x" * 544), (1, "TILE_INVALID")),
+        ("tile/0/000.p/17", send(200, b"x" * 543), (1, "TILE_MALFORMED")),
+        ("tile/entries/000.p/17", send(200, b"\x00\x01xx"), (1, "BUNDLE_MALFORMED")),
+        ("tile/entries/000.p/17", send(404, b""), (3, "NOT_FOUND")),
+    ],
+)
+def test_a_server_that_answers(
+    server: Server,
+    change: Change,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    path: str,
+    answer: Answer,
+    expected: tuple[int, str],
+) -> None:
+    monkeypatch.setattr(source, "HTTP_TIMEOUT_S", 0.5)
+    server.overrides[path] = answer
+    assert judge(server, change, tmp_path, capsys) == expected
+
+
+def test_a_server_that_swaps_a_payload(
+    server: Server, change: Change, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    payload_hash = change.hashes["approve_execute_1"]
+    server.overrides[f"v1/payloads/{payload_hash}"] = send(200, b'{"another":"payload"}')
+    assert judge(server, change, tmp_path, capsys) == (1, "HASH_MISMATCH")
+
+
+def test_a_server_that_swaps_the_payload_of_a_hidden_denial(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A denial does not lose its effect because somebody brings other bytes for it."""
+
+    def unlisted(payload: Payload) -> None:
+        at = hiding.log.index_of(hiding.hashes["hidden"])
+        payload["evidence"] = [seen for seen in payload["evidence"] if seen["index"] != at]
+
+    hiding = Change(
+        before={"decide_execute": lambda c: c.deny("hidden", "p-sec", SECURITY)},
+        edit={"decide_execute": unlisted, "decide_close": unlisted},
+    )
+    hiding.build()
+    hiding.log.export(server.folder)
+    server.overrides[f"v1/payloads/{hiding.hashes['hidden']}"] = send(200, b'{"another":"payload"}')
+    assert judge(server, hiding, tmp_path, capsys) == (1, "HASH_MISMATCH")
+
+
+def test_a_server_that_withholds_a_payload(
+    server: Server, change: Change, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.overrides[f"v1/payloads/{change.hashes['policy']}"] = send(404, b"")
+    assert judge(server, change, tmp_path, capsys) == (3, "PAYLOAD_MISSING")
+
+
+def test_no_server_at_all(tmp_path: Path, change: Change, capsys: pytest.CaptureFixture[str]) -> None:
+    change.log.export(tmp_path / "log")
+    server = Server(tmp_path / "log")
+    server.close()
+    assert judge(server, change, tmp_path, capsys) == (3, "LOG_UNREACHABLE")
