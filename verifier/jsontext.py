@@ -21,7 +21,8 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _INDEX_KEY = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
 _INDEX_KEY_IN_TEXT = re.compile(rb'"(?:0|[1-9][0-9]{0,9})"[ \t\r\n]*:')
-_FLOAT_IN_TEXT = re.compile(rb"[0-9][.eE]|-0")
+# A float or a negative zero, where compact JSON can have one; a match within a string costs only time.
+_FLOAT_IN_TEXT = re.compile(rb"[:,\[]-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)[,}\]]|[:,\[]-0[,}\]]")
 _MAX_INDEX_KEY = 2**32 - 2
 
 
