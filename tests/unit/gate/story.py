@@ -90,6 +90,7 @@ class Story:
         self.events: list[Payload] = []
         self.bundle_hash = ""
         self.envelopes: list[bytes] = []  # everything logged, in order
+        self.withheld: set[int] = set()  # the indexes whose payload the log does not give
         self._texts: dict[int, bytes] = {}
         self._count = 0
 
@@ -107,6 +108,8 @@ class Story:
     def append(self, envelope: bytes, *, readable: bool = True) -> Logged:
         new = read_candidate(parse_envelope(envelope), origin=ORIGIN)
         self.envelopes.append(envelope)
+        if not readable:
+            self.withheld.add(self.view.size)
         return self.append_entry(new.entry.encode(), new.payload_text if readable else None)
 
     def append_entry(self, data: bytes, text: bytes | None) -> Logged:
