@@ -60,6 +60,16 @@ def test_a_resolution_by_another_person_counts_as_failure() -> None:
     assert not any(one.succeeded for one in executions(job_of(story)))
 
 
+def test_a_resolution_below_its_begin_resolves_nothing() -> None:
+    story = Story().up_to_approvals()
+    decision = story.decide(EXECUTE)
+    begin = story.own("execution", decision_b64u=decision.payload_hash, **story.about(), environment="production")
+    story.own_log("resolution", keys.CAROL, begin_b64u=payloads.payload_hash(begin))
+    story.log("execution", begin)
+    story.approve(EXECUTE)
+    assert story.codes(EXECUTE) == {"EXECUTION_OUTCOME_UNKNOWN"}
+
+
 @pytest.mark.parametrize("signer", [DORA, keys.STRANGER, keys.RUNNER], ids=["requester", "stranger", "runner"])
 def test_a_resolution_by_somebody_else_resolves_nothing(signer: SeedSigner) -> None:
     story = Story().up_to_approvals()
