@@ -159,16 +159,21 @@ class LogClient:
         """The log's checkpoint now. One smaller than what was seen before is refused (``CHECKPOINT_STALE``)."""
         before = self._memory.load()
         reply = await self.http.get("checkpoint", max_bytes=MAX_NOTE_BYTES)
-        trusted = await self._trust(reply.body)
-        if before is not None and trusted.checkpoint.size < before.checkpoint.size:
-            raise Refused(
-                "CHECKPOINT_STALE",
-                "the log publishes a smaller checkpoint than it did before",
-                param="checkpoint",
-                expected=f"size {before.checkpoint.size} or more",
-                found=f"size {trusted.checkpoint.size}",
-            )
-        return trusted
+        found = accept_checkpoint(reply.body, self.trust, now_s=self._clock()).checkpoint
+        if before is None or before.checkpoint.origin != found.origin or before.checkpoint.size <= found.size:
+            return await self._trust(reply.body)
+        try:
+            await self._trust(reply.body)
+        except Refused as refusal:  # a shrunken log cannot prove anything about the size that it had
+            if refusal.code == "CHECKPOINT_INCONSISTENT":
+                raise
+        raise Refused(
+            "CHECKPOINT_STALE",
+            "the log publishes a smaller checkpoint than it did before",
+            param="checkpoint",
+            expected=f"size {before.checkpoint.size} or more",
+            found=f"size {found.size}",
+        )
 
     async def entry(self, index: int) -> Proven:
         """The entry at `index`, proven under the log's checkpoint of now; ``NOT_FOUND`` beyond it."""

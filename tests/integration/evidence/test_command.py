@@ -99,6 +99,7 @@ def test_what_the_verifier_cannot_read_is_not_written(
 ) -> None:
     beside = tmp_path_factory.mktemp("verifier")
     (beside / "verifier").mkdir()
+    (beside / "verifier" / "__init__.py").touch()  # else an installed one goes first
     verdict = {"status": "ERROR", "reason_code": "PACK_MALFORMED", "reason": "unreadable", "not_proven": []}
     (beside / "verifier" / "__main__.py").write_text(f"print({json.dumps(verdict)!r})\nraise SystemExit(2)\n")
     monkeypatch.setattr("trustlog.cli.evidence.find_verifier", lambda: beside)

@@ -17,6 +17,7 @@ GOOD: dict[str, Any] = {"status": "PASS", "reason_code": "OK", "reason": "all is
 def fake_verifier(place: Path, output: str, code: int) -> Path:
     """A verifier that says `output` and exits with `code`, and notes its arguments."""
     (place / "verifier").mkdir()
+    (place / "verifier" / "__init__.py").touch()  # else an installed one goes first
     (place / "verifier" / "__main__.py").write_text(
         "import sys\n"
         f"open({str(place / 'arguments')!r}, 'w').write('\\n'.join(sys.argv[1:]))\n"

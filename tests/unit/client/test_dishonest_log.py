@@ -185,12 +185,12 @@ async def test_a_larger_tree_that_does_not_contain_the_one_seen_is_a_fork() -> N
         assert (await refusal_of(client.submit(make_envelope(99)))).code == "CHECKPOINT_INCONSISTENT"
 
 
-async def test_a_smaller_tree_that_is_not_part_of_the_one_seen_is_a_fork() -> None:
+async def test_a_smaller_tree_is_refused_whether_it_is_stale_or_a_fork() -> None:
     log = a_log()
     async with client_of(log) as client:
         await client.checkpoint()
         log.entries = OTHERS[:4]
-        assert (await refusal_of(client.checkpoint())).code in {"CHECKPOINT_INCONSISTENT", "LOG_RESPONSE_INVALID"}
+        assert (await refusal_of(client.checkpoint())).code in {"CHECKPOINT_INCONSISTENT", "CHECKPOINT_STALE"}
 
 
 async def test_a_fork_is_never_remembered() -> None:
