@@ -151,6 +151,8 @@ class Ledger:
                 self._check_bundle_receipts(candidate, index)
             case "tombstone":
                 self._check_tombstone(candidate, index)
+            case "resolution":
+                self._check_resolution(candidate, index)
 
     def _check_role(self, did: str, allowed: tuple[str, ...], index: int, param: str) -> None:
         role = self._trust.role_at(did, index)
@@ -199,6 +201,17 @@ class Ledger:
         for position, (kind, did) in enumerate(candidate.record.inner_signers()):
             self._check_role(did, KINDS[kind].signers, index, f"payload.receipts[{position}].signer_did")
 
+    def _check_resolution(self, candidate: Candidate, index: int) -> None:
+        """Not by the requester of the job: it would hold the key, and nobody else could resolve the execution any more."""
+        begin = self._history.held(hash_parts("begin", candidate.record.begin_b64u))
+        requester = None if begin is None else self._history.held(begin.value)
+        person = self.rosters.person_at(candidate.signer_did, index)
+        if requester is not None and person is not None and requester.value == hash_parts("subject", person.subject):
+            detail = "the requester may not resolve an execution of their own job"
+            raise Refused(
+                "SIGNER_WRONG_ROLE", detail, param="signer_did", expected="another person", found=candidate.signer_did
+            )
+
     def _check_tombstone(self, candidate: Candidate, index: int) -> None:
         record = candidate.record
         data = self._history.entry(record.index) if record.index < index else None
@@ -237,12 +250,17 @@ class Ledger:
 
 
 def _links(candidate: Candidate) -> list[Row]:
-    """Keys that later rules look up: who signed an approval, whose job a token scope is, which job is over."""
+    """Keys that later rules look up: who signed an approval, whose job a token scope is and who asked for it, what is over."""
     record, kind = candidate.record, candidate.kind.name
     if kind == "human_approval_receipt":
         return [(hash_parts("approval", candidate.payload_hash_b64u, candidate.signer_did), HELD)]
     if kind == "token_issued":
-        return [(hash_parts("job of", record.token_scope_hash_b64u), hash_parts("job", ref_value(record.job_id)))]
+        return [
+            (hash_parts("job of", record.token_scope_hash_b64u), hash_parts("job", ref_value(record.job_id))),
+            (hash_parts("requester", record.job_id), hash_parts("subject", record.requester)),
+        ]
+    if kind == "execution" and record.phase == "begin":
+        return [(hash_parts("begin", candidate.payload_hash_b64u), hash_parts("requester", record.job_id))]
     if kind == "closure":
         return [(hash_parts("job over", hash_parts("job", ref_value(record.job_id)).hex()), HELD)]
     if kind == "revocation" and record.sort == "job":

@@ -209,6 +209,18 @@ def test_only_people_of_the_roster_in_force_approve() -> None:
     assert log.refusal("human_approval_receipt").code == "SIGNER_NOT_TRUSTED"  # Alice has left
 
 
+def test_the_requester_of_a_job_resolves_none_of_its_executions_and_blocks_nobody_who_may() -> None:
+    log = MemoryLog()
+    log.log("roster")
+    log.log("token_issued", payloads.token_issued(requester=payloads.ALICE))
+    begin = candidate("execution", payloads.execution())
+    log.take(begin)
+    resolution = payloads.resolution(begin_b64u=begin.payload_hash_b64u)
+    found = log.refusal("resolution", resolution, keys.ALICE)
+    assert (found.code, found.param) == ("SIGNER_WRONG_ROLE", "signer_did")
+    assert log.log("resolution", resolution, keys.BOB) == 3
+
+
 def test_a_key_with_a_role_is_nobodys_whatever_the_roster_says() -> None:
     people = [payloads.person(payloads.ALICE, keys.ALICE, keys.AGENT), payloads.person(payloads.BOB, keys.GATE)]
     log = MemoryLog()
