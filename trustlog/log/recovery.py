@@ -22,6 +22,7 @@ A tree whose tiles or last entries contradict each other, or that carries no che
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from trustlog.errors import Fatal, Refused, TrustlogError
 from trustlog.formats.checkpoint import parse_checkpoint
@@ -35,12 +36,17 @@ from trustlog.storage.guard import Guard, SignedTree
 from trustlog.storage.log_reader import LogReader
 from trustlog.storage.log_writer import LogWriter
 
+_PUT_BACK: Final = "reading goes on; put back the newest log.db and guard.db, both of the same moment, never older ones"
+_NAME_NEWEST: Final = (
+    "reading goes on; stop the server and name the newest checkpoint known outside:"
+    " trustlog restore BACKUP DIR --newest-checkpoint FILE --yes"
+)
+
 
 class _Mismatch(TrustlogError):
     """The log must not sign: what it holds is not what a crash can leave."""
 
-    def __init__(self, detail: str, *, found: str, expected: str | None = None) -> None:
-        hint = "reading goes on; put back the newest log.db and guard.db, both of the same moment, never older ones"
+    def __init__(self, detail: str, *, found: str, expected: str | None = None, hint: str = _PUT_BACK) -> None:
         super().__init__("GUARD_MISMATCH", detail, param="guard.db", expected=expected, found=found, hint=hint)
 
 
@@ -114,7 +120,10 @@ def _read_guard(guard: Guard | None, key: VerifierKey) -> SignedTree:
     last = None if guard is None else guard.last_signed()
     if last is None:
         raise _Mismatch(
-            "there is no guard beside this log", expected="guard.db with the last checkpoint signed", found="none"
+            "there is no guard beside this log",
+            expected="guard.db with the last checkpoint signed",
+            found="none",
+            hint=_NAME_NEWEST,
         )
     try:
         noted = open_signed(last.note, key)
@@ -128,7 +137,8 @@ def _read_guard(guard: Guard | None, key: VerifierKey) -> SignedTree:
 def _check_agreement(reader: LogReader, size: int, last: SignedTree) -> None:
     """The stored tree of `size` leaves begins with the tree signed last, and nothing newer than that was published."""
     if last.size > size:
-        raise _Mismatch("the log has signed more than log.db holds", expected=_show(last), found=f"size {size}")
+        missing = f"log.db lacks {last.size - size} entries that the log has signed"
+        raise _Mismatch(missing, expected=_show(last), found=f"size {size}")
     root = Prover(reader, size).root(last.size)
     if root != last.root:
         raise _Mismatch("log.db does not carry what the log has signed", expected=_show(last), found=f"root {root.hex()}")

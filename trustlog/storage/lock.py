@@ -18,8 +18,8 @@ class DirectoryLock:
         self._descriptor: int | None = descriptor
 
     @classmethod
-    def acquire(cls, path: Path) -> Self:
-        """Take the lock file at `path` or raise TrustlogError(LOG_LOCKED), at once."""
+    def acquire(cls, path: Path, *, hint: str | None = None) -> Self:
+        """Take the lock file at `path` or raise TrustlogError(LOG_LOCKED), at once; `hint` says what to do then."""
         with storage_errors(f"open {path.name}"):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -28,7 +28,11 @@ class DirectoryLock:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
             os.close(descriptor)
             raise TrustlogError(
-                "LOG_LOCKED", f"another process serves {path.parent}", expected="no other writer", found=f"process {holder}"
+                "LOG_LOCKED",
+                f"another process serves {path.parent}",
+                expected="no other writer",
+                found=f"process {holder}",
+                hint=hint,
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0)

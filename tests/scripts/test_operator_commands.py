@@ -1,0 +1,148 @@
+"""What a log's operator does when things go well, and when a disk is gone: real commands, and every way of going wrong."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.scripts.commands import Shell, make_log, make_receipt
+
+
+def submit(shell: Shell, number: int) -> int:
+    """Log one more receipt; its index."""
+    payload = shell.write(f"payload-{number}.json", make_receipt(number))
+    envelope = shell.good("sign", "gateway_receipt", payload, "--key", "gw.key").out.encode()
+    index: int = shell.good("submit", shell.write(f"{number}.json", envelope), "--json").answer["index"]
+    return index
+
+
+def remembered(shell: Shell) -> str:
+    """The file in which this user's commands remember the newest checkpoint that they saw."""
+    (path,) = (shell.directory / "state" / "trustlog").glob("*.checkpoint")
+    return str(path)
+
+
+def test_a_disk_is_lost_and_the_log_goes_on_from_what_a_client_remembers(shell: Shell) -> None:
+    make_log(shell, gateways="gw")
+    with shell.serve():
+        submit(shell, 1)
+        submit(shell, 2)
+        made = shell.good("backup", "log", "backup", "--with-key", "--json").answer
+        assert (made["out"], made["entries"], made["tree_size"], made["with_key"]) == ("backup", 2, 2, True)
+    trust = shell.environment["TRUSTLOG_TRUST"]
+    shell.environment["TRUSTLOG_TRUST"] = str(shell.directory / "backup" / "trust.toml")
+    assert trust != shell.environment["TRUSTLOG_TRUST"]
+    shutil.rmtree(shell.directory / "log")
+
+    restored = shell.good("restore", "backup", "log", "--json")
+    assert (restored.answer["entries"], restored.answer["read_only"], restored.answer["goes_on_from"]) == (2, True, None)
+    assert "--newest-checkpoint" in restored.err
+    with shell.serve():
+        ended = shell.run("submit", "1.json")
+        ended.check_error("LOG_READ_ONLY", 3)
+        assert "trustlog restore" in ended.err
+
+    shell.run("restore", "backup", "log", "--newest-checkpoint", remembered(shell)).check_error("PARAMETER_INVALID", 2)
+    going = shell.good("restore", "backup", "log", "--newest-checkpoint", remembered(shell), "--yes", "--json").answer
+    assert (going["read_only"], going["goes_on_from"]) == (False, 2)
+    with shell.serve():
+        assert submit(shell, 1) == 0
+        assert submit(shell, 3) == 2
+
+
+def test_entries_newer_than_the_backup_are_counted_and_nothing_is_signed_over_them(shell: Shell) -> None:
+    make_log(shell, gateways="gw")
+    with shell.serve():
+        submit(shell, 1)
+        shell.good("backup", "log", "backup", "--with-key")
+        submit(shell, 2)
+        submit(shell, 3)
+    ended = shell.run("restore", "backup", "again", "--newest-checkpoint", remembered(shell), "--yes", "--json")
+    ended.check_error("LOG_READ_ONLY", 3)
+    assert "2 entries are missing" in ended.answer["error"]["detail"]
+    with shell.serve("again"):
+        shell.run("submit", "1.json", "--state", "other.checkpoint").check_error("LOG_READ_ONLY", 3)
+
+
+def test_a_backup_without_the_key_says_so_and_restores_all_but_it(shell: Shell) -> None:
+    make_log(shell, gateways="gw")
+    with shell.serve():
+        submit(shell, 1)
+    assert "log.key is not in it" in shell.good("backup", "log", "backup").err
+    assert not (shell.directory / "backup" / "log.key").exists()
+    ended = shell.good("restore", "backup", "again", "--newest-checkpoint", remembered(shell), "--yes")
+    assert "log.key was not in the backup" in ended.err
+    shell.run("serve", "again").check_error("INPUT_UNREADABLE", 2)
+    shutil.copy2(shell.directory / "log" / "log.key", shell.directory / "again" / "log.key")
+    with shell.serve("again"):
+        assert submit(shell, 2) == 1
+
+
+def test_the_index_is_built_again_while_nobody_serves(shell: Shell) -> None:
+    make_log(shell, gateways="gw")
+    with shell.serve():
+        submit(shell, 1)
+        ended = shell.run("reindex", "log")
+        ended.check_error("LOG_LOCKED", 1)
+        assert "stop the server" in ended.err
+    (shell.directory / "log" / "index.db").unlink()
+    assert shell.good("reindex", "log", "--json").answer == {"directory": "log", "complete_to": 1}
+    assert shell.good("reindex", "log").out == "1 entries indexed\n"
+
+
+USAGE: list[tuple[str, str, int]] = [
+    ("backup", "PARAMETER_INVALID", 2),
+    ("backup made", "PARAMETER_INVALID", 2),
+    ("backup nowhere out", "INPUT_UNREADABLE", 2),
+    ("backup made copy", "INPUT_UNREADABLE", 2),
+    ("backup made made --force", "PARAMETER_INVALID", 2),
+    ("backup made full --force", "PARAMETER_INVALID", 2),
+    ("restore copy", "PARAMETER_INVALID", 2),
+    ("restore nowhere out", "INPUT_UNREADABLE", 2),
+    ("restore full out", "INPUT_UNREADABLE", 2),
+    ("restore copy full", "PARAMETER_INVALID", 2),
+    ("restore copy made", "PARAMETER_INVALID", 2),
+    ("restore copy out --yes", "PARAMETER_INVALID", 2),
+    ("restore copy out --newest-checkpoint good", "PARAMETER_INVALID", 2),
+    ("restore copy out --newest-checkpoint nowhere --yes", "INPUT_UNREADABLE", 2),
+    ("restore copy out --newest-checkpoint full/file --yes", "NOTE_MALFORMED", 1),
+    ("restore copy out --newest-checkpoint made/log.key --yes", "INPUT_UNREADABLE", 2),
+    ("restore copy made --newest-checkpoint good --yes", "PARAMETER_INVALID", 2),
+    ("restore copy full --newest-checkpoint good --yes", "PARAMETER_INVALID", 2),
+    ("reindex", "PARAMETER_INVALID", 2),
+    ("reindex nowhere", "INPUT_UNREADABLE", 2),
+    ("reindex full", "INPUT_UNREADABLE", 2),
+]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    shell = Shell(tmp_path_factory.mktemp("operator"))
+    make_log(shell, gateways="gw")
+    (shell.directory / "log").rename(shell.directory / "made")
+    shell.good("backup", "made", "copy")
+    shell.good("export", "made", "exported")
+    shutil.copyfile(shell.directory / "exported" / "checkpoint", shell.directory / "good")
+    (shell.directory / "full").mkdir()
+    shell.write("full/file", b"")
+    return shell
+
+
+@pytest.mark.parametrize(("line", "code", "exit_code"), USAGE, ids=[line for line, _, _ in USAGE])
+def test_every_mistake_is_one_error_line_one_hint_line_and_changes_nothing(
+    prepared: Shell, line: str, code: str, exit_code: int
+) -> None:
+    before = sorted(str(path) for path in prepared.directory.rglob("*") if path.name != "lock")
+    ended = prepared.run(*line.split())
+    ended.check_error(code, exit_code)
+    assert ended.out == ""
+    assert "PRIVATE" not in ended.err
+    assert sorted(str(path) for path in prepared.directory.rglob("*") if path.name != "lock") == before
+
+
+@pytest.mark.parametrize("name", ["backup", "restore", "reindex"])
+def test_help_has_an_example(prepared: Shell, name: str) -> None:
+    text = prepared.good(name, "--help").out
+    assert f"Example:\n    trustlog {name} " in text
+    assert "--json" in text
