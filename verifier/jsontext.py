@@ -17,7 +17,7 @@ import rfc8785
 from verifier.errors import Refused
 from verifier.limits import MAX_JSON_DEPTH, MAX_SAFE_INTEGER
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # also unterminated: linear whatever the input
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _INDEX_KEY = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
 _INDEX_KEY_IN_TEXT = re.compile(rb'"(?:0|[1-9][0-9]{0,9})"[ \t\r\n]*:')
@@ -80,12 +80,15 @@ def stringify(value: object) -> bytes:
 def check_payload_text(data: bytes, what: str = "payload") -> dict[str, object]:
     """The object of an accepted payload text: its own JSON.stringify form or its own RFC 8785 form.
 
-    Raises Refused PAYLOAD_TEXT_NOT_ACCEPTED for any other spelling, besides what `parse_json` raises.
+    Raises Refused PAYLOAD_TEXT_NOT_ACCEPTED for any other spelling, SCHEMA_VALIDATION_FAILED for what is no object,
+    besides what `parse_json` raises.
     """
-    value = parse_object(data, what)
-    if _plain_form_is(data, value) or stringify(value) == data or canonicalize(value, what) == data:
-        return value
-    raise Refused("PAYLOAD_TEXT_NOT_ACCEPTED", what, expected="its own JSON.stringify form or its own RFC 8785 form")
+    value = parse_json(data, what)
+    if not (_plain_form_is(data, value) or stringify(value) == data or canonicalize(value, what) == data):
+        raise Refused("PAYLOAD_TEXT_NOT_ACCEPTED", what, expected="its own JSON.stringify form or its own RFC 8785 form")
+    if not isinstance(value, dict):
+        raise Refused("SCHEMA_VALIDATION_FAILED", what, expected="an object")
+    return value
 
 
 def parse_canonical(data: bytes, what: str) -> dict[str, object]:
@@ -168,8 +171,9 @@ def _integer(text: str) -> int:
 
 def _float(text: str) -> float:
     value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise Refused("JSON_NUMBER_OUT_OF_RANGE", "JSON", expected="a finite double")
+    # From 2^53 to 10^21 both text forms print an integer token, which no reader of that text may take.
+    if value in (float("inf"), float("-inf")) or (value.is_integer() and MAX_SAFE_INTEGER < abs(value) < 1e21):
+        raise Refused("JSON_NUMBER_OUT_OF_RANGE", "JSON", expected="a finite double that no form prints as a large integer")
     return value
 
 

@@ -21,6 +21,8 @@ MAX_SMALL_PAYLOAD_BYTES = 256 << 10  # every other kind: the bound of its envelo
 MAX_METADATA_BYTES = 16 << 10  # metadata of a receipt, as RFC 8785
 MAX_EVENTS = 1_000  # of one proof bundle
 MAX_RECEIPTS = 1_000  # of one proof bundle
+MAX_LINE_CHARACTERS = 256  # a name, an environment, an audience, a nonce
+MAX_NOTE_CHARACTERS = 4096  # a reason, a detail, a closing reason
 MAX_JSON_DEPTH = 64  # levels of arrays and objects
 
 MAX_TRUST_BYTES = 1 << 20  # a trust policy file

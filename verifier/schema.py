@@ -17,7 +17,7 @@ from verifier.encodings import decode_b64u
 from verifier.entry import HASH_PATTERN
 from verifier.errors import Refused
 from verifier.jsontext import canonicalize
-from verifier.limits import MAX_SAFE_INTEGER
+from verifier.limits import MAX_LINE_CHARACTERS, MAX_NOTE_CHARACTERS, MAX_SAFE_INTEGER
 from verifier.times import parse_time
 
 T = TypeVar("T")
@@ -120,6 +120,17 @@ def text(value: object, where: str) -> str:
     return value
 
 
+def text_of(minimum: int, maximum: int) -> Rule[str]:
+    """A string of `minimum` to `maximum` characters (Unicode code points)."""
+
+    def check(value: object, where: str) -> str:
+        if not isinstance(value, str) or not minimum <= len(value) <= maximum:
+            refuse(where, f"{minimum} to {maximum} characters", value if not isinstance(value, str) else None)
+        return value
+
+    return check
+
+
 def flag(value: object, where: str) -> bool:
     """True or false."""
     if not isinstance(value, bool):
@@ -182,7 +193,10 @@ def any_time(value: object, where: str) -> int:
 
 def salt(value: object, where: str) -> str:
     """22 characters: 16 random bytes in base64url."""
-    decode_b64u(string(value, where), where, length=16)
+    try:
+        decode_b64u(string(value, where), where, length=16)
+    except Refused as refused:
+        raise Refused("SCHEMA_VALIDATION_FAILED", where, expected=refused.expected, found=refused.found) from None
     return string(value, where)
 
 
@@ -193,10 +207,17 @@ ticket = matching(r"[a-z0-9.-]{1,64}:[A-Za-z0-9._-]{1,128}", "<system>:<id>")
 subject = matching(r"[A-Za-z0-9._-]{1,128}", "an opaque id of 1 to 128 characters")
 role_name = matching(r"[A-Za-z0-9._-]{1,64}", "1 to 64 of A-Z a-z 0-9 . _ -")
 loose_hash = matching(r"[A-Za-z0-9_-]{8,}", "at least 8 characters of base64url")
-did = matching(r"did:\S+", "a DID")
+did = matching(r"did:[\s\S]*", "a DID")  # what Clawsig's schemas ask of one
+line = text_of(1, MAX_LINE_CHARACTERS)
+note = text_of(0, MAX_NOTE_CHARACTERS)
+code = matching(r"[A-Z][A-Z0-9_]{2,63}", "a reason code")
+tool_name = matching(r"[A-Za-z0-9._-]{1,64}", "a tool name of 1 to 64 of A-Z a-z 0-9 . _ -")
 
 
 def did_key(value: object, where: str) -> str:
     """did:key of an Ed25519 key."""
-    parse_did_key(string(value, where))
+    try:
+        parse_did_key(string(value, where))
+    except Refused as refused:
+        raise Refused("SCHEMA_VALIDATION_FAILED", where, expected=refused.expected) from None
     return string(value, where)

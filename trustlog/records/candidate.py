@@ -17,7 +17,13 @@ from trustlog.formats.entry import Entry, parse_entry
 from trustlog.formats.envelope import Envelope, check_signature
 from trustlog.formats.jsontext import accepted_text, parse_json
 from trustlog.formats.timestamp import NS, format_timestamp
-from trustlog.limits import MAX_ENTRY_BYTES, MAX_SKEW_AHEAD_S, MAX_SKEW_BEHIND_S
+from trustlog.limits import (
+    MAX_BUNDLE_ENVELOPE_BYTES,
+    MAX_ENTRY_BYTES,
+    MAX_ENVELOPE_BYTES,
+    MAX_SKEW_AHEAD_S,
+    MAX_SKEW_BEHIND_S,
+)
 from trustlog.records.kind import Claim, Kind, compute_refs, identity_key
 from trustlog.records.kinds import get_kind, read_record
 
@@ -55,6 +61,7 @@ def read_candidate(envelope: Envelope, *, origin: str) -> Candidate:
     """
     kind = get_kind(envelope.kind)
     check_signature(envelope.payload_hash_b64u, envelope.signature, envelope.signer_did)  # before what costs more
+    _check_size(kind, envelope.payload_text)
     record = read_record(kind, envelope.payload, envelope.payload_text, origin=origin, signer_did=envelope.signer_did)
     entry = Entry(
         kind=kind.name,
@@ -77,8 +84,8 @@ def read_candidate(envelope: Envelope, *, origin: str) -> Candidate:
 def read_logged(entry_bytes: bytes, payload_text: bytes, *, origin: str) -> Candidate:
     """The candidate that a logged entry and its payload are; everything is checked again.
 
-    Raises :class:`Refused`: ``ENTRY_MALFORMED``, ``HASH_MISMATCH`` (the payload is another), ``PAYLOAD_TEXT_NOT_ACCEPTED``,
-    ``ENTRY_REFS_MISMATCH``, or what :func:`read_candidate` raises.
+    Raises :class:`Refused`: ``ENTRY_MALFORMED``, ``HASH_MISMATCH`` (the payload is another), ``BODY_TOO_LARGE``,
+    ``PAYLOAD_TEXT_NOT_ACCEPTED``, ``ENTRY_REFS_MISMATCH``, or what :func:`read_candidate` raises.
     """
     entry = parse_entry(entry_bytes)
     found = hashlib.sha256(payload_text).digest()
@@ -86,10 +93,11 @@ def read_logged(entry_bytes: bytes, payload_text: bytes, *, origin: str) -> Cand
         detail = "the payload is not the one that the entry names"
         expected = encode_b64u(entry.payload_hash)
         raise Refused("HASH_MISMATCH", detail, param="payload", expected=expected, found=encode_b64u(found))
+    kind = get_kind(entry.kind)
+    _check_size(kind, payload_text)
     value = parse_json(payload_text, "payload")
     if not accepted_text(payload_text, value):
         raise Refused("PAYLOAD_TEXT_NOT_ACCEPTED", "the payload's text is neither of its two forms", param="payload")
-    kind = get_kind(entry.kind)
     check_signature(encode_b64u(entry.payload_hash), entry.signature, entry.signer_did)
     record = read_record(kind, value, payload_text, origin=origin, signer_did=entry.signer_did)
     refs = compute_refs(kind, record, encode_b64u(entry.payload_hash))
@@ -97,6 +105,15 @@ def read_logged(entry_bytes: bytes, payload_text: bytes, *, origin: str) -> Cand
         detail = "the entry's refs are not those of its payload"
         raise Refused("ENTRY_REFS_MISMATCH", detail, param="entry.refs", expected=refs, found=dict(entry.refs))
     return _candidate(kind, entry, payload_text, record, {})
+
+
+def _check_size(kind: Kind, text: bytes) -> None:
+    """The payload's own text is bounded like its envelope: the form that was signed may be longer than what was sent."""
+    bound = MAX_BUNDLE_ENVELOPE_BYTES if kind.name == "proof_bundle" else MAX_ENVELOPE_BYTES
+    if len(text) > bound:
+        found = f"{len(text)} bytes"
+        detail = "the payload's text is too large"
+        raise Refused("BODY_TOO_LARGE", detail, param="payload", expected=f"at most {bound} bytes", found=found)
 
 
 def check_skew(candidate: Candidate, now_ns: int) -> None:

@@ -71,7 +71,10 @@ def read_record(kind: Kind, value: Any, text: bytes, *, origin: str, signer_did:
 
 def _check_header(kind: Kind, value: Any, origin: str) -> None:
     """Our own payloads say what they are, and no other payload may."""
-    label = value.get("record") if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        detail = "a payload is an object"
+        raise Refused("SCHEMA_VALIDATION_FAILED", detail, param="payload", expected="object", found=describe(value))
+    label = value.get("record")
     expected = f"trustlog/{kind.name}/v1" if kind.own else None
     if label != expected:
         raise Refused(

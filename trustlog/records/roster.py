@@ -46,18 +46,19 @@ def _check(record: Roster, _signer_did: str, _payload_text: bytes) -> None:
         detail = "the first roster has no predecessor, every other has one"
         expected = "null for number 1, else a payload hash"
         raise Refused("ROSTER_INVALID", detail, param="payload.previous_b64u", expected=expected, found=record.previous_b64u)
-    seen: dict[str, str] = {}
+    seen: dict[tuple[str, str], str] = {}  # a subject that is spelt like a provider id is no collision
     for position, person in enumerate(record.people):
-        for value in (person.subject, *person.keys, *person.idp):
-            if value in seen:
+        named = [("subject", person.subject), *(("key", key) for key in person.keys), *(("idp", one) for one in person.idp)]
+        for what, value in named:
+            if (what, value) in seen:
                 raise Refused(
                     "ROSTER_INVALID",
                     "a subject, key or identity-provider id stands once in a roster",
                     param=f"payload.people[{position}]",
-                    expected=f"{value} once, with {seen[value]}",
+                    expected=f"{value} once, with {seen[what, value]}",
                     found=f"{value} again, with {person.subject}",
                 )
-            seen[value] = person.subject
+            seen[what, value] = person.subject
 
 
 ROSTER: Final = Kind(

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from trustlog.errors import Refused
 from trustlog.formats.jsontext import canonicalize, describe, parse_json
-from trustlog.records.fields import UNSET, Line, Role, Struct, UnsetType, UtcInstant, convert_record
+from trustlog.records.fields import UNSET, Instant, Line, Role, Struct, UnsetType, convert_record
 from trustlog.records.kind import Kind
 
 PolicyAddress = Annotated[str, Meta(pattern=r"^b64u:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z")]
@@ -121,8 +121,8 @@ class ChangeManagement(Struct, frozen=True, kw_only=True):
     token_requirements: TokenRequirements
     tools: Annotated[dict[ToolName, Tool], Meta(max_length=256)]
     supersedes: PolicyAddress | UnsetType = UNSET
-    valid_from: UtcInstant | UnsetType = UNSET
-    valid_until: UtcInstant | UnsetType = UNSET
+    valid_from: Instant | UnsetType = UNSET
+    valid_until: Instant | UnsetType = UNSET
     models: Models | UnsetType = UNSET
     budgets: Budgets | UnsetType = UNSET
     egress: Egress | UnsetType = UNSET
@@ -174,7 +174,7 @@ def read_policy(value: Any, text: bytes) -> WorkPolicyContract:
     """
     if not isinstance(value, dict):
         raise Refused("POLICY_INVALID", "a policy is an object", param="payload", expected="object", found=describe(value))
-    _check_version(value)
+    _check_version(value, ("wpc_version", "policy_version"), "payload")
     if canonicalize(value) != text:
         raise Refused(
             "POLICY_NOT_CANONICAL",
@@ -189,19 +189,23 @@ def read_policy(value: Any, text: bytes) -> WorkPolicyContract:
     metadata = {} if isinstance(clawsig.metadata, UnsetType) else clawsig.metadata
     if "change_management" not in metadata:
         return WorkPolicyContract(rules=None, clawsig=clawsig)
-    rules = _read_rules(metadata["change_management"], "payload.metadata.change_management")
+    block, where = metadata["change_management"], "payload.metadata.change_management"
+    if isinstance(block, dict):
+        _check_version(block, ("wpc_version",), where)
+    rules = _read_rules(block, where)
     if not isinstance(rules.supersedes, UnsetType):
         _invalid("payload.metadata.change_management.supersedes", "absent inside a Clawsig policy", "present")
     return WorkPolicyContract(rules=rules, clawsig=clawsig)
 
 
-def _check_version(value: dict[str, Any]) -> None:
-    name = "policy_version" if "policy_version" in value and "wpc_version" not in value else "wpc_version"
+def _check_version(value: dict[str, Any], names: tuple[str, ...], param: str) -> None:
+    """The first of `names` that is there is the version, and says "1"."""
+    name = next((name for name in names if name in value), names[0])
     if value.get(name) != "1":
         raise Refused(
             "POLICY_VERSION_UNKNOWN",
             f"{name} is not known",
-            param=f"payload.{name}",
+            param=f"{param}.{name}",
             expected='wpc_version "1", or policy_version "1" of Clawsig',
             found=describe(value[name]) if name in value else "absent",
         )
@@ -214,7 +218,7 @@ def _read_rules(value: Any, param: str) -> ChangeManagement:
     for name, tool in rules.tools.items():
         _check_tool(name, tool, rules, f"{param}.tools.{name}")
     start, end = rules.valid_from, rules.valid_until
-    if isinstance(start, UtcInstant) and isinstance(end, UtcInstant) and end.ns <= start.ns:
+    if isinstance(start, Instant) and isinstance(end, Instant) and end.ns <= start.ns:
         _invalid(f"{param}.valid_until", f"after {start.text}", end.text)
     return rules
 

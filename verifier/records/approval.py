@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from verifier import schema as s
+from verifier.errors import Refused
 
 APPROVAL_ID = r"trustlog:approval:v1:[A-Za-z0-9_-]{22}"
 
@@ -43,7 +44,7 @@ class Approval:
     approver_method: str | None = s.optional(s.one_of("ui_click", "cli_confirm", "api_call", "policy_auto", "timeout"))
     agent_did: str = s.member(s.text)
     scope_hash_b64u: str = s.member(s.text)
-    scope_summary: str | None = s.optional(s.string)
+    scope_summary: str | None = s.optional(s.text_of(0, 1024))
     policy_hash_b64u: str | None = s.optional(s.string)
     minted_capability_id: str | None = s.optional(s.string)
     minted_capability_ttl_seconds: float | None = s.optional(s.amount)
@@ -72,9 +73,7 @@ class Approval:
 
 
 def check_approval(record: Approval) -> None:
-    """Check that a policy hash in the binding, if any, is the approval's, and the summary's length."""
-    if len(record.scope_summary or "") > 1024:
-        s.refuse("scope_summary", "at most 1024 characters")
+    """Check that a policy hash in the binding, if any, is the approval's. Raises Refused RECEIPT_BINDING_MISMATCH."""
     bound = record.binding.policy_hash if record.binding else None
     if bound is not None and bound != record.policy_hash_b64u:
-        s.refuse("binding.policy_hash", "the approval's policy_hash_b64u")
+        raise Refused("RECEIPT_BINDING_MISMATCH", "binding.policy_hash", expected="the approval's policy_hash_b64u")

@@ -13,7 +13,7 @@ from verifier.errors import Refused
 from verifier.jsontext import stringify
 from verifier.limits import MAX_EVENTS, MAX_METADATA_BYTES, MAX_RECEIPTS
 from verifier.records.bundled import BundledReceipts, read_receipts
-from verifier.records.claims import check_rate_limits
+from verifier.records.claims import RateLimitClaim, check_rate_limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class ResourceManifest:
 
 
 _many = s.list_of(s.free_object(), maximum=MAX_RECEIPTS)
-_some = s.list_of(s.free_object(), minimum=1, maximum=MAX_RECEIPTS)
+_some = s.list_of(s.anything, minimum=1, maximum=MAX_RECEIPTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,17 +68,17 @@ class ProofBundle:
 
     bundle_version: str = s.member(s.one_of("1"))
     bundle_id: str = s.member(s.text)
-    agent_did: str = s.member(s.did)
-    eip8004_agent_id: str | None = s.optional(s.matching(r"[0-9]+", "digits"))
-    eip8004_registry: str | None = s.optional(s.matching(r"eip155:[0-9]+:0x[0-9a-fA-F]{40}", "an EIP-155 registry"))
+    agent_did: str = s.member(s.did_key)
+    eip8004_agent_id: str | None = s.optional(s.matching(r"[0-9]{1,78}", "1 to 78 digits"))
+    eip8004_registry: str | None = s.optional(s.matching(r"eip155:[0-9]{1,32}:0x[0-9a-fA-F]{40}", "an EIP-155 registry"))
     urm: ResourceManifest | None = s.optional(s.object_of(ResourceManifest))
     event_chain: tuple[Event, ...] | None = s.optional(s.list_of(s.object_of(Event), minimum=1, maximum=MAX_EVENTS))
-    receipts: tuple[dict[str, object], ...] | None = s.optional(_some)
+    receipts: tuple[object, ...] | None = s.optional(_some)
     tool_receipts: tuple[dict[str, object], ...] | None = s.optional(_many)
     side_effect_receipts: tuple[dict[str, object], ...] | None = s.optional(_many)
     human_approval_receipts: tuple[dict[str, object], ...] | None = s.optional(_many)
     delegation_receipts: tuple[dict[str, object], ...] | None = s.optional(_many)
-    rate_limit_claims: tuple[dict[str, object], ...] | None = s.optional(s.list_of(s.free_object(), maximum=256))
+    rate_limit_claims: tuple[RateLimitClaim, ...] | None = s.optional(s.list_of(s.object_of(RateLimitClaim), maximum=256))
     metadata: dict[str, object] | None = s.optional(s.free_object(MAX_METADATA_BYTES))
 
     def run_id(self) -> str | None:
@@ -158,7 +158,7 @@ def check_bundle(record: ProofBundle, signer_did: str) -> OpenedBundle:
         bound = receipt.binding
         if bound is None or bound.run_id is None or bound.event_hash_b64u is None:
             raise Refused("RECEIPT_BINDING_MISMATCH", f"receipts[{position}].binding", expected="run_id and event_hash_b64u")
-    check_rate_limits(record.rate_limit_claims or ())
+    check_rate_limits(record.rate_limit_claims or (), run_id)
     return OpenedBundle(record, events, receipts)
 
 

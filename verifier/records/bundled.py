@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from verifier import schema as s
 from verifier.errors import Refused
-from verifier.records.claims import check_disclosure
+from verifier.records.claims import Disclosure, check_disclosure
 from verifier.records.envelope import SealedReceipt, open_envelope
 from verifier.records.receipts import GatewayReceipt, ReceiptBinding, ToolReceipt
 from verifier.records.stated import StatedApproval, StatedDelegation, StatedSideEffect
@@ -36,20 +36,20 @@ class ToolReceiptV2:
     args_hash_b64u: str = s.member(s.loose_hash)
     result_hash_b64u: str = s.member(s.loose_hash)
     result_status: str | None = s.optional(s.one_of("success", "error", "timeout"))
-    hash_algorithm: str = s.member(s.one_of("SHA-256", "BLAKE3"))
-    agent_did: str = s.member(s.did)
+    hash_algorithm: str = s.member(s.one_of("SHA-256"))
+    agent_did: str = s.member(s.text)
     timestamp: int = s.member(s.any_time)
     latency_ms: float = s.member(s.amount)
     binding: ReceiptBinding | None = s.optional(s.object_of(ReceiptBinding))
     args_salt_b64u: str = s.member(s.loose_hash)
     result_salt_b64u: str = s.member(s.loose_hash)
-    args_disclosure: dict[str, object] | None = s.optional(s.free_object())
-    result_disclosure: dict[str, object] | None = s.optional(s.free_object())
+    args_disclosure: Disclosure | None = s.optional(s.object_of(Disclosure))
+    result_disclosure: Disclosure | None = s.optional(s.object_of(Disclosure))
 
 
 def read_receipts(
     *,
-    gateway: Sequence[Mapping[str, object]],
+    gateway: Sequence[object],
     tool: Sequence[Mapping[str, object]],
     side_effect: Sequence[Mapping[str, object]],
     approvals: Sequence[Mapping[str, object]],
@@ -109,7 +109,7 @@ def _check_once(names: Sequence[str], where: str) -> None:
 def _read_tool(value: Mapping[str, object], where: str) -> tuple[SealedReceipt | None, Mapping[str, object]]:
     sealed = None
     payload = value
-    if "envelope_version" in value or "payload" in value:
+    if "envelope_version" in value:
         version = "2" if value.get("envelope_version") == "2" else "1"
         sealed = open_envelope(value, where, kind="tool_receipt", version=version)
         payload = sealed.payload

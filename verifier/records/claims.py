@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from verifier import schema as s
@@ -31,13 +31,15 @@ class RateLimitClaim:
     run_id: str | None = s.optional(s.text)
 
 
-def check_rate_limits(claims: Sequence[Mapping[str, object]]) -> None:
-    """Check windows and amounts. Raises Refused RATE_LIMIT_WINDOW_INVALID, _EXCEEDED or _CLAIM_INCONSISTENT."""
-    for position, value in enumerate(claims):
+def check_rate_limits(claims: Sequence[RateLimitClaim], run_id: str | None) -> None:
+    """Check windows and amounts, and that a run that is named is the chain's; a window may be an instant.
+
+    Raises Refused RATE_LIMIT_WINDOW_INVALID, _EXCEEDED or _CLAIM_INCONSISTENT.
+    """
+    for position, claim in enumerate(claims):
         where = f"rate_limit_claims[{position}]"
-        claim = s.decode(RateLimitClaim, value, where)
-        if claim.window_start >= claim.window_end:
-            raise Refused("RATE_LIMIT_WINDOW_INVALID", where, expected="window_start before window_end")
+        if claim.window_start > claim.window_end:
+            raise Refused("RATE_LIMIT_WINDOW_INVALID", where, expected="window_start not after window_end")
         for maximum, observed in (
             (claim.max_requests, claim.observed_requests),
             (claim.max_tokens_input, claim.observed_tokens_input),
@@ -47,6 +49,8 @@ def check_rate_limits(claims: Sequence[Mapping[str, object]]) -> None:
                 raise Refused("RATE_LIMIT_CLAIM_INCONSISTENT", where, expected="maximum and observed together")
             if maximum is not None and observed is not None and observed > maximum:
                 raise Refused("RATE_LIMIT_EXCEEDED", where, expected=f"at most {maximum:g}")
+        if run_id is not None and claim.run_id not in (None, run_id):
+            raise Refused("RATE_LIMIT_CLAIM_INCONSISTENT", f"{where}.run_id", expected=run_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,12 @@ class DisclosedLeaf:
     salt_b64u: str = s.member(s.loose_hash)
 
 
+def _leaves(value: object, where: str) -> dict[str, DisclosedLeaf]:
+    if not isinstance(value, dict):
+        s.refuse(where, "an object", value)
+    return {name: s.decode(DisclosedLeaf, item, f"{where}.{name[:64]}") for name, item in value.items()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disclosure:
     """A selective disclosure of a tool's arguments or result."""
@@ -65,22 +75,20 @@ class Disclosure:
     disclosure_algorithm: str = s.member(s.one_of("vir_v2_typed_lexicographical"))
     merkle_root_b64u: str = s.member(s.loose_hash)
     redacted_leaf_hashes_b64u: tuple[str, ...] = s.member(s.list_of(s.loose_hash))
-    disclosed_leaves: dict[str, object] = s.member(s.free_object())
+    disclosed_leaves: dict[str, DisclosedLeaf] = s.member(_leaves)
 
 
-def check_disclosure(value: object, hash_b64u: str, where: str) -> None:
+def check_disclosure(disclosure: Disclosure | None, hash_b64u: str, where: str) -> None:
     """Check that each leaf has its declared type, and that the leaves lead to the root, which is the receipt's hash.
 
     A leaf is the SHA-256 of path ":" and the RFC 8785 form of `{salt_b64u, type, value}`; the root is the SHA-256
     of the RFC 8785 form of the sorted leaf hashes, disclosed and redacted together.
     Raises Refused DISCLOSURE_ROOT_MISMATCH or DISCLOSURE_TYPE_MISMATCH.
     """
-    if value is None:
+    if disclosure is None:
         return
-    disclosure = s.decode(Disclosure, value, where)
     leaves = list(disclosure.redacted_leaf_hashes_b64u)
-    for name, raw in disclosure.disclosed_leaves.items():
-        leaf = s.decode(DisclosedLeaf, raw, f"{where}.{name[:64]}")
+    for name, leaf in disclosure.disclosed_leaves.items():
         if _type_name(leaf.value) != leaf.type:
             raise Refused("DISCLOSURE_TYPE_MISMATCH", f"{where}.{name[:64]}", expected=leaf.type)
         document = {"salt_b64u": leaf.salt_b64u, "type": leaf.type, "value": leaf.value}

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from verifier import schema as s
+from verifier.limits import MAX_NOTE_CHARACTERS
 from verifier.records.own import OwnRecord
 
 _BUNDLE_TOKEN = re.compile(r"(?<![A-Za-z0-9_-])bundle:([A-Za-z0-9_-]{43})(?![A-Za-z0-9_-])", re.ASCII)
@@ -20,7 +21,7 @@ class Closure(OwnRecord):
     run_id: str = s.member(s.identifier)
     decision_b64u: str = s.member(s.hash43)
     bundle_b64u: str = s.member(s.hash43)
-    closing_reason: str = s.member(s.text)
+    closing_reason: str = s.member(s.text_of(1, MAX_NOTE_CHARACTERS))
     closed_at: int = s.member(s.time)
 
     def refs(self) -> dict[str, str]:

@@ -60,16 +60,14 @@ class Scope:
     bundle_b64u: str | None = s.optional(s.hash43)
 
 
+_scope_value = s.text_of(1, 512)
+
+
 def scope_document(value: object, where: str) -> dict[str, str]:
-    """The scope member of any decision: known members only, each a non-empty string."""
+    """The scope member of any decision: each member a string of 1 to 512 characters."""
     if not isinstance(value, dict):
         s.refuse(where, "an object", value)
-    for name, item in value.items():
-        if name not in (*SCOPE_MEMBERS, "bundle_b64u"):
-            s.refuse(f"{where}.{name[:64]}", "no such member")
-        if len(s.text(item, f"{where}.{name}")) > 512:
-            s.refuse(f"{where}.{name}", "1 to 512 characters")
-    return value
+    return {name: _scope_value(item, f"{where}.{name[:64]}") for name, item in value.items()}
 
 
 def compute_scope_hash(document: Mapping[str, str]) -> str:
@@ -81,8 +79,8 @@ def compute_scope_hash(document: Mapping[str, str]) -> str:
 class DecisionReason:
     """One reason of a decision: a registered code and its detail."""
 
-    code: str = s.member(s.text)
-    detail: str = s.member(s.string)
+    code: str = s.member(s.code)
+    detail: str = s.member(s.note)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +95,8 @@ class View:
 class Requested:
     """What the caller asked for; unproven words in a deny."""
 
-    action: str = s.member(s.string)
-    ticket: str = s.member(s.string)
+    action: str = s.member(s.line)
+    ticket: str = s.member(s.line)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,22 +104,22 @@ class Decision(OwnRecord):
     """Allow or deny of one scope. In a deny, `scope` holds only what evidence established."""
 
     decision: str = s.member(s.one_of("allow", "deny"))
-    reasons: tuple[DecisionReason, ...] = s.member(s.list_of(s.object_of(DecisionReason)))
+    reasons: tuple[DecisionReason, ...] = s.member(s.list_of(s.object_of(DecisionReason), maximum=64))
     scope: dict[str, str] = s.member(scope_document)
     token_hash: str | None = s.optional(s.hex64)
     token_scope_hash_b64u: str | None = s.optional(s.hash43)
     run_id: str | None = s.optional(s.identifier)
     roster_b64u: str | None = s.optional(s.hash43)
-    approvals: tuple[str, ...] = s.member(s.list_of(s.hash43))
-    evidence: tuple[Seen, ...] = s.member(s.list_of(s.object_of(Seen)))
+    approvals: tuple[str, ...] = s.member(s.list_of(s.hash43, maximum=64))
+    evidence: tuple[Seen, ...] = s.member(s.list_of(s.object_of(Seen), maximum=10_000))
     view: View = s.member(s.object_of(View))
-    closing_reason: str | None = s.optional(s.string)
+    closing_reason: str | None = s.optional(s.note)
     withdraws_b64u: str | None = s.optional(s.hash43)
     requested: Requested = s.member(s.object_of(Requested))
     count: int | None = s.optional(s.integer(1))
     trust_policy_b64u: str = s.member(s.hash43)
-    audience: str = s.member(s.string)
-    nonce: str = s.member(s.string)
+    audience: str = s.member(s.line)
+    nonce: str = s.member(s.line)
     decided_at: int = s.member(s.time)
     expires_at: int = s.member(s.time)
 
@@ -137,8 +135,11 @@ class Decision(OwnRecord):
         return compute_scope_hash(self.scope)
 
     def complete_scope(self) -> Scope:
-        """The scope of an allow. Raises Refused SCHEMA_VALIDATION_FAILED if it is not complete."""
-        return s.decode(Scope, self.scope, "scope")
+        """The scope of an allow. Raises Refused DECISION_INVALID if it is not complete and exact."""
+        try:
+            return s.decode(Scope, self.scope, "scope")
+        except Refused as refused:
+            raise Refused("DECISION_INVALID", refused.detail, expected=refused.expected, found=refused.found) from None
 
     def refs(self) -> dict[str, str]:
         """`job ticket policy plan bundle scope` from the scope, `run token token_scope` from the payload."""
@@ -155,8 +156,11 @@ class Decision(OwnRecord):
 def check_decision(record: Decision) -> None:
     """Check what an allow must have and may not, and the lifetime of both.
 
-    Raises Refused DECISION_INVALID or SCHEMA_VALIDATION_FAILED.
+    Raises Refused DECISION_INVALID.
     """
+    unknown = set(record.scope) - {*SCOPE_MEMBERS, "bundle_b64u"}
+    if unknown:
+        raise Refused("DECISION_INVALID", f"scope.{min(unknown)[:64]}", expected="only members of a scope")
     lifetime_ns = record.expires_at - record.decided_at
     if not 0 <= lifetime_ns <= DECISION_LIFETIME_S * NS:
         raise Refused("DECISION_INVALID", "expires_at", expected="at most 60 s after decided_at")
@@ -175,4 +179,4 @@ def check_decision(record: Decision) -> None:
     if (record.closing_reason is None) != (scope.bundle_b64u is None):
         raise Refused("DECISION_INVALID", "closing_reason", expected="exactly when the scope names a bundle")
     if scope.origin != record.origin:
-        raise Refused("ORIGIN_MISMATCH", "scope.origin", expected=record.origin, found=scope.origin)
+        raise Refused("DECISION_INVALID", "scope.origin", expected=record.origin, found=scope.origin)

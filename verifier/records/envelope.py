@@ -6,15 +6,20 @@ form, whichever has the stated hash.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from verifier import schema as s
-from verifier.encodings import hash_b64u
+from verifier.didkey import parse_did_key
+from verifier.encodings import decode_b64u, hash_b64u
 from verifier.entry import check_envelope_signature
 from verifier.errors import Refused
 from verifier.jsontext import canonicalize, stringify
+from verifier.limits import MAX_METADATA_BYTES
 
+_LIFTED = "log_inclusion_proof"
+_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _REQUIRED = (
     "envelope_version",
     "envelope_type",
@@ -48,7 +53,6 @@ def open_envelope(value: object, where: str, *, kind: str, version: str = "1") -
     members = _members(value, where, ("co_signatures",) if version == "2" else ())
     for name, known, code in (
         ("envelope_version", version, "UNKNOWN_ENVELOPE_VERSION"),
-        ("envelope_type", kind, "UNKNOWN_ENVELOPE_TYPE"),
         ("hash_algorithm", "SHA-256", "UNKNOWN_HASH_ALGORITHM"),
         ("algorithm", "Ed25519", "UNKNOWN_ALGORITHM"),
     ):
@@ -57,10 +61,15 @@ def open_envelope(value: object, where: str, *, kind: str, version: str = "1") -
     payload = members["payload"]
     if not isinstance(payload, dict):
         raise Refused("MALFORMED_ENVELOPE", f"{where}.payload", expected="an object")
-    stated = str(members["payload_hash_b64u"])
-    if stated not in (hash_b64u(stringify(payload)), hash_b64u(canonicalize(payload, where))):
-        raise Refused("HASH_MISMATCH", f"{where}.payload_hash_b64u", expected=hash_b64u(stringify(payload)))
-    signer = str(members["signer_did"])
+    if not _TYPE.fullmatch(str(members["envelope_type"])):
+        raise Refused("UNKNOWN_ENVELOPE_TYPE", f"{where}.envelope_type", expected=kind)
+    stated, signer = str(members["payload_hash_b64u"]), str(members["signer_did"])
+    decode_b64u(stated, f"{where}.payload_hash_b64u", length=32)
+    decode_b64u(str(members["signature_b64u"]), f"{where}.signature_b64u", length=64)
+    parse_did_key(signer)
+    payload = _signed_payload(payload, stated, where, kind=str(members["envelope_type"]))
+    if members["envelope_type"] != kind:
+        raise Refused("SCHEMA_VALIDATION_FAILED", f"{where}.envelope_type", expected=kind)
     check_envelope_signature(stated, str(members["signature_b64u"]), signer)
     cosignatures = members.get("co_signatures", [])
     _check_cosignatures(cosignatures, stated, where)
@@ -79,20 +88,55 @@ def _members(value: object, where: str, also: tuple[str, ...]) -> dict[str, obje
             raise Refused("MALFORMED_ENVELOPE", f"{where}.{name}", expected="a string")
     for name in ("issued_at", "expires_at"):
         if name in value:
-            s.any_time(value[name], f"{where}.{name}")
+            _check_date(value[name], f"{where}.{name}")
     return value
 
 
-_COSIGNATURE = frozenset({"signature_b64u", "algorithm", "signer_did", "issued_at", "role"})
+def _check_date(value: object, where: str) -> None:
+    try:
+        s.any_time(value, where)
+    except Refused as refused:
+        raise Refused("MALFORMED_ENVELOPE", where, expected=refused.expected) from None
+
+
+def _signed_payload(payload: dict[str, object], stated: str, where: str, *, kind: str) -> dict[str, object]:
+    """The payload whose JSON.stringify or RFC 8785 form has the stated hash. Raises Refused HASH_MISMATCH.
+
+    The reference proxy adds `metadata.log_inclusion_proof` to a gateway receipt after signing; a receipt whose hash
+    matches once that member is lifted out (and an empty `metadata` with it, if need be) is read without it.
+    """
+    candidates = [payload]
+    metadata = payload.get("metadata")
+    added = metadata.get(_LIFTED, ...) if kind == "gateway_receipt" and isinstance(metadata, dict) else ...
+    if isinstance(metadata, dict) and added is not ... and len(canonicalize(added, where)) <= MAX_METADATA_BYTES:
+        rest = {name: value for name, value in metadata.items() if name != _LIFTED}
+        candidates.append({**payload, "metadata": rest})
+        if not rest:
+            candidates.append({name: value for name, value in payload.items() if name != "metadata"})
+    for candidate in candidates:
+        if stated in (hash_b64u(stringify(candidate)), hash_b64u(canonicalize(candidate, where))):
+            return candidate
+    raise Refused("HASH_MISMATCH", f"{where}.payload_hash_b64u", expected=hash_b64u(stringify(payload)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoSignature:
+    """A further signature over the payload hash; it gives its signer no role."""
+
+    signature_b64u: str = s.member(s.loose_hash)
+    algorithm: str = s.member(s.one_of("Ed25519"))
+    signer_did: str = s.member(s.did_key)
+    issued_at: int = s.member(s.any_time)
+    role: str = s.member(s.one_of("proxy", "approver", "auditor", "supervisor"))
+
+
+_co_signatures = s.list_of(s.object_of(CoSignature), maximum=16)
 
 
 def _check_cosignatures(items: object, payload_hash_b64u: str, where: str) -> None:
-    if not isinstance(items, list) or len(items) > 16:
-        raise Refused("CO_SIGNATURE_INVALID", where, expected="at most 16 co-signatures")
-    for item in items:
-        if not isinstance(item, dict) or set(item) != _COSIGNATURE or item["algorithm"] != "Ed25519":
-            raise Refused("CO_SIGNATURE_INVALID", where, expected="the five members of a co-signature")
+    for position, item in enumerate(_co_signatures(items, f"{where}.co_signatures")):
         try:
-            check_envelope_signature(payload_hash_b64u, str(item["signature_b64u"]), str(item["signer_did"]))
-        except Refused:
-            raise Refused("CO_SIGNATURE_INVALID", where, expected="a valid co-signature") from None
+            check_envelope_signature(payload_hash_b64u, item.signature_b64u, item.signer_did)
+        except Refused as refused:
+            code = "CO_SIGNATURE_INVALID" if refused.code == "SIGNATURE_INVALID" else refused.code
+            raise Refused(code, f"{where}.co_signatures[{position}]", expected="a valid co-signature") from None

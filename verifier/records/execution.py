@@ -22,7 +22,7 @@ class Execution(OwnRecord):
     plan_hash_b64u: str = s.member(s.hash43)
     policy_hash_b64u: str = s.member(s.hash43)
     token_scope_hash_b64u: str = s.member(s.hash43)
-    environment: str = s.member(s.text)
+    environment: str = s.member(s.line)
     outcome: str | None = s.optional(s.one_of("success", "failure"))
     diff_b64u: str | None = s.optional(s.hash43)
 
@@ -53,7 +53,7 @@ class Resolution(OwnRecord):
     """A person looked into an execution whose outcome was lost; it counts as ended with failure."""
 
     begin_b64u: str = s.member(s.hash43)
-    note: str = s.member(s.string)
+    note: str = s.member(s.note)
 
     def refs(self) -> dict[str, str]:
         """`target`: the begin."""

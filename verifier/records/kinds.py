@@ -10,7 +10,7 @@ from verifier import schema as s
 from verifier.encodings import hash_b64u
 from verifier.entry import ref_value
 from verifier.errors import Refused
-from verifier.jsontext import canonicalize, check_payload_text
+from verifier.jsontext import check_payload_text
 from verifier.limits import MAX_PAYLOAD_BYTES, MAX_SMALL_PAYLOAD_BYTES
 from verifier.records.approval import Approval, check_approval
 from verifier.records.bundle import OpenedBundle, ProofBundle, check_bundle
@@ -21,7 +21,7 @@ from verifier.records.own import OwnRecord
 from verifier.records.policy import PublishedPolicy, read_policy
 from verifier.records.receipts import GatewayReceipt, SideEffectReceipt, ToolReceipt
 from verifier.records.restrictions import Revocation, StepUp, Tombstone, Violation, check_revocation
-from verifier.records.roster import Roster
+from verifier.records.roster import Roster, check_roster
 from verifier.records.simulation import Simulation
 from verifier.records.token import TokenIssued, check_token
 from verifier.trust import Role
@@ -67,7 +67,7 @@ _KINDS = (
     Kind("tool_receipt", ToolReceipt, _RECEIPT_ROLES, erasable=True),
     Kind("side_effect_receipt", SideEffectReceipt, _RECEIPT_ROLES, erasable=True),
     Kind("work_policy_contract", None, (Role.POLICY_ISSUER,)),
-    Kind("roster", Roster, (Role.ROSTER_AUTHORITY,)),
+    Kind("roster", Roster, (Role.ROSTER_AUTHORITY,), check_roster),
     Kind("token_issued", TokenIssued, (Role.TOKEN_ISSUER,), check_token),
     Kind("simulation", Simulation, (Role.RUNNER,)),
     Kind("human_approval_receipt", Approval, (), check_approval),
@@ -94,28 +94,27 @@ def read_record(kind_name: str, payload: bytes, *, signer_did: str, origin: str)
     if len(payload) > bound:
         raise Refused("BODY_TOO_LARGE", "payload", expected=f"at most {bound} bytes")
     value = check_payload_text(payload)
+    _check_header(KINDS[kind_name], value, origin)
     if kind_name == "work_policy_contract":
-        if canonicalize(value) != payload:
-            raise Refused("POLICY_NOT_CANONICAL", "payload", expected="its own RFC 8785 form")
-        return read_policy(value)
+        return read_policy(value, payload)
     if kind_name == "proof_bundle":
         return check_bundle(s.decode(ProofBundle, value, "payload"), signer_did)
     kind = KINDS[kind_name]
     assert kind.schema is not None, "only policies and bundles are read otherwise"
     record: Record = s.decode(kind.schema, value, "payload")
-    if isinstance(record, OwnRecord):
-        _check_header(record, kind_name, origin)
     if kind.check is not None:
         kind.check(record)
     return record
 
 
-def _check_header(record: OwnRecord, kind_name: str, origin: str) -> None:
-    expected = f"trustlog/{kind_name}/v1"
-    if record.record != expected:
-        raise Refused("SCHEMA_VALIDATION_FAILED", "payload.record", expected=expected, found=record.record[:64])
-    if record.origin != origin:
-        raise Refused("ORIGIN_MISMATCH", "payload.origin", expected=origin, found=record.origin[:96])
+def _check_header(kind: Kind, value: Mapping[str, object], origin: str) -> None:
+    """Our own payloads say what they are and of which log, and no other payload may."""
+    label, own = value.get("record"), kind.schema is not None and issubclass(kind.schema, OwnRecord)
+    if label != (f"trustlog/{kind.name}/v1" if own else None):
+        found = label[:64] if isinstance(label, str) else None
+        raise Refused("SCHEMA_VALIDATION_FAILED", "payload.record", expected=kind.name if own else "absent", found=found)
+    if own and value.get("origin") != origin:
+        raise Refused("ORIGIN_MISMATCH", "payload.origin", expected=origin, found=str(value.get("origin"))[:96])
 
 
 def compute_refs(record: Record, payload_hash_b64u: str) -> dict[str, str]:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from verifier import schema as s
 from verifier.errors import Refused
+from verifier.jsontext import canonicalize
 
-_names = s.list_of(s.text, minimum=1)
+_lines = s.list_of(s.line, minimum=1, maximum=64)
+_many_lines = s.list_of(s.line, minimum=1, maximum=256)
 _policy_address = s.matching("b64u:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", "b64u:<43>")
-_tool_name = s.matching(r"[A-Za-z0-9._-]{1,64}", "a tool name of 1 to 64 of A-Z a-z 0-9 . _ -")
 MAX_LIFETIME_S = 366 * 86_400  # of a token or an approval
 SIMULATE, EXECUTE, CLOSE = "change.simulate", "change.execute", "ticket.close"
 
@@ -45,31 +46,31 @@ class TokenRequirements:
 class Models:
     """Which models may be called; enforced by the model proxy."""
 
-    providers: tuple[str, ...] | None = s.optional(_names)
-    models: tuple[str, ...] | None = s.optional(_names)
+    providers: tuple[str, ...] = s.member(_lines)
+    models: tuple[str, ...] = s.member(_many_lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budgets:
     """How much a job may consume; enforced by the model proxy."""
 
-    max_calls: int | None = s.optional(s.integer())
-    max_tokens: int | None = s.optional(s.integer())
+    max_calls: int | None = s.optional(s.integer(1))
+    max_tokens: int | None = s.optional(s.integer(1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Egress:
     """Informational."""
 
-    hosts: tuple[str, ...] | None = s.optional(_names)
+    hosts: tuple[str, ...] = s.member(_many_lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepUpRule:
     """A demand for fresh identity-provider evidence."""
 
-    acr: tuple[str, ...] = s.member(_names)
-    max_age_s: int = s.member(s.integer(1))
+    acr: tuple[str, ...] = s.member(s.list_of(s.line, minimum=1, maximum=16))
+    max_age_s: int = s.member(s.integer(1, MAX_LIFETIME_S))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +78,14 @@ class Tool:
     """The rules of one tool. Absent members have the defaults of the properties below."""
 
     allowed: bool = s.member(s.flag)
-    required_before: tuple[str, ...] | None = s.optional(_names)
+    required_before: tuple[str, ...] | None = s.optional(s.list_of(s.tool_name, minimum=1, maximum=64))
     step_up_approvals: int | None = s.optional(s.integer(0, 64))
     two_person_rule: bool | None = s.optional(s.flag)
-    approver_constraints: tuple[str, ...] | None = s.optional(s.list_of(s.role_name, minimum=1))
+    approver_constraints: tuple[str, ...] | None = s.optional(s.list_of(s.role_name, minimum=1, maximum=64))
     requires_proof_bundle_reference: bool | None = s.optional(s.flag)
     requires_plan_fingerprint_match: bool | None = s.optional(s.flag)
-    change_types: tuple[str, ...] | None = s.optional(_names)
-    environments: tuple[str, ...] | None = s.optional(_names)
+    change_types: tuple[str, ...] | None = s.optional(_lines)
+    environments: tuple[str, ...] | None = s.optional(_lines)
     approval_ttl_s: int | None = s.optional(s.integer(1, MAX_LIFETIME_S))
     step_up: StepUpRule | None = s.optional(s.object_of(StepUpRule))
 
@@ -109,7 +110,9 @@ class Tool:
 def _tools(value: object, where: str) -> dict[str, Tool]:
     if not isinstance(value, dict):
         s.refuse(where, "an object", value)
-    return {_tool_name(name, where): s.decode(Tool, item, f"{where}.{name[:64]}") for name, item in value.items()}
+    if len(value) > 256:
+        s.refuse(where, "at most 256 tools")
+    return {s.tool_name(name, where): s.decode(Tool, item, f"{where}.{name[:64]}") for name, item in value.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +120,7 @@ class Policy:
     """A whole policy."""
 
     wpc_version: str = s.member(s.one_of("1"))
-    policy_name: str = s.member(s.text)
+    policy_name: str = s.member(s.text_of(1, 128))
     supersedes: str | None = s.optional(_policy_address)
     valid_from: int | None = s.optional(s.any_time)
     valid_until: int | None = s.optional(s.any_time)
@@ -153,30 +156,46 @@ class PublishedPolicy:
         return refs
 
 
-_CLAWSIG_MEMBERS = frozenset(
-    {
-        "policy_version",
-        "policy_id",
-        "issuer_did",
-        "allowed_providers",
-        "allowed_models",
-        "minimum_model_identity_tier",
-        "required_audit_packs",
-        "redaction_rules",
-        "receipt_privacy_mode",
-        "egress_allowlist",
-        "metadata",
-    }
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedactionRule:
+    """What a gateway redacts (Clawsig)."""
+
+    path: str = s.member(s.text_of(1, 512))
+    action: str = s.member(s.one_of("remove", "hash", "mask"))
 
 
-def read_policy(value: Mapping[str, object]) -> PublishedPolicy:
-    """The policy in a parsed payload. Raises Refused POLICY_VERSION_UNKNOWN or POLICY_INVALID."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClawsigPolicy:
+    """A Clawsig WPC v1; only `metadata.change_management` is judged."""
+
+    policy_version: str = s.member(s.one_of("1"))
+    policy_id: str = s.member(s.text_of(1, 128))
+    issuer_did: str = s.member(s.matching(r"did:[\s\S]{0,252}", "a DID of at most 256 characters"))
+    allowed_providers: tuple[str, ...] | None = s.optional(s.list_of(s.one_of("openai", "anthropic", "google"), maximum=16))
+    allowed_models: tuple[str, ...] | None = s.optional(s.list_of(s.line, maximum=256))
+    minimum_model_identity_tier: str | None = s.optional(
+        s.one_of("closed_opaque", "closed_provider_manifest", "openweights_hashable", "tee_measured")
+    )
+    required_audit_packs: tuple[str, ...] | None = s.optional(
+        s.list_of(s.matching(r"[A-Za-z0-9_-]{8,128}", "8 to 128 characters of base64url"), maximum=64)
+    )
+    redaction_rules: tuple[RedactionRule, ...] | None = s.optional(s.list_of(s.object_of(RedactionRule), maximum=256))
+    receipt_privacy_mode: str | None = s.optional(s.one_of("hash_only", "encrypted"))
+    egress_allowlist: tuple[str, ...] | None = s.optional(s.list_of(s.line, maximum=256))
+    metadata: dict[str, object] | None = s.optional(s.free_object())
+
+
+def read_policy(value: Mapping[str, object], data: bytes) -> PublishedPolicy:
+    """The policy in a parsed payload; `data` is its text.
+
+    Raises Refused POLICY_VERSION_UNKNOWN, POLICY_NOT_CANONICAL or POLICY_INVALID.
+    """
+    is_clawsig = "wpc_version" not in value and "policy_version" in value
+    _check_version(value, "policy_version" if is_clawsig else "wpc_version")
+    if canonicalize(dict(value)) != data:
+        raise Refused("POLICY_NOT_CANONICAL", "payload", expected="its own RFC 8785 form")
     try:
-        if "wpc_version" not in value and "policy_version" in value:
-            return PublishedPolicy(_read_clawsig(value))
-        _check_version(value)
-        return PublishedPolicy(_read_rules(value))
+        return PublishedPolicy(_read_clawsig(value) if is_clawsig else _read_rules(value))
     except Refused as error:
         if error.code.startswith("POLICY_"):
             raise
@@ -185,34 +204,26 @@ def read_policy(value: Mapping[str, object]) -> PublishedPolicy:
 
 def _read_clawsig(value: Mapping[str, object]) -> Policy | None:
     """A Clawsig policy carries ours under metadata.change_management, there without supersedes."""
-    if value.get("policy_version") != "1":
-        raise Refused("POLICY_VERSION_UNKNOWN", "policy_version", expected='"1"')
-    for name in value:
-        if name not in _CLAWSIG_MEMBERS:
-            s.refuse(name[:64], "no such member")
-    s.text(value.get("policy_id"), "policy_id")
-    s.did(value.get("issuer_did"), "issuer_did")
-    metadata = value.get("metadata", {})
-    if not isinstance(metadata, dict):
-        s.refuse("metadata", "an object", metadata)
-    block = metadata.get("change_management")
-    if block is None:
+    metadata = s.decode(ClawsigPolicy, value, "policy").metadata or {}
+    if "change_management" not in metadata:
         return None
-    if not isinstance(block, dict) or "supersedes" in block:
-        s.refuse("metadata.change_management", "an object without supersedes")
-    _check_version(block)
-    return _read_rules(block)
+    block = metadata["change_management"]
+    if not isinstance(block, dict):
+        s.refuse("metadata.change_management", "an object", block)
+    _check_version(block, "wpc_version")
+    rules = _read_rules(block)
+    if rules.supersedes is not None:
+        s.refuse("metadata.change_management.supersedes", "absent in a Clawsig policy")
+    return rules
 
 
-def _check_version(value: Mapping[str, object]) -> None:
-    if value.get("wpc_version") != "1":
-        raise Refused("POLICY_VERSION_UNKNOWN", "wpc_version", expected='"1"')
+def _check_version(value: Mapping[str, object], name: str) -> None:
+    if value.get(name) != "1":
+        raise Refused("POLICY_VERSION_UNKNOWN", name, expected='"1"')
 
 
 def _read_rules(value: Mapping[str, object]) -> Policy:
     policy = s.decode(Policy, value, "policy")
-    if len(policy.policy_name) > 128:
-        s.refuse("policy_name", "1 to 128 characters")
     if not policy.enforcement.fail_closed:
         s.refuse("enforcement.fail_closed", "true")
     for name, tool in policy.tools.items():
@@ -224,4 +235,6 @@ def _read_rules(value: Mapping[str, object]) -> Policy:
     bundle_needed = policy.enforcement.require_proof_bundle and close is not None and close.allowed
     if close is not None and bundle_needed and not close.requires_proof_bundle_reference:
         s.refuse(f"tools.{CLOSE}.requires_proof_bundle_reference", "true: require_proof_bundle is")
+    if policy.valid_from is not None and policy.valid_until is not None and policy.valid_until <= policy.valid_from:
+        s.refuse("valid_until", "after valid_from")
     return policy

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from verifier import schema as s
-from verifier.didkey import parse_did_key
 from verifier.entry import HASH_PATTERN
 from verifier.records.own import OwnRecord
 
@@ -20,7 +19,7 @@ class Revocation(OwnRecord):
     """A token, job, policy, approval or key is void from here on; irrevocable."""
 
     target: str = s.member(s.matching(_TARGET, "token:, job:, policy:, approval: or key: and its value"))
-    reason: str = s.member(s.string)
+    reason: str = s.member(s.note)
 
     def refs(self) -> dict[str, str]:
         """`target`."""
@@ -31,7 +30,7 @@ def check_revocation(record: Revocation) -> None:
     """A revoked key must be a key."""
     kind, _, value = record.target.partition(":")
     if kind == "key":
-        parse_did_key(value)
+        s.did_key(value, "target")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +40,8 @@ class Tombstone(OwnRecord):
     payload_b64u: str = s.member(s.hash43)
     index: int = s.member(s.integer())
     leaf_hash_b64u: str = s.member(s.hash43)
-    rule: str = s.member(s.string)
-    reason: str = s.member(s.string)
+    rule: str = s.member(s.line)
+    reason: str = s.member(s.note)
 
     def refs(self) -> dict[str, str]:
         """`target`: the payload."""
@@ -61,14 +60,14 @@ class Seen:
 class Violation(OwnRecord):
     """What a gate saw going wrong, and did about it; changes no verdict."""
 
-    code: str = s.member(s.text)
+    code: str = s.member(s.code)
     ticket: str | None = s.optional(s.ticket)
     job_id: str | None = s.optional(s.identifier)
     run_id: str | None = s.optional(s.identifier)
-    seen: tuple[Seen, ...] = s.member(s.list_of(s.object_of(Seen)))
-    expected: str = s.member(s.string)
-    found: str = s.member(s.string)
-    done: str = s.member(s.string)
+    seen: tuple[Seen, ...] = s.member(s.list_of(s.object_of(Seen), maximum=1_000))
+    expected: str = s.member(s.note)
+    found: str = s.member(s.note)
+    done: str = s.member(s.note)
 
     def refs(self) -> dict[str, str]:
         """`ticket job run`, those that are present."""
@@ -82,11 +81,11 @@ class StepUp(OwnRecord):
 
     approval_b64u: str = s.member(s.hash43)
     subject: str = s.member(s.subject)
-    issuer: str = s.member(s.text)
+    issuer: str = s.member(s.line)
     subject_hash: str = s.member(s.hash43)
-    acr: tuple[str, ...] = s.member(s.list_of(s.string))
+    acr: tuple[str, ...] = s.member(s.list_of(s.line, maximum=16))
     auth_time: int = s.member(s.integer())
-    token_salted_hash: str = s.member(s.text)
+    token_salted_hash: str = s.member(s.hash43)
     jwks_b64u: str = s.member(s.hash43)
 
     def refs(self) -> dict[str, str]:

@@ -15,9 +15,9 @@ class Person:
     """One person. Valid at a time t with valid_from ≤ t < valid_until."""
 
     subject: str = s.member(s.subject)
-    keys: tuple[str, ...] = s.member(s.list_of(s.did_key))
-    roles: tuple[str, ...] = s.member(s.list_of(s.role_name))
-    idp: tuple[str, ...] = s.member(s.list_of(s.hash43))
+    keys: tuple[str, ...] = s.member(s.list_of(s.did_key, maximum=64))
+    roles: tuple[str, ...] = s.member(s.list_of(s.role_name, maximum=64))
+    idp: tuple[str, ...] = s.member(s.list_of(s.hash43, maximum=64))
     valid_from: int | None = s.optional(s.time)
     valid_until: int | None = s.optional(s.time)
 
@@ -34,7 +34,7 @@ class Roster(OwnRecord):
 
     number: int = s.member(s.integer(1))
     previous_b64u: str | None = s.member(s.nullable(s.hash43))
-    people: tuple[Person, ...] = s.member(s.list_of(s.object_of(Person)))
+    people: tuple[Person, ...] = s.member(s.list_of(s.object_of(Person), maximum=10_000))
 
     def person_of(self, did: str) -> Person | None:
         """The person who holds the key `did`."""
@@ -49,6 +49,29 @@ class Roster(OwnRecord):
         return {"roster": str(self.number)}
 
 
+def check_roster(roster: Roster) -> None:
+    """Check what a roster says by itself: only the first has no predecessor, and nothing stands twice in it.
+
+    Raises Refused ROSTER_INVALID.
+    """
+    if (roster.number == 1) != (roster.previous_b64u is None):
+        raise Refused("ROSTER_INVALID", "previous_b64u", expected="null for number 1, else a payload hash")
+    seen: set[tuple[str, str]] = set()
+    for person in roster.people:
+        for what, value in _names(person):
+            if (what, value) in seen:
+                raise Refused("ROSTER_INVALID", what, expected="once in a roster", found=value)
+            seen.add((what, value))
+
+
+def _names(person: Person) -> list[tuple[str, str]]:
+    return [
+        ("subject", person.subject),
+        *(("key", key) for key in person.keys),
+        *(("idp", idp) for idp in person.idp),
+    ]
+
+
 def check_people(roster: Roster, owners: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], str]:
     """Check that every subject, key and identity-provider id belongs to one person in all rosters for ever.
 
@@ -56,14 +79,8 @@ def check_people(roster: Roster, owners: Mapping[tuple[str, str], str]) -> dict[
     Returns the owners after this roster. Raises Refused ROSTER_INVALID.
     """
     result = dict(owners)
-    seen: set[tuple[str, str]] = set()
     for person in roster.people:
-        values = [("subject", person.subject)]
-        values += [("key", key) for key in person.keys] + [("idp", idp) for idp in person.idp]
-        for what, value in values:
-            if (what, value) in seen:
-                raise Refused("ROSTER_INVALID", what, expected="once in a roster", found=value)
-            seen.add((what, value))
+        for what, value in _names(person):
             owner = result.setdefault((what, value), person.subject)
             if owner != person.subject:
                 raise Refused("ROSTER_INVALID", f"{what} of {person.subject}", expected=f"only {owner}")

@@ -12,8 +12,8 @@ from verifier.records.own import OwnRecord
 class Artefact:
     """One artefact: its role, media type, size in bytes and SHA-256."""
 
-    role: str = s.member(s.text)
-    media_type: str = s.member(s.text)
+    role: str = s.member(s.line)
+    media_type: str = s.member(s.line)
     size: int = s.member(s.integer())
     sha256_b64u: str = s.member(s.hash43)
 
@@ -28,7 +28,7 @@ class Simulation(OwnRecord):
     plan_hash_b64u: str = s.member(s.hash43)
     policy_hash_b64u: str = s.member(s.hash43)
     token_scope_hash_b64u: str = s.member(s.hash43)
-    artefacts: tuple[Artefact, ...] = s.member(s.list_of(s.object_of(Artefact)))
+    artefacts: tuple[Artefact, ...] = s.member(s.list_of(s.object_of(Artefact), maximum=64))
     outcome: str = s.member(s.one_of("success", "failure"))
 
     def refs(self) -> dict[str, str]:

@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from verifier import schema as s
+from verifier.records.receipts import ReceiptBinding
 
-_algorithm = s.one_of("SHA-256", "BLAKE3")
+_algorithm = s.one_of("SHA-256")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class StatedSideEffect:
     vendor_id: str | None = s.optional(s.string)
     latency_ms: float | None = s.optional(s.amount)
     bytes_written: float | None = s.optional(s.amount)
-    binding: dict[str, object] | None = s.optional(s.free_object())
+    binding: ReceiptBinding | None = s.optional(s.object_of(ReceiptBinding))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ class StatedApproval:
     approver_subject: str | None = s.optional(s.string)
     approver_method: str | None = s.optional(s.one_of("ui_click", "cli_confirm", "api_call", "policy_auto", "timeout"))
     scope_hash_b64u: str | None = s.optional(s.string)
-    scope_summary: str | None = s.optional(s.string)
+    scope_summary: str | None = s.optional(s.text_of(0, 1024))
     plan_hash_b64u: str | None = s.optional(s.string)
     policy_hash_b64u: str | None = s.optional(s.string)
     capability_minted: bool | None = s.optional(s.flag)
@@ -58,7 +59,7 @@ class StatedApproval:
     minted_capability_ttl_seconds: float | None = s.optional(s.amount)
     evidence_required: tuple[str, ...] | None = s.optional(s.list_of(s.string))
     hash_algorithm: str | None = s.optional(s.one_of("SHA-256"))
-    binding: dict[str, object] | None = s.optional(s.free_object())
+    binding: ReceiptBinding | None = s.optional(s.object_of(ReceiptBinding))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,4 +76,4 @@ class StatedDelegation:
     hash_algorithm: str = s.member(_algorithm)
     delegated_at: int = s.member(s.any_time)
     completed_at: int | None = s.optional(s.any_time)
-    binding: dict[str, object] | None = s.optional(s.free_object())
+    binding: ReceiptBinding | None = s.optional(s.object_of(ReceiptBinding))

@@ -10,10 +10,12 @@ from verifier.errors import Refused
 from verifier.jsontext import canonicalize
 from verifier.records.own import OwnRecord
 
+_names = s.list_of(s.line, minimum=1, maximum=64)
+
 
 def sorted_unique(values: tuple[str, ...]) -> list[str]:
-    """Trimmed, without duplicates, sorted by UTF-16 code unit, as token scope hashes demand."""
-    return sorted({value.strip() for value in values}, key=lambda value: value.encode("utf-16-be"))
+    """Trimmed, without duplicates and empty ones, sorted by UTF-16 code unit, as token scope hashes demand."""
+    return sorted({value.strip() for value in values} - {""}, key=lambda value: value.encode("utf-16-be"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +29,8 @@ class TokenIssued(OwnRecord):
     requester: str = s.member(s.subject)
     agent_did: str = s.member(s.did_key)
     policy_hash_b64u: str = s.member(s.hash43)
-    aud: tuple[str, ...] = s.member(s.list_of(s.text))
-    scope: tuple[str, ...] = s.member(s.list_of(s.text))
+    aud: tuple[str, ...] = s.member(_names)
+    scope: tuple[str, ...] = s.member(_names)
     iat: int = s.member(s.integer())
     exp: int = s.member(s.integer())
 
@@ -65,7 +67,7 @@ class TokenIssued(OwnRecord):
 
 
 def check_token(record: TokenIssued) -> None:
-    """Check the scope hash and that the lifetime is one. Raises Refused TOKEN_SCOPE_MISMATCH, TOKEN_MALFORMED."""
+    """Check the scope hash and that the lifetime is one. Raises Refused TOKEN_SCOPE_MISMATCH, SCHEMA_VALIDATION_FAILED."""
     computed = record.compute_scope_hash()
     if computed != record.token_scope_hash_b64u:
         raise Refused(
@@ -75,4 +77,4 @@ def check_token(record: TokenIssued) -> None:
             found=record.token_scope_hash_b64u,
         )
     if record.iat >= record.exp:
-        raise Refused("TOKEN_MALFORMED", "exp", expected="exp after iat")
+        raise Refused("SCHEMA_VALIDATION_FAILED", "exp", expected="exp after iat")
