@@ -10,64 +10,29 @@ entries) is looked up through :class:`History`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from trustlog.errors import Conflict, Refused
 from trustlog.formats.base64 import decode_b64u, encode_b64u
-from trustlog.formats.entry import parse_entry, ref_value
+from trustlog.formats.entry import parse_entry
 from trustlog.formats.trustpolicy import TrustPolicy
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.records.candidate import Candidate
-from trustlog.records.kind import ANY_PERMITTED, PERSON, hash_parts
+from trustlog.records.history import Held, History, MemoryHistory, Row
+from trustlog.records.kind import ANY_PERMITTED, PERSON
 from trustlog.records.kinds import KINDS
+from trustlog.records.links import (
+    approval_key,
+    first_to_name,
+    is_free_to_erase,
+    link_rows,
+    requester_of_execution,
+    subject_value,
+)
 from trustlog.records.revocation import may_revoke
 from trustlog.records.rosters import RosterChain
 
-Row = tuple[bytes, bytes]  # a 32-byte key and its 32-byte value, to be stored with the entry's index
-HELD: Final = bytes(32)  # the value of a key that only says "there is one"
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """Who holds a key: its 32-byte value, and the index of the entry that took it."""
-
-    value: bytes
-    index: int
-
-
-class History(Protocol):
-    """What the log holds below the index being judged."""
-
-    def held(self, key: bytes) -> Held | None:
-        """The holder of a 32-byte key."""
-        ...
-
-    def entry(self, index: int) -> bytes | None:
-        """The entry at an index."""
-        ...
-
-
-class MemoryHistory:
-    """A reader's history: everything in memory."""
-
-    def __init__(self) -> None:
-        self._keys: dict[bytes, Held] = {}
-        self._entries: dict[int, bytes] = {}
-
-    def held(self, key: bytes) -> Held | None:
-        """The holder of a 32-byte key."""
-        return self._keys.get(key)
-
-    def entry(self, index: int) -> bytes | None:
-        """The entry at an index."""
-        return self._entries.get(index)
-
-    def add(self, index: int, entry: bytes, rows: list[Row]) -> None:
-        """Remember an entry and the keys it took."""
-        self._entries[index] = entry
-        for key, value in rows:
-            self._keys.setdefault(key, Held(value, index))
+__all__ = ["Held", "History", "Ledger", "MemoryHistory", "Row"]
 
 
 class Ledger:
@@ -112,7 +77,7 @@ class Ledger:
         self._apply(candidate, index)
         rows = [(candidate.identity, candidate.entry.leaf_hash)]
         rows += [(claim.key, claim.value) for claim in candidate.claims if self._history.held(claim.key) is None]
-        return rows + _links(candidate)
+        return rows + link_rows(candidate, self._history)
 
     def replay(self, candidate: Candidate, index: int) -> None:
         """Rebuild the state from a stored entry of a kind in :data:`GOVERNANCE`, under today's trust policy."""
@@ -181,9 +146,7 @@ class Ledger:
     def _check_revocation(self, candidate: Candidate, index: int) -> None:
         record, signer = candidate.record, candidate.signer_did
         own_key = record.sort == "key" and record.subject == signer
-        own_approval = (
-            record.sort == "approval" and self._history.held(hash_parts("approval", record.subject, signer)) is not None
-        )
+        own_approval = record.sort == "approval" and self._history.held(approval_key(record.subject, signer)) is not None
         if own_key or own_approval:
             return
         allowed = may_revoke(record.sort)
@@ -203,13 +166,16 @@ class Ledger:
 
     def _check_resolution(self, candidate: Candidate, index: int) -> None:
         """Not by the requester of the job: it would hold the key, and nobody else could resolve the execution any more."""
-        begin = self._history.held(hash_parts("begin", candidate.record.begin_b64u))
-        requester = None if begin is None else self._history.held(begin.value)
+        requester = requester_of_execution(candidate.record.begin_b64u, self._history)
         person = self.rosters.person_at(candidate.signer_did, index)
-        if requester is not None and person is not None and requester.value == hash_parts("subject", person.subject):
+        if requester is not None and person is not None and requester == subject_value(person.subject):
             detail = "the requester may not resolve an execution of their own job"
             raise Refused(
-                "SIGNER_WRONG_ROLE", detail, param="signer_did", expected="another person", found=candidate.signer_did
+                "SIGNER_WRONG_ROLE",
+                detail,
+                param="signer_did",
+                expected="a person of the roster who did not request the job",
+                found=candidate.signer_did,
             )
 
     def _check_tombstone(self, candidate: Candidate, index: int) -> None:
@@ -220,21 +186,13 @@ class Ledger:
             raise _no_tombstone("payload.leaf_hash_b64u", "the leaf hash of the entry at payload.index", found)
         entry = parse_entry(data)
         is_own = encode_b64u(entry.payload_hash) == record.payload_b64u
-        if is_own and not KINDS[entry.kind].erasable:
+        if is_own and not (entry.kind in KINDS and KINDS[entry.kind].erasable):
             raise _no_tombstone("payload.payload_b64u", "a payload of an erasable kind", entry.kind)
-        if not is_own and not (entry.kind in ("simulation", "execution") and entry.refs.get("plan") == record.payload_b64u):
-            raise _no_tombstone(
-                "payload.payload_b64u", "the entry's own payload, or the plan that it names", record.payload_b64u
-            )
-        job = self._job_key(entry.refs.get("job"), entry.refs.get("token_scope"))
-        if job is not None and self._history.held(hash_parts("job over", job.hex())) is None:
+        if not is_own and first_to_name(record.payload_b64u, self._history) != record.index:
+            expected = "the entry's own payload, or a plan or artefact that this entry is the first to name"
+            raise _no_tombstone("payload.payload_b64u", expected, record.payload_b64u)
+        if not is_free_to_erase(entry, self._history):
             raise _no_tombstone("payload.payload_b64u", "a payload of no open job", "a job that is neither closed nor ended")
-
-    def _job_key(self, job: str | None, token_scope: str | None) -> bytes | None:
-        if job is not None:
-            return hash_parts("job", job)
-        held = self._history.held(hash_parts("job of", token_scope)) if token_scope is not None else None
-        return None if held is None else held.value
 
     def _conflict(self, param: str, index: int) -> Conflict:
         holder = self._history.entry(index)
@@ -247,25 +205,6 @@ class Ledger:
             self.rosters.add(candidate.record, candidate.payload_hash_b64u, candidate.signer_did, index)
         elif candidate.kind.name == "revocation" and candidate.record.sort == "key":
             self._revoked_keys.setdefault(candidate.record.subject, index)
-
-
-def _links(candidate: Candidate) -> list[Row]:
-    """Keys that later rules look up: who signed an approval, whose job a token scope is and who asked for it, what is over."""
-    record, kind = candidate.record, candidate.kind.name
-    if kind == "human_approval_receipt":
-        return [(hash_parts("approval", candidate.payload_hash_b64u, candidate.signer_did), HELD)]
-    if kind == "token_issued":
-        return [
-            (hash_parts("job of", record.token_scope_hash_b64u), hash_parts("job", ref_value(record.job_id))),
-            (hash_parts("requester", record.job_id), hash_parts("subject", record.requester)),
-        ]
-    if kind == "execution" and record.phase == "begin":
-        return [(hash_parts("begin", candidate.payload_hash_b64u), hash_parts("requester", record.job_id))]
-    if kind == "closure":
-        return [(hash_parts("job over", hash_parts("job", ref_value(record.job_id)).hex()), HELD)]
-    if kind == "revocation" and record.sort == "job":
-        return [(hash_parts("job over", hash_parts("job", ref_value(record.subject)).hex()), HELD)]
-    return []
 
 
 def _no_tombstone(param: str, expected: str, found: str) -> Refused:

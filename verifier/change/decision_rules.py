@@ -47,7 +47,24 @@ def _relied_on(case: Case, allow: Allow | None) -> list[str]:
     if allow is None or allow.policy is None:
         return []
     steps = set(allow.policy.required_steps(allow.scope.action)) - {SIMULATE, EXECUTE, CLOSE}
-    return [item.entry.payload_hash_b64u for step in sorted(steps) for item in step_allows(case, allow, step)[:1]]
+    found = []
+    for step in sorted(steps):
+        candidates = [item.entry.payload_hash_b64u for item in step_allows(case, allow, step)]
+        found += [next((one for one in candidates if _holds(case, one)), one) for one in candidates[:1]]
+    return found
+
+
+def _holds(case: Case, decision_b64u: str) -> bool:
+    """Whether an allow, and what it relies on, breaks no rule: one that does not hold makes way for another of its step.
+
+    Each relies on allows below its own view only, so this ends.
+    """
+    findings = Findings()
+    check_decision(case, findings, decision_b64u)
+    named = decision_named(case.history, decision_b64u)
+    if findings.has_failed() or isinstance(named, Refused):
+        return False
+    return all(_holds(case, name) for name in _relied_on(case, open_allow(case, *named)))
 
 
 def open_allow(case: Case, item: Logged, decision: Decision) -> Allow | None:

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from verifier.didkey import parse_did_key
 from verifier.encodings import encode_b64u
-from verifier.entry import Entry, check_entry_signature, parse_entry, ref_value
+from verifier.entry import Entry, check_entry_signature, parse_entry
 from verifier.errors import Refused
 from verifier.ledger.jobs import Jobs
 from verifier.ledger.logged import Logged, State
@@ -27,7 +26,6 @@ from verifier.records.kinds import KINDS, Record, compute_refs, payload_hash, re
 from verifier.records.policy import PublishedPolicy
 from verifier.records.restrictions import Revocation, Tombstone
 from verifier.records.roster import Roster
-from verifier.records.simulation import Simulation
 from verifier.records.token import TokenIssued
 from verifier.trust import Role, TrustPolicy
 
@@ -127,24 +125,29 @@ class History:
 
     def _read(self, index: int, entry: Entry, payload: bytes | None) -> Logged:
         try:
-            self._check_signer(index, entry)
+            check_entry_signature(entry)
             if payload is None:
+                self._check_key(index, entry)
                 if entry.kind == "revocation":
                     self.revocations.add(index, entry.refs.get("target", ""), entry.signer_did)
+                if entry.kind == "work_policy_contract" and self.trust.has_role(entry.signer_did, Role.POLICY_ISSUER, index):
+                    named = {"payload_hash_b64u": entry.payload_hash_b64u, "signer_did": entry.signer_did}
+                    self.policies.add_unread(index, entry.refs.get("target"), **named)
                 return Logged(index, entry, None, State.UNREAD)
             record = self._read_payload(entry, payload)
+            self._check_identity(entry)
+            self._check_key(index, entry)
             self._check_role(index, entry, record)
-            keys = self._check_unique(entry, record)
             self._apply(index, entry, record)
+            keys = self._check_conflicts(entry, record)
         except Refused as fault:
             return Logged(index, entry, payload, State.VOID, fault=fault)
         for key, value in keys:
             self._keys.setdefault(key, (value, index))
-        self._jobs.add(record)
+        self._jobs.add(index, record)
         return Logged(index, entry, payload, State.VALID, record=record)
 
-    def _check_signer(self, index: int, entry: Entry) -> None:
-        check_entry_signature(entry)
+    def _check_key(self, index: int, entry: Entry) -> None:
         revoked = self.revocations.first_below(f"key:{entry.signer_did}", index)
         if revoked is not None:
             raise Refused("KEY_REVOKED", "signer_did", found=f"revoked at index {revoked}")
@@ -161,6 +164,10 @@ class History:
         if roles:
             self._check_one_role(entry.signer_did, roles, index)
         elif entry.kind in ("human_approval_receipt", "resolution"):
+            if self.rosters.at(index) is None:
+                raise Refused("ROSTER_MISSING", "signer_did", expected="a roster in force")
+            if any(window.did == entry.signer_did for windows in self.trust.windows.values() for window in windows):
+                raise Refused("SIGNER_WRONG_ROLE", "signer_did", expected="a person's key, which never has a role")
             person = self.rosters.person_at(entry.signer_did, index)
             if person is None:
                 raise Refused("SIGNER_NOT_TRUSTED", "signer_did", expected="a person of the roster in force")
@@ -175,7 +182,7 @@ class History:
     def _check_one_role(self, did: str, roles: tuple[Role, ...], index: int) -> None:
         if any(self.trust.has_role(did, role, index) for role in roles):
             return
-        known = parse_did_key(did) in self.trust.reserved_keys()
+        known = any(self.trust.has_role(did, role, index) for role in Role)
         code = "SIGNER_WRONG_ROLE" if known else "SIGNER_NOT_TRUSTED"
         raise Refused(code, "signer_did", expected=" or ".join(roles) + f" at index {index}", found=did)
 
@@ -185,10 +192,12 @@ class History:
         tokens = [item.record for item in self.valid("token_issued")]
         return {token.requester for token in tokens if isinstance(token, TokenIssued) and token.job_id in jobs}
 
-    def _check_unique(self, entry: Entry, record: Record) -> list[tuple[tuple[str, ...], str]]:
+    def _check_identity(self, entry: Entry) -> None:
         first = self._identities.get(entry.identity)
         if first is not None:
             raise Refused("CONFLICT", "identity", found=f"already logged at index {first}")
+
+    def _check_conflicts(self, entry: Entry, record: Record) -> list[tuple[tuple[str, ...], str]]:
         keys = conflict_keys(entry.kind, record, signer_did=entry.signer_did, payload_hash_b64u=entry.payload_hash_b64u)
         for key, value in keys:
             held, holder = self._keys.get(key, (value, -1))
@@ -197,6 +206,7 @@ class History:
         return keys
 
     def _apply(self, index: int, entry: Entry, record: Record) -> None:
+        """What the kind demands of history, and what follows; no kind that changes anything here has conflict keys."""
         signer, payload = entry.signer_did, entry.payload_hash_b64u
         match record:
             case Roster():
@@ -206,19 +216,22 @@ class History:
             case Revocation():
                 self.revocations.add(index, record.target, signer)
             case Tombstone():
-                self._check_tombstone(index, record)
+                self._check_tombstone(record)
             case _:
                 pass
 
-    def _check_tombstone(self, index: int, record: Tombstone) -> None:
-        """Erasable are receipts, bundles, plans and artefacts, of no job that is still open."""
+    def _check_tombstone(self, record: Tombstone) -> None:
+        """Erasable are receipts, bundles, plans and artefacts, of no job that is still open.
+
+        Plans and artefacts are erased under the lowest-indexed simulation or execution that names them.
+        """
         target = self._any_at(record.index)
         if target is None or encode_b64u(target.entry.leaf_hash) != record.leaf_hash_b64u:
             raise Refused("TOMBSTONE_NOT_PERMITTED", "index", expected="the entry that holds or names the payload")
         if not self._may_erase(target, record.payload_b64u):
             raise Refused("TOMBSTONE_NOT_PERMITTED", "payload_b64u", expected="an erasable payload")
-        job = self._jobs.concerned(token_scope=target.ref("token_scope"), run=target.ref("run"), job=target.ref("job"))
-        if job is not None and not self._is_over(job, index):
+        job = self._jobs.concerned(target.entry)
+        if job is not None and job not in self._jobs.over:
             raise Refused("TOMBSTONE_NOT_PERMITTED", "payload_b64u", expected="a job that is closed or ended")
 
     def _any_at(self, index: int) -> Logged | None:
@@ -230,17 +243,8 @@ class History:
     def _may_erase(self, target: Logged, payload_b64u: str) -> bool:
         if target.entry.payload_hash_b64u == payload_b64u:
             return KINDS[target.entry.kind].erasable
-        record = target.record
-        if not isinstance(record, Simulation):
-            return False
-        return payload_b64u in {record.plan_hash_b64u, *(item.sha256_b64u for item in record.artefacts)}
-
-    def _is_over(self, job: str, index: int) -> bool:
-        over = {ref_value(item) for item in self._jobs.over} | self._jobs.over
-        if job in over or self.revocations.first_below(f"job:{job}", index) is not None:
-            return True
-        tokens = self._jobs.tokens.get(job, ())
-        return any(self.revocations.first_below(f"token:{token}", index) is not None for token in tokens)
+        return self._jobs.first_to_name.get(payload_b64u) == target.index
 
     def _signers_of_approval(self, payload_hash_b64u: str) -> set[str]:
-        return {item.entry.signer_did for item in self.named("human_approval_receipt", payload_hash_b64u)}
+        named = self.named("human_approval_receipt", payload_hash_b64u)
+        return {item.entry.signer_did for item in named if item.state is not State.VOID}

@@ -11,6 +11,7 @@ class Policies:
     def __init__(self, *, quorum: int) -> None:
         self._quorum = quorum
         self._signers: dict[str, set[str]] = {}
+        self._unread: dict[str, set[str]] = {}
         self._since: dict[str, int] = {}
         self._superseded: dict[str, int] = {}
 
@@ -23,6 +24,18 @@ class Policies:
         self._since[payload_hash_b64u] = index
         if policy.rules is not None and policy.rules.supersedes is not None:
             self._superseded.setdefault(policy.rules.supersedes.removeprefix("b64u:"), index)
+
+    def add_unread(self, index: int, target: str | None, *, payload_hash_b64u: str, signer_did: str) -> None:
+        """Read a publication whose payload is not there: it permits nothing, and what it supersedes is superseded.
+
+        `target` is its ref: `policy:` and the policy that it names. Readable publications of the payload count with it.
+        """
+        if target is None or not target.startswith("policy:"):
+            return
+        signers = self._unread.setdefault(payload_hash_b64u, set())
+        signers.add(signer_did)
+        if len(signers | self._signers.get(payload_hash_b64u, set())) >= self._quorum:
+            self._superseded.setdefault(target.removeprefix("policy:"), index)
 
     def in_force_since(self, payload_hash_b64u: str) -> int | None:
         """The index at which the policy came into force, or None."""

@@ -1,0 +1,51 @@
+"""What the ledger may know of the past: which keys are held, by which entry, and the entries themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+Row = tuple[bytes, bytes]  # a 32-byte key and its 32-byte value, to be stored with the entry's index
+HELD: Final = bytes(32)  # the value of a key that only says "there is one"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Who holds a key: its 32-byte value, and the index of the entry that took it."""
+
+    value: bytes
+    index: int
+
+
+class History(Protocol):
+    """What the log holds below the index being judged."""
+
+    def held(self, key: bytes) -> Held | None:
+        """The holder of a 32-byte key."""
+        ...
+
+    def entry(self, index: int) -> bytes | None:
+        """The entry at an index."""
+        ...
+
+
+class MemoryHistory:
+    """A reader's history: everything in memory."""
+
+    def __init__(self) -> None:
+        self._keys: dict[bytes, Held] = {}
+        self._entries: dict[int, bytes] = {}
+
+    def held(self, key: bytes) -> Held | None:
+        """The holder of a 32-byte key."""
+        return self._keys.get(key)
+
+    def entry(self, index: int) -> bytes | None:
+        """The entry at an index."""
+        return self._entries.get(index)
+
+    def add(self, index: int, entry: bytes, rows: list[Row]) -> None:
+        """Remember an entry and the keys it took."""
+        self._entries[index] = entry
+        for key, value in rows:
+            self._keys.setdefault(key, Held(value, index))
