@@ -13,12 +13,19 @@ from typing import NoReturn
 EPILOG = "exit codes: 0 pass, 1 fail, 2 usage or unreadable input, 3 undecided"
 
 
+class _Usage(Exception):
+    """The command line cannot be understood."""
+
+    def __init__(self, message: str, program: str) -> None:
+        super().__init__(message)
+        self.program = program
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one `error:` line and one `hint:` line."""
 
     def error(self, message: str) -> NoReturn:
-        sys.stderr.write(f"error: {message}\nhint: see {self.prog} --help\n")
-        raise SystemExit(2)
+        raise _Usage(message, self.prog)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -120,7 +127,11 @@ def _add_log(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
-    options = build_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        options = build_parser().parse_args(given)
+    except _Usage as usage:
+        return _refuse_usage(usage, as_json="--json" in given)
     from verifier.commands import run  # noqa: PLC0415 - keeps --help fast
 
     try:
@@ -137,6 +148,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "hint: this is a defect; nothing was decided; please report the input\n"
         )
         return 2
+
+
+def _refuse_usage(usage: _Usage, *, as_json: bool) -> int:
+    sys.stderr.write(f"error: {usage}\nhint: see {usage.program} --help\n")
+    if as_json:
+        import json  # noqa: PLC0415
+
+        from verifier.report import error_report  # noqa: PLC0415
+
+        report = error_report("PARAMETER_INVALID", str(usage))
+        sys.stdout.write(json.dumps(report.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n")
+    return 2
 
 
 if __name__ == "__main__":

@@ -170,6 +170,8 @@ def _explain(options: Namespace) -> int:
     reason = REASONS.get(options.code)
     if reason is None:
         sys.stderr.write(f"error: no reason code {options.code[:64]!r}\nhint: codes are written LIKE_THIS\n")
+        if options.json:
+            _print_json(error_report("PARAMETER_INVALID", f"no reason code {options.code[:64]!r}").to_json())
         return 2
     if options.json:
         _print_json({"code": options.code, **reason.to_json()})

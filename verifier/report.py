@@ -92,6 +92,11 @@ def _with_index(check: Check) -> str | None:
     return f"entry {check.index}" + (f": {check.found}" if check.found else "")
 
 
+def not_proven_line(check: Check) -> str:
+    """How an attested absence is listed under what is not proven."""
+    return f"{check.expected}: {check.found}, not proven from the whole log"
+
+
 def conclude(checks: Iterable[Check], *, not_proven: Sequence[str], trust_policy_sha256: str | None, passed: str) -> Report:
     """The report that follows from `checks`: the first FAIL decides, else the first UNDECIDED, else PASS.
 

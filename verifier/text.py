@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from verifier.reasons import REASONS
-from verifier.report import GROUPS, Check, Report, Status
+import re
 
+from verifier.reasons import REASONS
+from verifier.report import GROUPS, Check, Report, Status, not_proven_line
+
+_DID = re.compile("did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}")
 _MARKS = {
     Status.PASS: "ok",
     Status.PROVEN: "ok, proven",
@@ -28,10 +31,41 @@ def render(report: Report) -> str:
             lines += [_line(check) for check in checks]
     if report.not_proven:
         lines += ["", "not proven"]
-        lines += [f"  - {_clean(line)}" for line in report.not_proven]
+        lines += [f"  - {_clean(line)}" for line in _not_proven(report)]
     if report.trust_policy_sha256:
         lines += ["", f"judged under the trust policy with SHA-256 {report.trust_policy_sha256}"]
-    return "\n".join(lines) + "\n"
+    return _shorten_repeated_dids("\n".join(lines)) + "\n"
+
+
+def _not_proven(report: Report) -> list[str]:
+    """What is not proven, with one line for all that the same gate attests of the same action."""
+    attested = {not_proven_line(check): check for check in report.checks if check.status is Status.ATTESTED}
+    lines: dict[str, list[str]] = {}
+    for line in report.not_proven:
+        check = attested.get(line)
+        if check is None:
+            lines[line] = []
+        else:
+            what, _, action = (check.expected or "").rpartition(" [")
+            head = f"only {check.found}, not proven from the whole log, for {action.removesuffix(']')}"
+            lines.setdefault(head, []).append(what)
+    return [f"{line}: {'; '.join(absences)}" if absences else line for line, absences in lines.items()]
+
+
+def _shorten_repeated_dids(text: str) -> str:
+    """Each DID in full where it first stands, then as its first 16 characters, or as many as tell it from the others."""
+    every = set(_DID.findall(text))
+    seen: set[str] = set()
+
+    def show(match: re.Match[str]) -> str:
+        did = match[0]
+        if did not in seen:
+            seen.add(did)
+            return did
+        length = next(n for n in range(16, len(did) + 1) if sum(other.startswith(did[:n]) for other in every) == 1)
+        return did[:length] + ("…" if length < len(did) else "")
+
+    return _DID.sub(show, text)
 
 
 def _line(check: Check) -> str:

@@ -108,6 +108,33 @@ def test_bad_usage_is_one_error_line_and_one_hint_line(arguments: list[str]) -> 
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--json"],
+        ["nothing"],
+        ["evidence"],
+        ["evidence", "a", "b"],
+        ["evidence", "p", "--trust", "t", "--max-age", "x"],
+        ["log", "missing", "--trust", "missing.toml"],
+        ["log", "--no-such-option"],
+        ["explain", "NO_SUCH_CODE"],
+        ["explain"],
+    ],
+)
+def test_bad_usage_is_an_error_object_where_json_is_asked_for(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--json"]) == 2
+    out, err = capsys.readouterr()
+    verdict = json.loads(out)
+    assert out.count("\n") == 1
+    assert verdict["status"] == "ERROR"
+    assert verdict["reason_code"] in REASONS
+    assert verdict["reason"]
+    assert [line.split(":")[0] for line in err.strip().split("\n")] == ["error", "hint"]
+
+
+@pytest.mark.parametrize(
     ("name", "data", "code"),
     [
         ("pack", b"", "PACK_MALFORMED"),

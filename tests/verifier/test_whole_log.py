@@ -105,6 +105,24 @@ def test_absence_is_attested_only_if_the_trust_policy_allows_it(desk: Desk) -> N
     assert sum("attested by did:key" in line for line in report["not_proven"]) == 20
 
 
+def test_people_read_one_line_a_gate_and_action_and_each_did_once_in_full(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.trust(trust_toml(absence="gate"))
+    _, report = desk.judge(Change().build())
+    everything = [line for line in report["not_proven"] if "attested by" in line]
+    arguments = ["evidence", desk.path("change.evidence.json"), "--trust", desk.path("trust.toml")]
+    assert main([*arguments, "--at", "2026-03-01T10:20:00Z"]) == 0
+    text = capsys.readouterr().out
+    lines = [line for line in text.split("\n") if line.startswith("  - only attested by did:key:z6Mk")]
+    assert len(lines) == 2
+    for what, _, action in (line.partition(":")[0].rpartition(" [") for line in everything):
+        assert any(f"for {action.removesuffix(']')}: " in line and what in line for line in lines), what
+    gate = ROLE_KEYS["gates"].did
+    assert text.count(gate) == 1
+    assert text.count(gate[:16] + "…") > 20
+
+
 def hidden(change: Change, index: int) -> bytes:
     """The pack without one entry, and decisions that say nothing of it."""
     return jcs(change.pack(leave_out=lambda at: at == index))

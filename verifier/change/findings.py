@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verifier.errors import Refused
-from verifier.report import Check, Status
+from verifier.report import Check, Status, not_proven_line
 
 
 class Findings:
@@ -51,7 +51,7 @@ class Findings:
         code = "ABSENCE_NOT_PROVEN" if status is Status.UNDECIDED else None
         self._add(name, status, code=code, expected=expected, found=found, index=index)
         if status is Status.ATTESTED:
-            self.not_proven.append(f"{expected}: {found}, not proven from the whole log")
+            self.not_proven.append(not_proven_line(self.checks[-1]))
 
     def has_failed(self) -> bool:
         """Whether any check failed so far."""
