@@ -141,8 +141,38 @@ def test_every_mistake_is_one_error_line_one_hint_line_and_changes_nothing(
     assert sorted(str(path) for path in prepared.directory.rglob("*") if path.name != "lock") == before
 
 
-@pytest.mark.parametrize("name", ["backup", "restore", "reindex"])
+@pytest.mark.parametrize("name", ["backup", "restore", "reindex", "bench"])
 def test_help_has_an_example(prepared: Shell, name: str) -> None:
     text = prepared.good(name, "--help").out
     assert f"Example:\n    trustlog {name} " in text
     assert "--json" in text
+
+
+def test_the_bench_counts_proven_answers_and_says_on_what_machine(shell: Shell) -> None:
+    make_log(shell, gateways="gw", agents="agent")
+    with shell.serve():
+        figures = shell.good(
+            "bench", "--key", "gw.key", "--entries", "600", "--batch", "64", "--dir", "log", "--json"
+        ).answer
+        assert (figures["verified"], figures["refused"], figures["entries"]) == (600, {}, 600)
+        assert figures["envelope_bytes"] == 1024
+        assert figures["sample"]["entries"] == 64
+        assert figures["entries_a_second"] > 0
+        assert set(figures["latency_ms"]) == {"p50", "p95", "p99"}
+        assert figures["ed25519_checks_a_second"] > 0
+        assert figures["machine"]["cores"] >= 1
+        assert figures["disk"]["content_bytes"] > 0
+        lone = shell.good("bench", "--key", "gw.key", "--entries", "20", "--one-by-one", "--connections", "1")
+        assert "20 verified answers" in lone.out
+        assert "of an entry: p50" in lone.out
+        refused = shell.run("bench", "--key", "agent.key", "--entries", "5", "--json")
+        assert refused.code == 1
+        assert refused.answer["refused"] == {"SIGNER_WRONG_ROLE": 5}
+        assert "first refusal: SIGNER_WRONG_ROLE" in refused.err
+    shell.run("bench", "--key", "gw.key", "--log", "http://127.0.0.1:1").check_error("LOG_UNREACHABLE", 3)
+    shell.run("bench", "--key", "gw.key", "--log", "http://log.example").check_error("PARAMETER_INVALID", 2)
+    elsewhere = shell.run("bench", "--key", "gw.key", "--log", "http://127.0.0.1:1", "--dir", "state")
+    elsewhere.check_error("INPUT_UNREADABLE", 2)
+    shell.run("bench", "--key", "gw.key", "--log", "http://127.0.0.1:1", "--entries", "0").check_error(
+        "PARAMETER_INVALID", 2
+    )

@@ -43,6 +43,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "close": Command("trustlog.cli.close:close", "Ask the gate to close a ticket, and log the closure."),
     "revoke": Command("trustlog.cli.revoke:revoke", "Void a token, job, policy, approval or key from here on."),
     "evidence": Command("trustlog.cli.evidence:evidence", "One change as one file, verified before it is written."),
+    "bench": Command("trustlog.cli.bench:bench", "Load a log with signed receipts, prove every answer, measure."),
     "explain": Command("trustlog.cli.explain:explain", "What a reason code means and what to do next."),
 }
 

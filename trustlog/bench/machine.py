@@ -1,0 +1,130 @@
+"""What the figures were measured on: processor, Python, disk, and how fast bare signatures are checked there."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from trustlog.errors import Refused
+
+MEASURE_S: Final = 2.0
+_START_S: Final = 0.7  # by then every process is ready
+_CHECK: Final = """
+import sys, time
+from nacl.signing import SigningKey
+from trustlog.formats.ed25519 import verify_ed25519
+key = SigningKey(bytes(32))
+message = b"A" * 43
+signature = key.sign(message).signature
+public = bytes(key.verify_key)
+start, seconds = float(sys.argv[1]), float(sys.argv[2])
+while time.monotonic() < start:
+    pass
+count = 0
+while time.monotonic() < start + seconds:
+    for _ in range(50):
+        assert verify_ed25519(public, message, signature)
+    count += 50
+print(count / seconds)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The machine that the bench runs on."""
+
+    cores: int
+    cpu: str
+    python: str
+    system: str
+    load_average: float
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Bytes of a log's files: the log proper (``log.db``, ``guard.db``), what waits in write-ahead logs, the derived index."""
+
+    log_bytes: int
+    wal_bytes: int
+    index_bytes: int
+
+
+def describe_machine() -> Machine:
+    """This machine, as the system describes it."""
+    return Machine(
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cpu=_cpu_model(),
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.release()}",
+        load_average=round(os.getloadavg()[0], 2),
+    )
+
+
+def measure_ed25519(cores: int, seconds: float = MEASURE_S) -> float:
+    """How many bare Ed25519 signatures `cores` processes check in a second together: libsodium, 43-byte messages."""
+    start = time.monotonic() + _START_S
+    command = [sys.executable, "-c", _CHECK, str(start), str(seconds)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)  # noqa: S603 - our own program
+        for _ in range(cores)
+    ]
+    return sum(float(process.communicate()[0] or 0) for process in processes)
+
+
+def measure_disk(directory: Path) -> Disk:
+    """What the files of a log take up now. Refused (``INPUT_UNREADABLE``) if `directory` holds no log."""
+    if not (directory / "log.db").is_file():
+        raise Refused("INPUT_UNREADABLE", f"{directory} holds no log", param="dir", hint="name the directory that is served")
+    size = {path.name: path.stat().st_size for path in directory.iterdir() if path.is_file()}
+    return Disk(
+        log_bytes=size["log.db"] + size.get("guard.db", 0),
+        wal_bytes=size.get("log.db-wal", 0) + size.get("guard.db-wal", 0),
+        index_bytes=size.get("index.db", 0) + size.get("index.db-wal", 0),
+    )
+
+
+def measure_memory(directory: Path) -> int | None:
+    """The most memory (bytes) that the server of `directory` and its processes have had; None where that cannot be seen."""
+    try:
+        root = int((directory / "lock").read_text(encoding="ascii"))
+        return sum(_peak_bytes(pid) for pid in _family(root))
+    except (OSError, ValueError):
+        return None
+
+
+def _family(root: int) -> list[int]:
+    """A process and all that descend from it."""
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+        except OSError:  # it has just ended
+            continue
+    family = [root]
+    for pid in family:
+        family += [child for child, parent in parents.items() if parent == pid]
+    return family
+
+
+def _peak_bytes(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine() or "unknown"
