@@ -11,6 +11,7 @@ from trustlog.gate.view import Logged
 from verifier.change.case import Case
 from verifier.change.decision_rules import check_decision
 from verifier.change.evidence_rules import check_listed
+from verifier.change.execution_rules import begin_fault
 from verifier.change.findings import Findings
 from verifier.ledger.history import History
 from verifier.records.decision import Decision
@@ -55,5 +56,11 @@ def judged_by_verifier(history: History, story: Story, allow: Logged, data: Mapp
     if isinstance(item.record, Decision):
         check_listed(findings, item, item.record, data)
     check_decision(case, findings, allow.payload_hash)
+    for begin, record in case.begins:  # an execution outside the rules fails the change, and stands against all that follows
+        fault = begin_fault(history, begin, record) if begin.index < allow.index else None
+        if fault is not None:
+            findings.refused("execution.begin", fault, index=begin.index)
+        elif begin.index < allow.index:
+            check_decision(case, findings, record.decision_b64u)
     failed = [check for check in findings.checks if check.status not in (Status.PASS, Status.PROVEN)]
-    return [check for check in failed if check.name != "not_withdrawn[" + scope["action"] + "]"]
+    return [check for check in failed if not check.name.startswith("not_withdrawn[")]

@@ -1,7 +1,8 @@
 """Whether an allow was well founded: trustlog and the verifier say the same, after random honest and dishonest steps.
 
-What the two look at first differs (the verifier at the evidence that a decision lists, trustlog last), so the first code of one
-must be among the codes of the other. The long form: ``TRUSTLOG_EXAMPLES=2000``.
+What the two look at first differs (the verifier at the evidence that a decision lists, trustlog last; trustlog at earlier
+executions first, the verifier last), so the first code of the verifier must be among those of trustlog.
+The long form: ``TRUSTLOG_EXAMPLES=2000 python -m pytest tests/integration/differential/test_judgement.py``.
 """
 
 from __future__ import annotations
@@ -45,7 +46,6 @@ class Judged(Steps):
             assert bool(ours) == bool(theirs), said
             if theirs:
                 assert theirs[0] in ours, said
-                assert ours[0] in theirs or "EVIDENCE_INCOMPLETE" in theirs, said
 
 
 @pytest.mark.slow

@@ -193,7 +193,7 @@ def test_what_cannot_be_meant_is_invalid(tools: dict[str, Any]) -> None:
         ({"wpc_version": 1}, "POLICY_VERSION_UNKNOWN"),
         ({"policy_name": ""}, "POLICY_INVALID"),
         ({"valid_from": "2026-03-02T09:00:00Z", "valid_until": "2026-03-02T09:00:00Z"}, "POLICY_INVALID"),
-        ({"valid_from": "2026-03-02T09:00:00+01:00"}, "POLICY_INVALID"),
+        ({"valid_from": "2026-03-02T09:00:00+24:00"}, "POLICY_INVALID"),
         ({"enforcement": {**policy()["enforcement"], "fail_closed": False}}, "POLICY_INVALID"),
         ({"record": "trustlog/work_policy_contract/v1"}, "POLICY_INVALID"),
     ],
