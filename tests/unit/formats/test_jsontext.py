@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -149,10 +148,8 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_reading_hostile_text_takes_time_linear_in_its_length(name: str) -> None:
     text = HOSTILE[name](1_000_000)
-    start = time.perf_counter()
     with contextlib.suppress(Refused):
-        parse_json(text)
-    assert time.perf_counter() - start < 10  # a tenth of this when measured; minutes if quadratic
+        parse_json(text)  # quadratic, it would take minutes and meet the bound on every test's time
 
 
 @given(JSON_VALUES)
