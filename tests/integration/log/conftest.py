@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +66,8 @@ class Answer:
 
 
 @asynccontextmanager
-async def serving(directory: LogDirectory) -> AsyncIterator[Service]:
-    log = await Log.open(directory)
+async def serving(directory: LogDirectory, *, now_ns: Callable[[], int] = time.time_ns) -> AsyncIterator[Service]:
+    log = await Log.open(directory, now_ns=now_ns)
     runner = make_runner(create_app(log))
     try:
         await runner.setup()
