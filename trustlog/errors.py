@@ -7,6 +7,7 @@ a whole document (all four are shortened here, once).
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from trustlog.reasons import REASONS, Reason
@@ -15,11 +16,13 @@ __all__ = ["REASONS", "Conflict", "Fatal", "Reason", "Refused", "TrustlogError",
 
 FOUND_MAX_CHARACTERS: Final = 160
 DETAIL_MAX_CHARACTERS: Final = 600
+_TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")  # a compact JWS, a bearer secret
 
 
 def shorten(value: object, *, most: int = FOUND_MAX_CHARACTERS) -> str:
-    """A value as one printable line of at most `most` characters, for an error's ``found``."""
+    """A value as one printable line of at most `most` characters, for an error's ``found``. A token is never shown."""
     text = value if isinstance(value, str) else repr(value)
+    text = _TOKEN.sub("(a token)", text)
     text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[: most + 1])
     return text if len(text) <= most else text[: most - 1] + "…"
 

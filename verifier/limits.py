@@ -31,7 +31,8 @@ MAX_POLICY_KEYS = 256  # logs, witnesses or groups in one C2SP policy; the speci
 MAX_SAFE_INTEGER = 2**53 - 1  # RFC 8785: integers beyond this do not survive a JSON round trip
 MAX_TREE_SIZE = 2**63 - 1  # sizes and indexes are signed 64-bit in the field
 
-HTTP_TIMEOUT_S = 20.0
+HTTP_TIMEOUT_S = 20.0  # one step of a connection
+ANSWER_S = 60  # a whole answer
 
 CLOCK_TOLERANCE_S = 300  # two honest clocks may differ by this much
 DECISION_LIFETIME_S = 60  # a decision expires at most this long after it was made

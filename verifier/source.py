@@ -6,15 +6,16 @@ A directory is a C2SP tile tree plus `payloads/<first two hex>/<sha256 hex>`.
 from __future__ import annotations
 
 import errno
+import time
 import urllib.error
 import urllib.request
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path
 from typing import IO, NoReturn, Protocol
 
 from verifier.encodings import decode_b64u
 from verifier.errors import Refused, Unavailable, Unusable
-from verifier.limits import HTTP_TIMEOUT_S, MAX_BUNDLE_BYTES, MAX_NOTE_BYTES, MAX_PAYLOAD_BYTES
+from verifier.limits import ANSWER_S, HTTP_TIMEOUT_S, MAX_BUNDLE_BYTES, MAX_NOTE_BYTES, MAX_PAYLOAD_BYTES
 from verifier.tiles import TILE_WIDTH, Tile, split_bundle, split_tile
 
 
@@ -100,7 +101,7 @@ class HttpSource:
             with self._opener.open(request, timeout=HTTP_TIMEOUT_S) as response:
                 if response.headers.get("Content-Encoding", "identity") != "identity":
                     raise Unavailable("LOG_RESPONSE_INVALID", path, expected="no content encoding")
-                data: bytes = response.read(max_bytes + 1)
+                data = _read_in_time(response, path, max_bytes + 1)
                 if len(data) <= max_bytes and response.length:
                     raise Unavailable("LOG_UNREACHABLE", path, found="a body that was cut short")
         except urllib.error.HTTPError as error:
@@ -117,6 +118,17 @@ class HttpSource:
     def read_payload(self, sha256_b64u: str) -> bytes | None:
         """The payload at its content address."""
         return self.read(f"v1/payloads/{sha256_b64u}", MAX_PAYLOAD_BYTES)
+
+
+def _read_in_time(response: HTTPResponse, path: str, most: int) -> bytes:
+    """At most `most` bytes of a body, within a time: a server that drips must not hold the auditor."""
+    deadline = time.monotonic() + ANSWER_S
+    data = bytearray()
+    while len(data) < most and (piece := response.read1(most - len(data))):
+        data += piece
+        if time.monotonic() > deadline:
+            raise Unavailable("LOG_UNREACHABLE", path, expected=f"an answer within {ANSWER_S} s", found=f"{len(data)} bytes")
+    return bytes(data)
 
 
 def _unreachable(path: str, error: Exception) -> NoReturn:

@@ -279,7 +279,7 @@ def test_a_failed_command_is_logged_as_such_and_closes_nothing(approved: Shell, 
         failed.check_error("EXECUTION_FAILED", 1)
         assert (failed.answer["outcome"], failed.answer["exit_code"]) == ("failure", 3)
         assert fetch_payload(shell, failed.answer["diff_b64u"]) == b"half of it\n"
-        build_bundle(shell).check_error("EXECUTION_MISMATCH", 1)
+        build_bundle(shell).check_error("REQUIRED_STEP_MISSING", 1)
         shell.run(
             "resolve", "--begin", failed.answer["begin"]["payload_hash_b64u"], "--note", "n", "--key", "alice.key"
         ).check_error("PARAMETER_INVALID", 2)

@@ -20,7 +20,7 @@ async def build_bundle(
 ) -> Published:
     """Log the bundle of a job: its event chain, every gateway receipt of its token scope, and which change it is.
 
-    `events` supplies the chain for receipts that do not carry their event. Raises :class:`Refused`: ``EXECUTION_MISMATCH`` (no
+    `events` supplies the chain for receipts that do not carry their event. Raises :class:`Refused`: ``REQUIRED_STEP_MISSING`` (no
     execution ended with success), ``RECEIPTS_MISSING``, ``EVENT_CHAIN_INVALID``, and what the log says.
     """
     job = await desk.job(job_id)
@@ -28,7 +28,8 @@ async def build_bundle(
     done = [one for one in executions(job) if one.succeeded]
     if not done:
         detail = "no execution of the job ended with success"
-        raise Refused("EXECUTION_MISMATCH", detail, param="job", expected="an end with success", found=job_id)
+        hint = "execute the approved plan first: trustlog execute"
+        raise Refused("REQUIRED_STEP_MISSING", detail, param="job", expected="an end with success", found=job_id, hint=hint)
     receipts = job.receipts(job.size)
     chain = list(events) if events is not None else [_event(one) for one in receipts]
     payload: dict[str, Any] = {

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from trustlog.errors import Refused
+from trustlog.keys.private import is_seed, unreadable
 
 STANDARD_INPUT: Final = Path("-")
 
@@ -29,6 +30,8 @@ def read_input(path: Path, *, max_bytes: int, may_be_key: bool = False) -> bytes
             with path.open("rb") as file:
                 data = file.read(max_bytes + 1)
     except OSError as error:
+        if is_seed(path):
+            raise unreadable(path, "key file", "", param="file") from None
         raise Refused(
             "INPUT_UNREADABLE",
             f"{path}: {error.strerror}",

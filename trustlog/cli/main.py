@@ -68,9 +68,14 @@ def main() -> NoReturn:
     """Run the command that ``sys.argv`` names, and exit."""
     code = run(sys.argv[1:])
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is None where it was closed before we began
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader left: nothing to say, and nobody to say it to
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        report(f"the answer could not be written: {error.strerror}", "make room where standard output goes, and ask again")
+        code = code or USAGE
     sys.exit(code)
 
 

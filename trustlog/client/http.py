@@ -57,7 +57,7 @@ def parse_log_url(text: str) -> URL:
             "not the URL of a log",
             param="log",
             expected="http(s)://host[:port][/prefix]",
-            found=text,
+            found=text if not {"@", "?"} & set(text) else "an address with a user, a password or a query",
             hint="give the address that trustlog serve printed, such as http://127.0.0.1:8080",
         )
     return url.with_path(url.path.rstrip("/"))

@@ -133,8 +133,10 @@ class _Judging:
         self._extend(self.job.ended(None, self.plan_hash))
 
     def _simulation(self) -> None:
-        """Simulate first: a successful simulation of this plan, for this job, under this policy."""
+        """Simulate first: a successful simulation of this plan, for this job, under a policy that allows simulating."""
         terms = self.job.terms
+        if self.rules is not None:
+            self._extend(policy_rules.tool_listed(self.rules, SIMULATE))
         every = self.q.view.valid("simulation", "job", terms.job_id, self.q.size)
         wanted = self._wanted_simulation()
         found = [

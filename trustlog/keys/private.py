@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 from trustlog.errors import Refused
 
 PRIVATE_MODE: Final = 0o600
+_SEED: Final = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def read_private_file(path: Path, what: str, *, max_bytes: int, param: str, if_open: str) -> bytes:
@@ -46,4 +48,12 @@ def _check_private(path: Path, what: str, status: os.stat_result, param: str, if
 
 def unreadable(path: Path, what: str, why: str, *, param: str, hint: str | None = None) -> Refused:
     """The refusal of a file that cannot be read or made."""
+    if is_seed(path):
+        detail = f"this is a {what}'s content, not its name"
+        return Refused("INPUT_UNREADABLE", detail, param=param, hint="write the key to a file of mode 0600 and name that")
     return Refused("INPUT_UNREADABLE", f"{what} {path}: {why}", param=param, hint=hint)
+
+
+def is_seed(path: Path) -> bool:
+    """Whether a file's name is a seed itself, given in its place: it must not be repeated."""
+    return _SEED.fullmatch(str(path)) is not None

@@ -162,7 +162,7 @@ def init_directory(path: Path, origin: str, *, random_bytes: Callable[[int], byt
     All or nothing: the directory appears complete, or not at all. `random_bytes` gives as many unpredictable bytes as asked.
     Raises Refused for a bad origin or a directory in use, and StorageFailed.
     """
-    if not _ORIGIN.fullmatch(origin):
+    if not _ORIGIN.fullmatch(origin) or "://" in origin:
         raise Refused(
             "PARAMETER_INVALID", "not an origin", param="origin", expected="like log.example.org/changes", found=origin
         )

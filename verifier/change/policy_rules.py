@@ -137,6 +137,7 @@ def check_tool(case: Case, findings: Findings, allow: Allow) -> None:
     name, scope, tool = allow.name("policy.tool"), allow.scope, allow.tool
     if allow.policy is None:
         return
+    simulate = allow.policy.tools.get("change.simulate")
     if tool is None:
         findings.failed(name, "TOOL_NOT_LISTED", expected="a listed tool", found=scope.action, index=allow.index)
         return
@@ -155,6 +156,13 @@ def check_tool(case: Case, findings: Findings, allow: Allow) -> None:
             scope.environment,
         ),
         (tool.step_up is not None, "STEP_UP_UNSUPPORTED", "no step_up", "step_up"),
+        (simulate is None, "TOOL_NOT_LISTED", "change.simulate, on which the allow rests", "not listed"),
+        (
+            simulate is not None and not simulate.allowed,
+            "TOOL_NOT_ALLOWED",
+            "change.simulate, on which the allow rests, allowed",
+            "allowed: false",
+        ),
         (
             bool(tool.requires_proof_bundle_reference) != (scope.bundle_b64u is not None),
             "DECISION_INVALID",
