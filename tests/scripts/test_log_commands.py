@@ -204,6 +204,7 @@ USAGE: list[tuple[str, str, int]] = [
     ("init", "PARAMETER_INVALID", 2),
     ("init log --origin", "PARAMETER_INVALID", 2),
     ("init fresh --origin bad\\norigin", "PARAMETER_INVALID", 2),
+    ("init fresh --origin https://log.example/x", "PARAMETER_INVALID", 2),
     ("init full --origin log.example/x", "INPUT_UNREADABLE", 2),
     ("serve nowhere", "INPUT_UNREADABLE", 2),
     ("serve full --listen nonsense", "PARAMETER_INVALID", 2),
@@ -278,6 +279,10 @@ def test_no_secret_is_ever_printed(prepared: Shell) -> None:
         prepared.run("sign", "gateway_receipt", "-", "--key", "there.key", stdin=f" {seed}\n\n".encode()),
         prepared.run("trust", "show", "--trust", "there.key"),
         prepared.run("sign", "gateway_receipt", "made/log.key", "--key", "made/log.key"),
+        prepared.run("sign", "gateway_receipt", "payload.json", "--key", seed),
+        prepared.run("sign", "gateway_receipt", seed, "--key", "there.key"),
+        prepared.run("token", "inspect", f"eyJhbGciOiJFZERTQSJ9.{seed}.{seed}"),
+        prepared.run("submit", "payload.json", "--log", f"http://user:{seed}@127.0.0.1:1", "--trust", "made"),
     ]
     for ended in outputs:
         assert seed[:12] not in ended.out + ended.err, ended

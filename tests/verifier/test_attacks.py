@@ -386,6 +386,7 @@ def test_a_withheld_payload() -> None:
     ("policy", "code"),
     [
         (policy_with("change.execute", allowed=False), "TOOL_NOT_ALLOWED"),
+        (policy_with("change.simulate", allowed=False), "TOOL_NOT_ALLOWED"),
         (policy_with("change.execute", environments=["staging"]), "ENVIRONMENT_NOT_ALLOWED"),
         (policy_with("change.execute", change_types=["schema"]), "CHANGE_TYPE_NOT_ALLOWED"),
         (policy_with("change.execute", step_up={"acr": ["mfa"], "max_age_s": 60}), "STEP_UP_UNSUPPORTED"),
@@ -398,6 +399,7 @@ def test_a_withheld_payload() -> None:
     ],
     ids=[
         "forbids-tool",
+        "forbids-simulating",
         "forbids-environment",
         "forbids-type",
         "demands-step-up",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -106,6 +107,16 @@ def slow(handler: BaseHTTPRequestHandler) -> None:
     send(200, b"late")(handler)
 
 
+def drip(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100")
+    handler.end_headers()
+    with contextlib.suppress(OSError):  # the verifier has left
+        for _ in range(100):
+            handler.wfile.write(b"x")
+            time.sleep(0.1)
+
+
 def cut(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", "5000")
@@ -123,6 +134,7 @@ def cut(handler: BaseHTTPRequestHandler) -> None:
         ("checkpoint", send(200, b"x", Content_Encoding="gzip"), (3, "LOG_RESPONSE_INVALID")),
         ("checkpoint", send(200, b"not a note"), (1, "NOTE_MALFORMED")),
         ("checkpoint", slow, (3, "LOG_UNREACHABLE")),
+        ("checkpoint", drip, (3, "LOG_UNREACHABLE")),
         ("checkpoint", cut, (3, "LOG_UNREACHABLE")),
         ("tile/0/000.p/17", send(404, b""), (3, "NOT_FOUND")),
         ("tile/0/000.p/17", send(200, b"x" * 544), (1, "TILE_INVALID")),
@@ -143,6 +155,7 @@ def test_a_server_that_answers(
     expected: tuple[int, str],
 ) -> None:
     monkeypatch.setattr(source, "HTTP_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(source, "ANSWER_S", 1)
     server.overrides[path] = answer
     assert judge(server, change, tmp_path, capsys) == expected
 

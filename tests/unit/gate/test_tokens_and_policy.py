@@ -127,6 +127,11 @@ def test_a_policy_of_a_stranger_allows_nothing() -> None:
     assert story.issue().codes("ticket.read") == {"POLICY_NOT_FOUND"}
 
 
+def test_no_allow_rests_on_a_simulation_that_the_policy_forbids() -> None:
+    story = Story().govern(policy(tools={"change.simulate": {"allowed": False}})).up_to_approvals()
+    assert "TOOL_NOT_ALLOWED" in story.codes("change.execute")
+
+
 @pytest.mark.parametrize(("start_s", "until_s", "allowed"), [(0, 9, True), (4, 9, False), (0, 2, False), (3, 4, True)])
 def test_a_policy_is_valid_from_until(start_s: int, until_s: int, allowed: bool) -> None:
     story = Story()
