@@ -61,7 +61,8 @@ def run_step(number: int, command: str, directory: Path, environment: dict[str, 
     """Run one command as a shell would; a command in the background is waited for until it has said something."""
     out, err = directory / f"out.{number}", directory / f"err.{number}"
     if command.endswith("&"):
-        command = f"{{ {command[:-1]}; }} >{out} 2>{err} & echo $! >{number}.pid; until [ -s {out} ]; do sleep 0.05; done"
+        started = f"{command[:-1]} >{out} 2>{err} & echo $! >{number}.pid"  # its own process: it is told to end afterwards
+        command = f"{started}; until [ -s {out} ]; do sleep 0.05; done"
     else:
         command = f"{{ {command}; }} >{out} 2>{err}"
     ended = subprocess.run(["bash", "-c", command], cwd=directory, env=environment, timeout=60, check=False)
