@@ -91,14 +91,6 @@ def check_payload_text(data: bytes, what: str = "payload") -> dict[str, object]:
     return value
 
 
-def parse_canonical(data: bytes, what: str) -> dict[str, object]:
-    """The object of a text that must be its own RFC 8785 form. Raises Refused PAYLOAD_TEXT_NOT_ACCEPTED."""
-    value = parse_object(data, what)
-    if canonicalize(value, what) != data:
-        raise Refused("PAYLOAD_TEXT_NOT_ACCEPTED", what, expected="its own RFC 8785 form")
-    return value
-
-
 def _plain_form_is(data: bytes, value: object) -> bool:
     """The fast path: without floats and index-like keys, JSON.stringify is a compact dump in written order."""
     if _FLOAT_IN_TEXT.search(data) or _INDEX_KEY_IN_TEXT.search(data):

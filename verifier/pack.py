@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from verifier import schema as s
-from verifier.encodings import decode_b64, encode_b64u
+from verifier.encodings import decode_b64
 from verifier.errors import Refused
 from verifier.jsontext import parse_object
 from verifier.limits import (
@@ -124,8 +124,3 @@ def _check_order(name: str, keys: Iterable[int] | Iterable[bytes]) -> None:
         if previous is not None and not previous < key:  # type: ignore[operator]
             s.refuse(f"pack.{name}", "ascending order, each once")
         previous = key
-
-
-def hash_text(root: bytes) -> str:
-    """A root hash as members that end in _b64u spell it."""
-    return encode_b64u(root)

@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Final
 
 from trustlog.errors import Refused
-
-HASH_B64U_CHARACTERS: Final = 43  # 32 bytes
-SIGNATURE_B64U_CHARACTERS: Final = 86  # 64 bytes
 
 
 def encode_b64u(data: bytes) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.jsontext import canonicalize
@@ -19,15 +18,6 @@ from trustlog.records.plan import Plan
 from trustlog.records.token_issued import TokenIssued
 from trustlog.records.token_scope import sort_names
 from trustlog.records.work_policy_contract import ChangeManagement, Tool
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """What is asked: the tool's name, the plan it concerns if there is one, and when."""
-
-    tool: str
-    plan: Plan | None
-    at_ns: int
 
 
 def policy_validity(rules: ChangeManagement, at_ns: int) -> Iterator[Finding]:
