@@ -6,14 +6,17 @@ step  what                                       if it fails
 1     judge each candidate at its real index     that candidate is refused; nothing was written
 2     one transaction in ``log.db``: entries,    the batch fails and nothing of it is in the log; if that is not
       payloads, keys, tiles (*sequenced*)        certain, Fatal
-3     sign the checkpoint (*integrated*)         Fatal. At the next start the log is ahead of the guard, which
+3     read entries and tiles back, compare them  Fatal. The store returns something else than was written. At the
+      with what will be signed                   next start the log is ahead of the guard, as after step 4
+4     sign the checkpoint (*integrated*)         Fatal. At the next start the log is ahead of the guard, which
                                                  only this gap can cause: the same tree is signed then
-4     compare-and-swap it into ``guard.db``      Fatal. Either as after step 3, or the guard has it already: the
+5     compare-and-swap it into ``guard.db``      Fatal. Either as after step 4, or the guard has it already: the
                                                  next start publishes what the guard holds
-5     publish: keep it, show it (*published*)    Fatal. As after step 4
-6     read the entries back and prove them       Fatal. The store returns something else than was written. (An
-                                                 older entry that no longer proves itself is told to whoever asked.)
-7     answer                                     –
+6     publish: show it (*published*)             Fatal. As after step 5
+7     check the log's own proofs to it           Fatal
+8     answer                                     –
+9     keep the checkpoint in ``log.db``: in the  tried again; the guard has it, and a start keeps it from there
+      next batch's transaction, or when idle
 ====  =========================================  ================================================================
 
 A Fatal stops the process, and nobody of the batch is answered with success. Submitting again is always safe: an entry that did
@@ -31,53 +34,48 @@ from typing import TypeAlias
 
 from trustlog.errors import Fatal, Refused, TrustlogError
 from trustlog.formats.checkpoint import Checkpoint
-from trustlog.formats.jsontext import canonicalize
 from trustlog.formats.note import NoteSigner, sign_note
-from trustlog.log.admission import Admitted
 from trustlog.log.history import StoredHistory
-from trustlog.log.proving import Prover
+from trustlog.log.offer import Offer, Offered
 from trustlog.merkle.edge import Edge
+from trustlog.merkle.growth import Frontier, Growth, advance, grow
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.merkle.proofs import check_inclusion
-from trustlog.records.candidate import Candidate
+from trustlog.merkle.tiles import Tile
 from trustlog.records.ledger import Ledger
 from trustlog.storage.connection import StorageFailed
 from trustlog.storage.guard import Guard, SignedTree
-from trustlog.storage.log_reader import LogReader, StoredEntry
+from trustlog.storage.log_reader import LogReader
 from trustlog.storage.log_writer import LogWriter, NewEntry
 
 _LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Logged:
-    """A published entry: where it is, and the proof (32-byte hashes) that it is in `tree`, which anyone can fetch.
-
-    `entry` is what is in the log: of an entry `already_logged`, the first one's bytes. `attachments` is JSON, or None.
-    """
+class Place:
+    """Where an entry is: its index, and whether it was there before it was offered this time."""
 
     index: int
-    entry: bytes
-    leaf_hash: bytes
     already_logged: bool
-    attachments: bytes | None
-    tree: SignedTree
-    inclusion_proof: Sequence[bytes]
 
 
-Result: TypeAlias = Logged | TrustlogError
+Outcome: TypeAlias = Place | TrustlogError
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """A candidate's place: an index of this batch, or of an entry that was there before."""
+class Committed:
+    """What became of a batch: one outcome for each offer, in order, and the tree that is published now.
 
-    index: int
-    already_logged: bool
+    `growth` has the proofs of the entries that this batch added; None where it added none.
+    """
+
+    outcomes: Sequence[Outcome]
+    tree: SignedTree
+    growth: Growth | None
 
 
 class Committer:
-    """The one writer. Holds the edge of the tree, the ledger, and the tree signed last, all three of one size."""
+    """The one writer. Holds the frontier of the tree, the ledger, and the tree signed last, all three of one size."""
 
     def __init__(
         self,
@@ -99,139 +97,135 @@ class Committer:
         self._guard = guard
         self._history = history
         self._ledger = ledger
-        self._edge = edge
+        self._frontier = Frontier.of_edge(edge)
         self._signed = signed
         self._publish = publish
+        self._unkept: tuple[int, bytes] | None = None  # the newest checkpoint, until log.db has it
+
+    @property
+    def size(self) -> int:
+        """How many entries are sequenced."""
+        return self._frontier.size
 
     def replace_ledger(self, ledger: Ledger) -> None:
         """Judge by another trust policy from the next batch on; `ledger` stands at the current size."""
         self._ledger = ledger
 
-    def commit(self, batch: Sequence[Admitted]) -> list[Result]:
-        """Log a batch: one result for each candidate, in order. Raises Fatal and nothing else."""
-        before = self._edge.size
+    def commit(self, batch: Sequence[Offer]) -> Committed:
+        """Log a batch. Raises StorageFailed if nothing of it is in the log, Fatal if the process must end."""
         try:
-            with self._history.batch(admitted.candidate for admitted in batch):
-                ledger, found, new = self._judge(batch)
-                edge = self._store(new) if new else self._edge
-        except StorageFailed as failure:
-            return [failure] * len(batch)
-        if new:
-            self._sign_and_publish(edge, ledger)
+            ledger, outcomes, new = self._judge(batch)
+            if not new:
+                return Committed(outcomes, self._signed, None)
+            with _fatal("the tree cannot be extended", "LOG_CORRUPT"):
+                growth = grow(self._frontier, [hash_leaf(entry.entry) for entry in new])
+                frontier, tiles = advance(self._frontier, growth)
+            self._store(new, tiles)
+        except BaseException:
+            self._history.forget()
+            raise
+        with _fatal("the log failed after a batch was stored", "STORAGE_FAILED"):
+            self._history.keep()
+            self._read_back(new, tiles)
+            self._sign_and_publish(growth)
+            self._frontier, self._ledger = frontier, ledger
         with _fatal("the log cannot prove what it just published", "LOG_CORRUPT"):
-            return self._answer(batch, found, before)
+            self._check_proofs(growth)
+        return Committed(outcomes, self._signed, growth)
+
+    def check_in_place(self) -> None:
+        """Check that both databases are the files that their names lead to. Raises StorageFailed."""
+        self._writer.check_in_place()
+        self._guard.check_in_place()
+
+    def keep_checkpoint(self) -> None:
+        """Step 9, when no batch follows at once. Raises StorageFailed; then the next batch, or the next call, tries again."""
+        if self._unkept is not None:
+            self._writer.record_checkpoint(*self._unkept)
+            self._unkept = None
 
     # Step 1.
 
-    def _judge(self, batch: Sequence[Admitted]) -> tuple[Ledger, list[_Found | TrustlogError], list[NewEntry]]:
+    def _judge(self, batch: Sequence[Offer]) -> tuple[Ledger, list[Outcome], list[NewEntry]]:
         """Judge each candidate as if all accepted before it were in the log already. Writes nothing."""
         ledger = self._ledger.fork()
-        found: list[_Found | TrustlogError] = []
+        outcomes: list[Outcome] = []
         new: list[NewEntry] = []
-        for admitted in batch:
+        for offer in batch:
             try:
-                index = self._edge.size + len(new)
-                place, entry = self._place(ledger, admitted, index)
+                place, entry = self._place(ledger, offer, self._frontier.size + len(new))
             except StorageFailed:  # nobody can be judged without the history
                 raise
             except TrustlogError as refusal:
-                found.append(refusal)
+                outcomes.append(refusal)
             except Exception:  # one candidate that finds a defect of ours must not take the others with it
                 _LOGGER.exception("judging a candidate failed")
-                found.append(TrustlogError("INTERNAL_ERROR", "this candidate could not be judged"))
+                outcomes.append(TrustlogError("INTERNAL_ERROR", "this candidate could not be judged"))
             else:
-                found.append(place)
-                new += [] if entry is None else [entry]
-        return ledger, found, new
+                outcomes.append(place)
+                if entry is not None:
+                    new.append(entry)
+        return ledger, outcomes, new
 
-    def _place(self, ledger: Ledger, admitted: Admitted, index: int) -> tuple[_Found, NewEntry | None]:
-        candidate = admitted.candidate
-        first = ledger.already_logged(candidate)
+    def _place(self, ledger: Ledger, offer: Offer, index: int) -> tuple[Place, NewEntry | None]:
+        first = self._history.held(offer.identity)
         if first is not None:
-            return _Found(first, already_logged=True), None
-        if admitted.skew is not None:
-            raise admitted.skew
+            return Place(first.index, already_logged=True), None
+        if offer.skew is not None:
+            raise offer.skew.error()
+        candidate = Offered(offer, self._signer.key.name)
         ledger.judge(candidate, index)
-        entry, attachments = candidate.entry.encode(), _encode_attachments(candidate)
-        keys = ledger.accept(candidate, index)
-        self._history.add(index, entry, keys)
-        governs = candidate.kind.name in Ledger.GOVERNANCE
-        return _Found(index, already_logged=False), NewEntry(entry, candidate.payload_text, attachments, keys, governs)
+        identity, *claims = ledger.accept(candidate, index)
+        self._history.add(index, offer.entry, [identity, *claims])
+        governs = offer.kind in Ledger.GOVERNANCE
+        entry = NewEntry(offer.entry, offer.payload, offer.attachments, offer.identity, claims, governs)
+        return Place(index, already_logged=False), entry
 
-    # Steps 2 to 5.
+    # Steps 2 and 3.
 
-    def _store(self, new: Sequence[NewEntry]) -> Edge:
+    def _store(self, new: Sequence[NewEntry], tiles: Sequence[tuple[Tile, bytes]]) -> None:
         """Make the entries durable, or raise StorageFailed and have nothing of them in the log."""
-        with _fatal("the tree cannot be extended", "LOG_CORRUPT"):
-            edge, tiles = self._edge.append([hash_leaf(entry.entry) for entry in new])
+        self.check_in_place()
         try:
-            self._writer.append(self._edge.size, new, tiles)
+            self._writer.append(self._frontier.size, new, tiles, self._unkept)
         except StorageFailed:
             with _fatal("nobody knows whether a batch was stored", "STORAGE_FAILED"):
-                self._check_size(self._edge.size)
+                self._check_size(self._frontier.size)
             raise
-        return edge
-
-    def _sign_and_publish(self, edge: Edge, ledger: Ledger) -> None:
-        with _fatal("the log failed after it began to sign", "STORAGE_FAILED"):
-            signed = sign_tree(self._signer, edge)
-            self._guard.advance(self._signed, signed)
-            self._writer.record_checkpoint(signed.size, signed.note)
-            self._edge, self._ledger, self._signed = edge, ledger, signed
-            self._publish(signed)
+        self._unkept = None
 
     def _check_size(self, expected: int) -> None:
         found = self._reader.size()
         if found != expected:
             raise Fatal("STORAGE_FAILED", "a failed batch is in log.db", expected=expected, found=found)
 
-    # Steps 6 and 7.
+    def _read_back(self, new: Sequence[NewEntry], tiles: Sequence[tuple[Tile, bytes]]) -> None:
+        """Whoever reads the log gets, from now on, exactly what the tree was computed from."""
+        first = self._frontier.size
+        if self._reader.entries(first, first + len(new)) != [entry.entry for entry in new]:
+            raise Fatal("LOG_CORRUPT", f"the entries from {first} on are not what was stored")
+        if self._reader.tiles([tile for tile, _ in tiles]) != [content for _, content in tiles]:
+            raise Fatal("LOG_CORRUPT", "the tiles are not what was stored")
 
-    def _answer(self, batch: Sequence[Admitted], found: Sequence[_Found | TrustlogError], before: int) -> list[Result]:
-        """Answer with what the store returns now; the new entries are those from index `before` on."""
-        prover = Prover(self._reader, self._signed.size)
-        new = {stored.index: stored for stored in self._reader.stored_range(before, self._signed.size)}
-        results: list[Result] = []
-        for admitted, place in zip(batch, found, strict=True):
-            if isinstance(place, TrustlogError):
-                results.append(place)
-                continue
-            try:
-                stored = new.get(place.index) or self._reader.stored(place.index)
-                if stored is None or not (place.already_logged or stored.entry == admitted.candidate.entry.encode()):
-                    raise Fatal("LOG_CORRUPT", f"entry {place.index} is not what was stored")
-                results.append(self._prove(prover, stored, already_logged=place.already_logged))
-            except TrustlogError as error:
-                if not place.already_logged:
-                    raise
-                _LOGGER.error("entry %d cannot be proven: %s", place.index, error)  # noqa: TRY400
-                results.append(TrustlogError("LOG_CORRUPT", f"entry {place.index} is in the log, and cannot be proven"))
-        return results
+    # Steps 4 to 7.
 
-    def _prove(self, prover: Prover, stored: StoredEntry, *, already_logged: bool) -> Logged:
-        """Prove a stored entry to the root that was signed: what anyone who asks would get."""
-        leaf_hash = hash_leaf(stored.entry)
-        proof = prover.inclusion(stored.index)
-        check_inclusion(proof, stored.index, self._signed.size, leaf_hash, self._signed.root)
-        return Logged(
-            index=stored.index,
-            entry=stored.entry,
-            leaf_hash=leaf_hash,
-            already_logged=already_logged,
-            attachments=stored.attachments,
-            tree=self._signed,
-            inclusion_proof=proof,
-        )
+    def _sign_and_publish(self, growth: Growth) -> None:
+        signed = sign_tree(self._signer, growth.size, growth.root)
+        self._guard.advance(self._signed, signed)
+        self._unkept = (signed.size, signed.note)
+        self._signed = signed
+        self._publish(signed)
+
+    def _check_proofs(self, growth: Growth) -> None:
+        """The first and the last proof in full. All others are siblings of the same nodes, each computed once from its children."""
+        for position, index in ((0, growth.old_size), (-1, growth.size - 1)):
+            proof = growth.inclusion_proof(index)
+            check_inclusion(proof, index, growth.size, growth.leaf_hashes[position], self._signed.root)
 
 
-def sign_tree(signer: NoteSigner, edge: Edge) -> SignedTree:
-    """Sign the checkpoint of the tree that `edge` is the edge of. Whoever calls this owes the guard an advance."""
-    root = edge.root()
-    return SignedTree(edge.size, root, sign_note(Checkpoint(signer.key.name, edge.size, root).encode(), signer))
-
-
-def _encode_attachments(candidate: Candidate) -> bytes | None:
-    return canonicalize(dict(candidate.attachments)) if candidate.attachments else None
+def sign_tree(signer: NoteSigner, size: int, root: bytes) -> SignedTree:
+    """Sign the checkpoint of the tree of `size` leaves with `root`. Whoever calls this owes the guard an advance."""
+    return SignedTree(size, root, sign_note(Checkpoint(signer.key.name, size, root).encode(), signer))
 
 
 @contextmanager

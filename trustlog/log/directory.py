@@ -26,7 +26,7 @@ from trustlog.errors import Refused
 from trustlog.formats.note import NoteSigner
 from trustlog.formats.trustpolicy import TrustPolicy
 from trustlog.log.commit import sign_tree
-from trustlog.merkle.edge import Edge
+from trustlog.merkle.hashing import EMPTY_ROOT
 from trustlog.storage.connection import create_database, storage_errors
 from trustlog.storage.guard import Guard
 from trustlog.storage.log_writer import LogWriter
@@ -185,7 +185,7 @@ def _fill(directory: LogDirectory, signer: NoteSigner) -> None:
     directory.config_path.write_text(_CONFIG_TEMPLATE.format(origin=signer.key.name), encoding="utf-8")
     directory.trust_path.write_text(_TRUST_TEMPLATE.format(vkey=signer.key.encode()), encoding="utf-8")
     create_database(directory.log_path, LOG)
-    empty = sign_tree(signer, Edge.empty())
+    empty = sign_tree(signer, 0, EMPTY_ROOT)
     Guard.create(directory.guard_path, empty)
     writer = LogWriter.open(directory.log_path)
     writer.record_checkpoint(empty.size, empty.note)

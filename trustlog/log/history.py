@@ -2,52 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from trustlog.errors import TrustlogError
 from trustlog.records.candidate import Candidate, read_logged
-from trustlog.records.ledger import Held, Ledger
+from trustlog.records.history import HELD
+from trustlog.records.ledger import Held, Ledger, Row
+from trustlog.storage.keys import KeyTable
 from trustlog.storage.log_reader import LogReader, StoredEntry
+from trustlog.storage.segment import split_keys
 
 
 class StoredHistory:
-    """The history of the committing thread. What it remembers during a batch it forgets at the end: by then it is stored."""
+    """The history of the committing thread: what is stored, and, until :meth:`keep` or :meth:`forget`, what a batch adds."""
 
     def __init__(self, reader: LogReader) -> None:
         self._reader = reader
-        self._keys: dict[bytes, Held | None] = {}
+        self._stored = KeyTable()
+        self._keys: dict[bytes, Held] = {}
         self._entries: dict[int, bytes] = {}
+        for row in reader.all_keys():
+            for key, _, index in split_keys(*row):
+                self._stored.add(key, index)
 
     def held(self, key: bytes) -> Held | None:
         """What `key` (32 bytes) holds, and since which index."""
-        if key in self._keys:
-            return self._keys[key]
-        stored = self._reader.held([key]).get(key)
-        return None if stored is None else Held(*stored)
+        new = self._keys.get(key)
+        if new is not None or not self._stored.may_hold(key):
+            return new
+        return self._confirm(key)
 
     def entry(self, index: int) -> bytes | None:
         """The entry at `index`."""
         return self._entries.get(index) or self._reader.entry(index)
 
-    def add(self, index: int, entry: bytes, keys: Sequence[tuple[bytes, bytes]]) -> None:
-        """Count an entry of the batch as logged; a key that is held keeps its holder."""
+    def add(self, index: int, entry: bytes, rows: Sequence[Row]) -> None:
+        """Count an entry of the batch as logged. `rows` are keys that nobody held, but for some links: these keep their holder."""
         self._entries[index] = entry
-        for key, value in keys:
+        for key, value in rows:
             if self.held(key) is None:
                 self._keys[key] = Held(value, index)
 
-    @contextmanager
-    def batch(self, candidates: Iterable[Candidate]) -> Iterator[None]:
-        """For the time of one batch. What its candidates claim is looked up at once, here."""
-        try:
-            keys = [key for c in candidates for key in (c.identity, *(claim.key for claim in c.claims))]
-            stored = self._reader.held(keys)
-            self._keys = {key: Held(*stored[key]) if key in stored else None for key in keys}
-            yield
-        finally:
-            self._keys = {}
-            self._entries = {}
+    def keep(self) -> None:
+        """The batch is stored."""
+        for key, held in self._keys.items():
+            self._stored.add(key, held.index)
+        self.forget()
+
+    def forget(self) -> None:
+        """The batch is not stored."""
+        self._keys = {}
+        self._entries = {}
+
+    def _confirm(self, key: bytes) -> Held | None:
+        """The first entry that took `key`, if what the table found is not a coincidence."""
+        for index in self._stored.find(key):
+            for taken, value in self._reader.keys_at(index):
+                if taken == key:
+                    return Held(HELD if value is None else value, index)
+        return None
 
 
 def replay_governance(ledger: Ledger, reader: LogReader, *, origin: str, size: int) -> None:

@@ -1,8 +1,8 @@
-"""A running log: the directory opened, one writer, many readers, and the follower that fills the derived index.
+"""A log as a front end has it: read access, admission, and a link to the one writer.
 
-Who runs where: one event loop owns the queue and all waiting; one thread owns the write connections (:class:`Committer`,
-payloads, trust reloads); a few threads read, and a few check submissions; one thread follows for the derived index. What they
-share is immutable (:attr:`Log.published` is replaced as a whole) or guarded where it is defined.
+Who runs where: the :class:`~trustlog.log.sequencer.Sequencer` is one thread, in a process of its own when the log is served, and
+beside the caller when it is opened inside a program (:meth:`Log.open`). A front end is one event loop; admission happens on it,
+in short slices, and so does reading what is small. A thread, or a process, follows for the derived index.
 """
 
 from __future__ import annotations
@@ -10,152 +10,183 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
+import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from typing import Final, ParamSpec, Self, TypeVar
 
 from trustlog.errors import Refused, TrustlogError
-from trustlog.formats.note import NoteSigner
-from trustlog.formats.trustpolicy import TrustPolicy
 from trustlog.limits import MAX_BLOB_BYTES
-from trustlog.log.admission import Admitted, admit, check_size
-from trustlog.log.commit import Committer, Logged, Result
+from trustlog.log.admission import admit, check_size
 from trustlog.log.directory import Configuration, LogDirectory
-from trustlog.log.history import StoredHistory, replay_governance
-from trustlog.log.progress import Progress
-from trustlog.log.recovery import recover
+from trustlog.log.following import follow
+from trustlog.log.link import Submitted, WriterLink
+from trustlog.log.logged import Logged, logged_of
+from trustlog.log.messages import STATE, Ready, State
+from trustlog.log.offer import Offer, Problem, make_offer
 from trustlog.log.sequencer import Sequencer
-from trustlog.records.ledger import Ledger
-from trustlog.storage.guard import Guard, SignedTree
+from trustlog.log.shared import SharedSlots, Slot
+from trustlog.storage.guard import SignedTree
 from trustlog.storage.index import DerivedIndex
-from trustlog.storage.lock import DirectoryLock
 from trustlog.storage.log_reader import LogReader
-from trustlog.storage.log_writer import LogWriter
+
+ADMISSION_SLICE: Final = 16  # envelopes that are checked before others get their turn: one or two milliseconds
+_READER_THREADS: Final = 2  # for what is not small: evidence packs, long lists
+_INDEX_POLL_S: Final = 0.01
 
 _LOGGER = logging.getLogger(__name__)
-_READER_THREADS: Final = 4
-_FOLLOW_RETRY_S: Final = 1.0
-
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class _Store:
-    """Everything that is open on the disk; closed in the opposite order."""
+class Indexing:
+    """How far the derived index has come, and waiting for it."""
 
-    def __init__(self, directory: LogDirectory) -> None:
-        with ExitStack() as opened:
-            lock = DirectoryLock.acquire(directory.lock_path)
-            opened.callback(lock.release)
-            self.guard = Guard.open(directory.guard_path)
-            if self.guard is not None:
-                opened.callback(self.guard.close)
-            self.writer = LogWriter.open(directory.log_path)
-            opened.callback(self.writer.close)
-            self.reader = LogReader(directory.log_path)
-            opened.callback(self.reader.close)
-            self.index = DerivedIndex.open(directory.index_path, self.reader)
-            opened.callback(self.index.close)
-            self.close = opened.pop_all().close
+    def __init__(self, index: DerivedIndex) -> None:
+        self._index = index
+
+    @property
+    def value(self) -> int:
+        """Every entry below this index can be found."""
+        return self._index.complete_to
+
+    async def reached(self, value: int, timeout_s: float) -> bool:
+        """Wait until it has come as far as `value`, at most `timeout_s`; whether it has."""
+        deadline = time.monotonic() + timeout_s
+        while self.value < value:
+            if time.monotonic() >= deadline:
+                return False
+            await asyncio.sleep(_INDEX_POLL_S)
+        return True
 
 
 class Log:
-    """One log, open. Make it with :meth:`open`; its methods are called on the event loop that opened it."""
+    """One log, open. Its methods are called on the event loop that opened it."""
 
-    def __init__(self, directory: LogDirectory, signer: NoteSigner, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        directory: LogDirectory,
+        link: WriterLink,
+        ready: Ready,
+        state: Slot,
+        *,
+        reader: LogReader,
+        index: DerivedIndex,
+        now_ns: Callable[[], int],
+    ) -> None:
+        """Use :meth:`open` or :meth:`attach`."""
         self.directory = directory
         self.configuration: Configuration = directory.read_configuration()
-        self.trust: TrustPolicy = directory.read_trust()
-        self.origin = signer.key.name
-        self.vkey = signer.key.encode()
+        self.origin = ready.origin
+        self.vkey = ready.vkey
+        self.read_only: TrustlogError | None = None if ready.read_only is None else ready.read_only.error()
+        self.reader = reader
+        self.index = index
+        self.indexing = Indexing(index)
+        self.link = link
         self._now_ns = now_ns
-        self._loop = asyncio.get_running_loop()
-        self._store = _Store(directory)
-        try:
-            recovered = recover(self.reader, self._store.writer, self._store.guard, signer)
-            self.published: SignedTree = recovered.published
-            self.read_only: TrustlogError | None = recovered.read_only
-            self._history = StoredHistory(self.reader)
-            self._committer: Committer | None = None
-            if self.read_only is None and self._store.guard is not None:
-                self._committer = Committer(
-                    signer=signer,
-                    reader=self.reader,
-                    writer=self._store.writer,
-                    guard=self._store.guard,
-                    history=self._history,
-                    ledger=self._read_ledger(self.trust),
-                    edge=recovered.edge,
-                    signed=recovered.published,
-                    publish=self._publish,
-                )
-        except BaseException:
-            self._store.close()
-            raise
-        self.publication = Progress(self.published.size)
-        self.indexing = Progress(min(self._store.index.complete_to, self.published.size))
-        self._writing = ThreadPoolExecutor(1, "writer")
+        self._state = state
+        self._record = b""
+        self._seen: State | None = None
         self._reading = ThreadPoolExecutor(_READER_THREADS, "reader")
-        self._admitting = ThreadPoolExecutor(os.cpu_count() or 1, "admission")
-        self._following = ThreadPoolExecutor(1, "follower")
-        self.sequencer = Sequencer(self._commit)
-        self.writing = self.sequencer.start()
-        self._follower = asyncio.create_task(self._follow(), name="follower")
+        self._beside: _Beside | None = None
 
     @classmethod
     async def open(cls, directory: LogDirectory, *, now_ns: Callable[[], int] = time.time_ns) -> Self:
-        """Lock the directory, recover, and start writing and following.
+        """Open a log inside this program: its writer and its follower become threads.
 
         Raises TrustlogError: LOG_LOCKED, LOG_CORRUPT and the like; a log that may not be written is opened `read_only`.
         """
-        return cls(directory, directory.read_signer(), now_ns)
+        state = SharedSlots(1).slot(0)
+        ours, theirs = socket.socketpair()
+        try:
+            beside = _Beside(directory, state, theirs)
+        except BaseException:
+            ours.close()
+            theirs.close()
+            raise
+        log = await cls.attach(directory, ours, state, index=beside.index, now_ns=now_ns)
+        log._beside = beside
+        return log
+
+    @classmethod
+    async def attach(
+        cls,
+        directory: LogDirectory,
+        connected: socket.socket,
+        state: Slot,
+        *,
+        index: DerivedIndex,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> Self:
+        """A front end of a log whose writer is at the other end of `connected` and shows its `state`."""
+        link = await WriterLink.connect(connected)
+        ready = await link.ready
+        return cls(directory, link, ready, state, reader=LogReader(directory.log_path), index=index, now_ns=now_ns)
+
+    # What is published.
 
     @property
-    def reader(self) -> LogReader:
-        """Read access to what is stored, from any thread."""
-        return self._store.reader
+    def published(self) -> SignedTree:
+        """The newest published tree: whatever was answered anywhere before this is under it."""
+        return self._current().tree
 
     @property
-    def index(self) -> DerivedIndex:
-        """The derived index."""
-        return self._store.index
+    def trouble(self) -> Problem | None:
+        """What keeps the log from taking entries at the moment, if anything."""
+        return self._current().trouble
+
+    def _current(self) -> State:
+        record = self._state.read()
+        if self._seen is None or record is not self._record:
+            self._record, self._seen = record, STATE.decode(record)
+        return self._seen
 
     # Writing.
 
-    async def submit(self, body: bytes) -> Logged:
-        """Log one envelope. Raises TrustlogError; at once, if the queue is full."""
-        (admitted,) = await self.admit([body])
-        if isinstance(admitted, TrustlogError):
-            raise admitted
-        return await (await self.enqueue(admitted, wait_for_room=False))
-
-    async def admit(self, bodies: Sequence[bytes]) -> list[Admitted | TrustlogError]:
-        """Decide what can be decided about envelopes without the log, beside the event loop."""
+    async def submit(self, body: bytes) -> Submitted:
+        """Log one envelope; what became of it. Raises TrustlogError; at once, if too much is under way."""
         self.check_writable()
-        now_ns = self._now_ns()
-        return await self._loop.run_in_executor(self._admitting, _admit_all, bodies, self.origin, now_ns)
+        offer = self._admit(body)
+        if isinstance(offer, TrustlogError):
+            raise offer
+        return await (await self.link.submit([offer], wait_for_room=False))
 
-    async def enqueue(self, admitted: Admitted, *, wait_for_room: bool) -> asyncio.Future[Logged]:
-        """Queue an admitted candidate; see :meth:`Sequencer.enqueue`."""
+    async def submit_many(self, bodies: Sequence[bytes]) -> list[Logged | TrustlogError]:
+        """Log many envelopes: what became of each, in order. Waits while too much is under way."""
         self.check_writable()
-        return await self.sequencer.enqueue(admitted, wait_for_room=wait_for_room)
+        admitted = await self.admit(bodies)
+        submitted = await (await self.offer([each for each in admitted if isinstance(each, Offer)]))
+        positions = iter(range(len(submitted.offers)))
+        return [
+            each if isinstance(each, TrustlogError) else logged_of(self.reader, submitted, next(positions)) for each in admitted
+        ]
+
+    async def admit(self, bodies: Sequence[bytes | Refused]) -> list[Offer | TrustlogError]:
+        """Decide what can be decided about envelopes without the log; others get their turn in between.
+
+        What was refused before stays refused.
+        """
+        admitted: list[Offer | TrustlogError] = []
+        for start in range(0, len(bodies), ADMISSION_SLICE):
+            if start:
+                await asyncio.sleep(0)
+            admitted += map(self._admit, bodies[start : start + ADMISSION_SLICE])
+        return admitted
+
+    async def offer(self, offers: Sequence[Offer]) -> asyncio.Future[Submitted]:
+        """Hand admitted envelopes to the writer as soon as there is room; see :meth:`WriterLink.submit`."""
+        self.check_writable()
+        return await self.link.submit(offers, wait_for_room=True)
 
     async def put_payload(self, data: bytes) -> tuple[bytes, bool]:
         """Store content under its SHA-256 (32 bytes), durably; the hash, and whether it was new."""
         self.check_writable()
         check_size(len(data), MAX_BLOB_BYTES)
         sha256 = hashlib.sha256(data).digest()
-        return sha256, await self._loop.run_in_executor(self._writing, self._store.writer.put_blob, sha256, data)
-
-    async def reload_trust(self) -> None:
-        """Judge by what ``trust.toml`` says now. Raises Refused, and goes on with the old one, if it cannot be read."""
-        trust = self.directory.read_trust()
-        if self._committer is not None:
-            await self._loop.run_in_executor(self._writing, self._replace_trust, trust)
-        self.trust = trust
+        return sha256, await self.link.put(sha256, data)
 
     def check_writable(self) -> None:
         """Raise Refused(LOG_READ_ONLY) if nothing may be written."""
@@ -165,63 +196,63 @@ class Log:
                 "LOG_READ_ONLY", f"{cause.code}: {cause.detail}", expected=cause.expected, found=cause.found, hint=cause.hint
             )
 
-    # Reading.
+    def _admit(self, body: bytes | Refused) -> Offer | TrustlogError:
+        if isinstance(body, Refused):
+            return body
+        try:
+            return make_offer(admit(body, origin=self.origin, now_ns=self._now_ns()))
+        except TrustlogError as refusal:
+            return refusal
+        except Exception:  # input that finds a defect of ours is refused, and the others of its batch go on
+            _LOGGER.exception("admission failed")
+            return TrustlogError("INTERNAL_ERROR", "this submission could not be judged")
+
+    # Reading, and the end.
 
     async def read(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Call what reads the disk in a reader thread."""
-        return await self._loop.run_in_executor(self._reading, lambda: function(*args, **kwargs))
+        """Call what reads much in a thread. What is small (a tile, a proof, an entry) is read where it is asked for."""
+        return await asyncio.get_running_loop().run_in_executor(self._reading, lambda: function(*args, **kwargs))
 
     async def close(self) -> None:
-        """Finish what is queued, then let go of everything."""
-        await self.sequencer.stop()
-        self._follower.cancel()
-        await asyncio.wait([self._follower])
-        for threads in (self._writing, self._reading, self._admitting, self._following):
-            await asyncio.to_thread(threads.shutdown)
-        self._store.close()
-
-    # What runs in the background.
-
-    async def _commit(self, batch: Sequence[Admitted]) -> list[Result]:
-        assert self._committer is not None  # a read-only log admits nothing
-        return await self._loop.run_in_executor(self._writing, self._committer.commit, batch)
-
-    def _publish(self, tree: SignedTree) -> None:
-        """Runs in the writer thread. Whoever asks for the checkpoint from now on gets this one."""
-        self.published = tree
-        self._loop.call_soon_threadsafe(self.publication.advance, tree.size)
-
-    def _replace_trust(self, trust: TrustPolicy) -> None:
-        assert self._committer is not None
-        self._committer.replace_ledger(self._read_ledger(trust))
-
-    def _read_ledger(self, trust: TrustPolicy) -> Ledger:
-        ledger = Ledger(trust, self._history)
-        replay_governance(ledger, self.reader, origin=self.origin, size=self.published.size)
-        return ledger
-
-    async def _follow(self) -> None:
-        """Keep the derived index close behind what is published. Its failure is nobody else's."""
-        while True:
-            try:
-                await self.publication.reached(self.indexing.value + 1)
-                size = self.published.size
-                done = await self._loop.run_in_executor(self._following, self.index.follow, self.reader, size)
-                self.indexing.advance(done)
-            except TrustlogError as error:
-                _LOGGER.warning("the derived index fell behind: %s", error)
-                await asyncio.sleep(_FOLLOW_RETRY_S)
+        """Finish what is under way, then let go of everything."""
+        await self.link.finish()
+        if self._beside is not None:
+            await asyncio.to_thread(self._beside.close)
+        await asyncio.to_thread(self._reading.shutdown)
+        self.reader.close()
 
 
-def _admit_all(bodies: Sequence[bytes], origin: str, now_ns: int) -> list[Admitted | TrustlogError]:
-    return [_admit_one(body, origin, now_ns) for body in bodies]
+class _Beside:
+    """A writer and a follower in threads of this process."""
 
+    def __init__(self, directory: LogDirectory, state: Slot, connected: socket.socket) -> None:
+        self._sequencer = Sequencer.open(directory, state)
+        self._reader = LogReader(directory.log_path)
+        try:
+            self.index = DerivedIndex.open(directory.index_path, self._reader)
+        except BaseException:
+            self._sequencer.close()
+            raise
+        self._sequencer.add_channel(connected)
+        self._stop = threading.Event()
+        self._writing = threading.Thread(target=self._write, name="writer")
+        self._following = threading.Thread(
+            target=follow, args=(self._reader, self.index, lambda: STATE.decode(state.read()).size, self._stop), name="follower"
+        )
+        self._writing.start()
+        self._following.start()
 
-def _admit_one(body: bytes, origin: str, now_ns: int) -> Admitted | TrustlogError:
-    try:
-        return admit(body, origin=origin, now_ns=now_ns)
-    except TrustlogError as refusal:
-        return refusal
-    except Exception:  # input that finds a defect of ours is refused, and the others of its batch go on
-        _LOGGER.exception("admission failed")
-        return TrustlogError("INTERNAL_ERROR", "this submission could not be judged")
+    def close(self) -> None:
+        """Wait for both."""
+        self._stop.set()
+        self._writing.join()
+        self._following.join()
+        self.index.close()
+        self._reader.close()
+        self._sequencer.close()
+
+    def _write(self) -> None:
+        try:
+            self._sequencer.run()
+        except TrustlogError as fatal:
+            _LOGGER.error("the writer ended: %s", fatal)  # noqa: TRY400 - a message, not a defect's traceback

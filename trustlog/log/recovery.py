@@ -72,7 +72,7 @@ def recover(reader: LogReader, writer: LogWriter, guard: Guard | None, signer: N
         return Recovered(edge, newest_carried(reader, edge.size, signer.key), reason)
     assert guard is not None
     if last.size < edge.size:
-        signed = sign_tree(signer, edge)
+        signed = sign_tree(signer, edge.size, edge.root())
         guard.advance(last, signed)
         last = signed
     writer.record_checkpoint(last.size, last.note)

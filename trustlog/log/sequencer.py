@@ -1,130 +1,316 @@
-"""The sequencer: many submitters, one queue, one batch at a time.
+"""The sequencer: the one writer of a log. It takes what front ends offer, one batch at a time, and tells them what became of it.
 
 A batch closes as soon as the writer is free, with what has arrived by then, up to a bound. So a lone submitter never waits for
 company, and under load the batches are as large as what arrives while the one before is written: no timer decides anything.
 
-The queue is bounded in entries and bytes. A submitter that finds it full is turned away before anything is promised, or, where
-it can be slowed down instead (a stream), waits for room.
+It runs in a process of its own, or in a thread for whoever opens a log inside a program. Everything that it owns (the lock, the
+key, the two databases' write connections, the ledger) is touched by that one thread. Front ends bound what they have under way,
+so the queue here is bounded by their number.
 """
 
 from __future__ import annotations
 
-import asyncio
+import logging
+import selectors
+import socket
+import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, Self
 
-from trustlog.errors import Fatal, Refused, TrustlogError
-from trustlog.log.admission import Admitted
-from trustlog.log.commit import Logged, Result
+from trustlog.errors import Fatal, TrustlogError
+from trustlog.formats.trustpolicy import TrustPolicy
+from trustlog.log.channel import Channel
+from trustlog.log.commit import Committed, Committer
+from trustlog.log.directory import LogDirectory
+from trustlog.log.history import StoredHistory, replay_governance
+from trustlog.log.messages import (
+    Ended,
+    FromWriter,
+    Put,
+    PutDone,
+    Ready,
+    State,
+    Stop,
+    Submit,
+    encode_state,
+    make_done,
+    pack_outcome,
+)
+from trustlog.log.offer import Problem
+from trustlog.log.recovery import recover
+from trustlog.log.shared import Slot
+from trustlog.records.ledger import Ledger
+from trustlog.storage.connection import StorageFailed
+from trustlog.storage.guard import Guard, SignedTree
+from trustlog.storage.lock import DirectoryLock
+from trustlog.storage.log_reader import LogReader
+from trustlog.storage.log_writer import LogWriter
 
-MAX_BATCH_ENTRIES: Final = 256  # one full tile; some ten milliseconds of work
-MAX_QUEUE_ENTRIES: Final = 8192  # under a second of work: who waits longer is better told so
-MAX_QUEUE_BYTES: Final = 64 * 1024 * 1024  # eight of the largest bundles
+MAX_BATCH_ENTRIES: Final = 1024  # four full tiles: some twenty milliseconds of work
+MAX_BATCH_BYTES: Final = 32 * 1024 * 1024
+IDLE_S: Final = 1.0  # how often the store is looked after when nothing happens
+FAREWELL_S: Final = 2.0  # how long the last messages may take
 
-CommitBatch: TypeAlias = Callable[[Sequence[Admitted]], Awaitable[list[Result]]]
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    admitted: Admitted
-    answer: asyncio.Future[Logged]
+    channel: Channel
+    submit: Submit
+    byte_size: int
+
+
+class _Store:
+    """Everything that the writer has open on the disk; closed in the opposite order."""
+
+    def __init__(self, directory: LogDirectory) -> None:
+        with ExitStack() as opened:
+            lock = DirectoryLock.acquire(directory.lock_path)
+            opened.callback(lock.release)
+            self.guard = Guard.open(directory.guard_path)
+            if self.guard is not None:
+                opened.callback(self.guard.close)
+            self.writer = LogWriter.open(directory.log_path)
+            opened.callback(self.writer.close)
+            self.reader = LogReader(directory.log_path)
+            opened.callback(self.reader.close)
+            self.close = opened.pop_all().close
 
 
 class Sequencer:
-    """Owns the queue, and the one task that empties it. Everything happens on one event loop."""
+    """Make it with :meth:`open`, give it channels, and let a thread :meth:`run` it."""
 
-    def __init__(self, commit: CommitBatch) -> None:
-        """`commit` answers a batch in order, or raises Fatal, after which it is never called again."""
-        self._commit = commit
+    def __init__(self, directory: LogDirectory, state: Slot) -> None:
+        """Lock the directory and recover. `state` is where everyone sees what is published. Raises TrustlogError."""
+        signer = directory.read_signer()
+        trust = directory.read_trust()
+        self.origin = signer.key.name
+        self.vkey = signer.key.encode()
+        self._directory = directory
+        self._state = state
+        self._store = _Store(directory)
+        try:
+            recovered = recover(self._store.reader, self._store.writer, self._store.guard, signer)
+            self._published = recovered.published
+            self.read_only: TrustlogError | None = recovered.read_only
+            self._committer: Committer | None = None
+            if self.read_only is None and self._store.guard is not None:
+                self._history = StoredHistory(self._store.reader)
+                self._committer = Committer(
+                    signer=signer,
+                    reader=self._store.reader,
+                    writer=self._store.writer,
+                    guard=self._store.guard,
+                    history=self._history,
+                    ledger=self._read_ledger(trust),
+                    edge=recovered.edge,
+                    signed=recovered.published,
+                    publish=self._publish,
+                )
+        except BaseException:
+            self._store.close()
+            raise
+        self._trouble: Problem | None = None
+        self._selector = selectors.DefaultSelector()
+        self._channels: list[Channel] = []
         self._queue: deque[_Waiting] = deque()
-        self._queued_bytes = 0
-        self._changed = asyncio.Condition()  # the queue grew or shrank, or the sequencer is stopping
-        self._stopping = False
-        self._failure: Fatal | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._show()
 
-    @property
-    def queue_length(self) -> int:
-        """Entries that wait for their batch."""
-        return len(self._queue)
+    @classmethod
+    def open(cls, directory: LogDirectory, state: Slot) -> Self:
+        """The sequencer of the log in `directory`; a log that may not be written is opened `read_only`.
 
-    def start(self) -> asyncio.Task[None]:
-        """Begin. The task ends after :meth:`stop`, or raises Fatal: then the process must end."""
-        self._task = asyncio.create_task(self._run(), name="sequencer")
-        return self._task
-
-    async def enqueue(self, admitted: Admitted, *, wait_for_room: bool) -> asyncio.Future[Logged]:
-        """Queue a candidate; its future holds the answer once it is published, or raises TrustlogError.
-
-        A caller that goes away may cancel the future: the entry is logged all the same. Raises Refused(UNAVAILABLE) when the
-        queue is full and the caller does not wait, or when no batch will follow.
+        Raises TrustlogError: LOG_LOCKED, LOG_CORRUPT and the like.
         """
-        async with self._changed:
-            if wait_for_room:
-                await self._changed.wait_for(lambda: self._closed() or self._has_room(admitted.byte_size))
-            if self._closed():
-                raise self._unavailable("the log is stopping")
-            if not self._has_room(admitted.byte_size):
-                raise self._unavailable("the queue of the log is full")
-            answer: asyncio.Future[Logged] = asyncio.get_running_loop().create_future()
-            self._queue.append(_Waiting(admitted, answer))
-            self._queued_bytes += admitted.byte_size
-            self._changed.notify_all()
-            return answer
+        return cls(directory, state)
 
-    async def stop(self) -> None:
-        """Take nothing more, finish what is queued, and end."""
-        async with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
-        if self._task is not None:
-            await asyncio.wait([self._task])
+    def add_channel(self, connected: socket.socket, *, lost: Callable[[], None] = lambda: None) -> None:
+        """Serve the front end at the other end of `connected`; `lost` is called, in the thread of :meth:`run`, when it is gone."""
+        channel = Channel(connected, lost)
+        self._channels.append(channel)
+        self._selector.register(connected, selectors.EVENT_READ, lambda mask: self._serve(channel, mask))
+        self._send(channel, Ready(self.origin, self.vkey, None if self.read_only is None else Problem.of(self.read_only)))
 
-    async def _run(self) -> None:
-        while batch := await self._next_batch():
-            try:
-                results = await self._commit([waiting.admitted for waiting in batch])
-            except Exception as error:
-                failure = error if isinstance(error, Fatal) else Fatal("INTERNAL_ERROR", f"the writer failed: {error!r}")
-                await self._fail(batch, failure)
-                raise failure from error
-            for waiting, result in zip(batch, results, strict=True):
-                _resolve(waiting.answer, result)
+    def watch(self, descriptor: int, react: Callable[[], None]) -> None:
+        """Call `react`, in the thread of :meth:`run`, whenever `descriptor` can be read."""
+        self._selector.register(descriptor, selectors.EVENT_READ, lambda _mask: react())
 
-    async def _next_batch(self) -> list[_Waiting]:
-        """What is queued, as soon as anything is; empty when stopping and done."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._queue or self._stopping)
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH_ENTRIES))]
-            self._queued_bytes -= sum(waiting.admitted.byte_size for waiting in batch)
-            self._changed.notify_all()
-            return batch
+    def stop(self) -> None:
+        """Ask every front end to finish; :meth:`run` returns when all have. Called in its thread."""
+        for channel in self._channels:
+            self._send(channel, Stop())
 
-    async def _fail(self, batch: Sequence[_Waiting], failure: Fatal) -> None:
-        """Nobody gets an answer any more. What was in the batch may be in the log: the next start decides."""
-        async with self._changed:
-            self._failure = failure
-            for waiting in (*batch, *self._queue):
-                _resolve(waiting.answer, self._unavailable("the log stopped before it could answer; submit again"))
-            self._queue.clear()
-            self._changed.notify_all()
+    def reload_trust(self) -> bytes:
+        """Judge by what ``trust.toml`` says now; its SHA-256. Raises Refused, and goes on with the old one, if it is unreadable."""
+        trust = self._directory.read_trust()
+        if self._committer is not None:
+            self._committer.replace_ledger(self._read_ledger(trust))
+        return trust.sha256
 
-    def _closed(self) -> bool:
-        return self._stopping or self._failure is not None
+    def run(self) -> None:
+        """Serve until every front end has closed its channel. Raises Fatal, which all of them were told."""
+        try:
+            while self._channels or self._queue:
+                self._turn()
+        except Exception as error:
+            fatal = error if isinstance(error, Fatal) else Fatal("INTERNAL_ERROR", f"the writer failed: {error!r}")
+            self._say_farewell(fatal)
+            raise fatal from error
 
-    def _has_room(self, byte_size: int) -> bool:
-        return len(self._queue) < MAX_QUEUE_ENTRIES and self._queued_bytes + byte_size <= MAX_QUEUE_BYTES
+    def close(self) -> None:
+        """Let go of everything."""
+        for channel in self._channels:
+            channel.close()
+        self._selector.close()
+        try:
+            if self._committer is not None:
+                self._committer.keep_checkpoint()
+        except StorageFailed as failure:
+            _LOGGER.warning("the newest checkpoint is in guard.db only: %s", failure)
+        finally:
+            self._store.close()
 
-    def _unavailable(self, detail: str) -> Refused:
-        return Refused("UNAVAILABLE", detail, found=self._failure.code if self._failure else None)
+    # One turn.
 
+    def _turn(self) -> None:
+        events: list[tuple[selectors.SelectorKey, Any]] = self._selector.select(0)
+        if not events and not self._queue:
+            self._look_after()
+            events = self._selector.select(IDLE_S)
+        for key, mask in events:
+            key.data(mask)
+        if self._queue:
+            self._commit()
 
-def _resolve(answer: asyncio.Future[Logged], result: Logged | TrustlogError) -> None:
-    if answer.done():  # its caller went away
-        return
-    if isinstance(result, TrustlogError):
-        answer.set_exception(result)
-    else:
-        answer.set_result(result)
+    def _serve(self, channel: Channel, mask: int) -> None:
+        if mask & selectors.EVENT_WRITE:
+            channel.flush()
+            self._await(channel)
+        if mask & selectors.EVENT_READ:
+            for message in channel.receive():
+                if isinstance(message, Submit):
+                    byte_size = sum(offer.byte_size for offer in message.offers)
+                    self._queue.append(_Waiting(channel, message, byte_size))
+                else:
+                    self._put(channel, message)
+        if not channel.is_open:
+            self._drop(channel)
+
+    def _commit(self) -> None:
+        assert self._committer is not None  # the front ends of a read-only log offer nothing
+        batch = self._take_batch()
+        offers = [offer for waiting in batch for offer in waiting.submit.offers]
+        try:
+            committed = self._committer.commit(offers)
+        except StorageFailed as failure:
+            self._meet_trouble(failure)
+            committed = Committed([failure] * len(offers), self._published, None)
+        else:
+            self._leave_trouble()
+        packed = [pack_outcome(outcome) for outcome in committed.outcomes]
+        answers: dict[Channel, list[tuple[int, list[int | Problem]]]] = {}
+        start = 0
+        for waiting in batch:
+            end = start + len(waiting.submit.offers)
+            answers.setdefault(waiting.channel, []).append((waiting.submit.number, packed[start:end]))
+            start = end
+        for channel, outcomes in answers.items():
+            self._send(channel, make_done(committed, outcomes))
+
+    def _take_batch(self) -> list[_Waiting]:
+        """What waits, oldest first, up to the bound of a batch: messages as they came, at least one."""
+        batch: list[_Waiting] = []
+        entries = byte_size = 0
+        while self._queue and (not batch or (entries < MAX_BATCH_ENTRIES and byte_size < MAX_BATCH_BYTES)):
+            waiting = self._queue.popleft()
+            batch.append(waiting)
+            entries += len(waiting.submit.offers)
+            byte_size += waiting.byte_size
+        return batch
+
+    def _put(self, channel: Channel, put: Put) -> None:
+        try:
+            self._store.writer.check_in_place()
+            created = self._store.writer.put_blob(put.sha256, put.data)
+        except StorageFailed as failure:
+            self._meet_trouble(failure)
+            self._send(channel, PutDone(put.number, created=False, problem=Problem.of(failure)))
+        else:
+            self._leave_trouble()
+            self._send(channel, PutDone(put.number, created=created))
+
+    # The state that everyone sees.
+
+    def _publish(self, tree: SignedTree) -> None:
+        self._published = tree
+        self._show()
+
+    def _show(self) -> None:
+        tree = self._published
+        self._state.write(encode_state(State(tree.size, tree.root, tree.note, self._trouble)))
+
+    def _meet_trouble(self, failure: TrustlogError) -> None:
+        """Say once what keeps the log from taking entries, and show it to whoever asks whether it is ready."""
+        if self._trouble is None or self._trouble.code != failure.code:
+            _LOGGER.error("nothing can be written: %s; %s", failure, failure.hint)
+        self._trouble = Problem.of(failure)
+        self._show()
+
+    def _leave_trouble(self) -> None:
+        if self._trouble is not None:
+            _LOGGER.warning("the log takes entries again")
+            self._trouble = None
+            self._show()
+
+    def _look_after(self) -> None:
+        """Nothing happens: keep the newest checkpoint, and see whether the store is still there, and whether trouble is over."""
+        if self._committer is None:
+            return
+        try:
+            self._committer.check_in_place()
+            self._committer.keep_checkpoint()
+            if self._trouble is not None:
+                self._store.writer.prove_writable()
+        except StorageFailed as failure:
+            self._meet_trouble(failure)
+        else:
+            self._leave_trouble()
+
+    # Channels.
+
+    def _send(self, channel: Channel, message: FromWriter) -> None:
+        channel.send(message)
+        self._await(channel)
+
+    def _await(self, channel: Channel) -> None:
+        """Be told when a front end can be sent the rest."""
+        if channel in self._channels:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if channel.has_unsent else 0)
+            key = self._selector.get_key(channel.socket)
+            if key.events != events:
+                self._selector.modify(channel.socket, events, key.data)
+
+    def _drop(self, channel: Channel) -> None:
+        """The front end is gone. What it offered before is logged all the same."""
+        if channel in self._channels:
+            self._channels.remove(channel)
+            self._selector.unregister(channel.socket)
+            channel.close()
+            channel.lost()
+
+    def _say_farewell(self, fatal: Fatal) -> None:
+        deadline = time.monotonic() + FAREWELL_S
+        for channel in self._channels:
+            channel.send(Ended(Problem.of(fatal)))
+            while channel.has_unsent and time.monotonic() < deadline:
+                time.sleep(0.01)
+                channel.flush()
+
+    def _read_ledger(self, trust: TrustPolicy) -> Ledger:
+        ledger = Ledger(trust, self._history)
+        replay_governance(ledger, self._store.reader, origin=self.origin, size=self._published.size)
+        return ledger

@@ -1,9 +1,12 @@
-"""What the ledger may know of the past: which keys are held, by which entry, and the entries themselves."""
+"""What the ledger may know: what is being judged, which keys are held, by which entry, and the entries themselves."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+
+from trustlog.records.kind import Claim, Kind
 
 Row = tuple[bytes, bytes]  # a 32-byte key and its 32-byte value, to be stored with the entry's index
 HELD: Final = bytes(32)  # the value of a key that only says "there is one"
@@ -15,6 +18,43 @@ class Held:
 
     value: bytes
     index: int
+
+
+class Judged(Protocol):
+    """What the ledger judges: a :class:`~trustlog.records.candidate.Candidate`, or what stands for one.
+
+    `record` is asked for only where a rule needs it, so it may be read then.
+    """
+
+    @property
+    def kind(self) -> Kind:
+        """The record kind."""
+        ...
+
+    @property
+    def signer_did(self) -> str:
+        """Who signed."""
+        ...
+
+    @property
+    def payload_hash_b64u(self) -> str:
+        """How other records name it."""
+        ...
+
+    @property
+    def record(self) -> Any:
+        """The kind's record object."""
+        ...
+
+    @property
+    def identity(self) -> bytes:
+        """The 32-byte key under which the same thing is found."""
+        ...
+
+    @property
+    def claims(self) -> Sequence[Claim]:
+        """Its conflict keys."""
+        ...
 
 
 class History(Protocol):

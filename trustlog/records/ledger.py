@@ -10,15 +10,15 @@ entries) is looked up through :class:`History`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from trustlog.errors import Conflict, Refused
 from trustlog.formats.base64 import decode_b64u, encode_b64u
 from trustlog.formats.entry import parse_entry
-from trustlog.formats.trustpolicy import TrustPolicy
+from trustlog.formats.trustpolicy import Window, TrustPolicy
 from trustlog.merkle.hashing import hash_leaf
-from trustlog.records.candidate import Candidate
-from trustlog.records.history import Held, History, MemoryHistory, Row
+from trustlog.records.history import HELD, Held, History, Judged, MemoryHistory, Row
 from trustlog.records.kind import ANY_PERMITTED, PERSON
 from trustlog.records.kinds import KINDS
 from trustlog.records.links import (
@@ -32,7 +32,7 @@ from trustlog.records.links import (
 from trustlog.records.revocation import may_revoke
 from trustlog.records.rosters import RosterChain
 
-__all__ = ["Held", "History", "Ledger", "MemoryHistory", "Row"]
+__all__ = ["Held", "History", "Judged", "Ledger", "MemoryHistory", "Row"]
 
 
 class Ledger:
@@ -43,22 +43,24 @@ class Ledger:
     def __init__(self, trust: TrustPolicy, history: History) -> None:
         self._trust = trust
         self._history = history
+        self._windows = _windows_by_did(trust)
         self.rosters = RosterChain(trust)
         self._revoked_keys: dict[str, int] = {}
 
     def fork(self, history: History | None = None) -> Ledger:
         """A copy to try a batch on, over another history if given."""
-        copy = Ledger(self._trust, history or self._history)
+        copy = Ledger.__new__(Ledger)
+        copy._trust, copy._history, copy._windows = self._trust, history or self._history, self._windows
         copy.rosters = self.rosters.fork()
         copy._revoked_keys = dict(self._revoked_keys)
         return copy
 
-    def already_logged(self, candidate: Candidate) -> int | None:
+    def already_logged(self, candidate: Judged) -> int | None:
         """The index of the same payload by the same signer as the same kind."""
         held = self._history.held(candidate.identity)
         return None if held is None else held.index
 
-    def judge(self, candidate: Candidate, index: int) -> None:
+    def judge(self, candidate: Judged, index: int) -> None:
         """Check a candidate against everything below `index`; raises :class:`Refused` or :class:`Conflict`."""
         self._check_signer(candidate, index)
         self._check_kind(candidate, index)
@@ -67,19 +69,19 @@ class Ledger:
             if held is not None and held.value != claim.value:
                 raise self._conflict(claim.param, held.index)
 
-    def judge_apart(self, candidate: Candidate, index: int) -> None:
+    def judge_apart(self, candidate: Judged, index: int) -> None:
         """Check everything but conflict keys: for a reader that reads some payloads late and out of order."""
         self._check_signer(candidate, index)
         self._check_kind(candidate, index)
 
-    def accept(self, candidate: Candidate, index: int) -> list[Row]:
-        """The rows to store for an entry that was judged; updates rosters and revoked keys."""
+    def accept(self, candidate: Judged, index: int) -> list[Row]:
+        """The rows to store for an entry that was judged, its identity first; updates rosters and revoked keys."""
         self._apply(candidate, index)
-        rows = [(candidate.identity, candidate.entry.leaf_hash)]
+        rows: list[Row] = [(candidate.identity, HELD)]
         rows += [(claim.key, claim.value) for claim in candidate.claims if self._history.held(claim.key) is None]
         return rows + link_rows(candidate, self._history)
 
-    def replay(self, candidate: Candidate, index: int) -> None:
+    def replay(self, candidate: Judged, index: int) -> None:
         """Rebuild the state from a stored entry of a kind in :data:`GOVERNANCE`, under today's trust policy."""
         try:
             self._check_signer(candidate, index)
@@ -94,7 +96,7 @@ class Ledger:
 
     # Rules. Each raises a refusal that names the field.
 
-    def _check_signer(self, candidate: Candidate, index: int) -> None:
+    def _check_signer(self, candidate: Judged, index: int) -> None:
         signer, allowed = candidate.signer_did, candidate.kind.signers
         if self.is_key_revoked(signer, index):
             found = f"{signer}, revoked at index {self._revoked_keys[signer]}"
@@ -106,7 +108,7 @@ class Ledger:
         elif ANY_PERMITTED not in allowed:
             self._check_role(signer, allowed, index, "signer_did")
 
-    def _check_kind(self, candidate: Candidate, index: int) -> None:
+    def _check_kind(self, candidate: Judged, index: int) -> None:
         match candidate.kind.name:
             case "roster":
                 self.rosters.check_continues(candidate.record, index)
@@ -120,7 +122,7 @@ class Ledger:
                 self._check_resolution(candidate, index)
 
     def _check_role(self, did: str, allowed: tuple[str, ...], index: int, param: str) -> None:
-        role = self._trust.role_at(did, index)
+        role = self._role_at(did, index)
         if role in allowed:
             return
         expected = f"a key trusted as {' or '.join(allowed)} at index {index}"
@@ -128,7 +130,10 @@ class Ledger:
         found = f"{did}, trusted as {role}" if role else did
         raise Refused(code, f"{param} may not sign this", param=param, expected=expected, found=found)
 
-    def _check_person(self, candidate: Candidate, index: int) -> None:
+    def _role_at(self, did: str, index: int) -> str | None:
+        return next((role for role, window in self._windows.get(did, ()) if window.covers(index)), None)
+
+    def _check_person(self, candidate: Judged, index: int) -> None:
         roster = self.rosters.at(index)
         if roster is None:
             detail = "no roster is in force, so nobody can be told to be a person"
@@ -143,14 +148,14 @@ class Ledger:
             detail = "the signer is not in the roster in force"
             raise Refused("SIGNER_NOT_TRUSTED", detail, param="signer_did", expected=expected, found=candidate.signer_did)
 
-    def _check_revocation(self, candidate: Candidate, index: int) -> None:
+    def _check_revocation(self, candidate: Judged, index: int) -> None:
         record, signer = candidate.record, candidate.signer_did
         own_key = record.sort == "key" and record.subject == signer
         own_approval = record.sort == "approval" and self._history.held(approval_key(record.subject, signer)) is not None
         if own_key or own_approval:
             return
         allowed = may_revoke(record.sort)
-        role = self._trust.role_at(signer, index)
+        role = self._role_at(signer, index)
         if role not in allowed:
             raise Refused(
                 "REVOCATION_NOT_PERMITTED",
@@ -160,11 +165,11 @@ class Ledger:
                 found=f"{signer}, trusted as {role}" if role else signer,
             )
 
-    def _check_bundle_receipts(self, candidate: Candidate, index: int) -> None:
+    def _check_bundle_receipts(self, candidate: Judged, index: int) -> None:
         for position, (kind, did) in enumerate(candidate.record.inner_signers()):
             self._check_role(did, KINDS[kind].signers, index, f"payload.receipts[{position}].signer_did")
 
-    def _check_resolution(self, candidate: Candidate, index: int) -> None:
+    def _check_resolution(self, candidate: Judged, index: int) -> None:
         """Not by the requester of the job: it would hold the key, and nobody else could resolve the execution any more."""
         requester = requester_of_execution(candidate.record.begin_b64u, self._history)
         person = self.rosters.person_at(candidate.signer_did, index)
@@ -178,7 +183,7 @@ class Ledger:
                 found=candidate.signer_did,
             )
 
-    def _check_tombstone(self, candidate: Candidate, index: int) -> None:
+    def _check_tombstone(self, candidate: Judged, index: int) -> None:
         record = candidate.record
         data = self._history.entry(record.index) if record.index < index else None
         if data is None or hash_leaf(data) != decode_b64u(record.leaf_hash_b64u, 32, "payload.leaf_hash_b64u"):
@@ -200,7 +205,7 @@ class Ledger:
         detail = f"{param} is taken by the entry at index {index}"
         return Conflict(detail, index=index, leaf_hash=leaf_hash, param=param, found=f"held by index {index}")
 
-    def _apply(self, candidate: Candidate, index: int) -> None:
+    def _apply(self, candidate: Judged, index: int) -> None:
         if candidate.kind.name == "roster":
             self.rosters.add(candidate.record, candidate.payload_hash_b64u, candidate.signer_did, index)
         elif candidate.kind.name == "revocation" and candidate.record.sort == "key":
@@ -210,3 +215,12 @@ class Ledger:
 def _no_tombstone(param: str, expected: str, found: str) -> Refused:
     detail = "this payload may not be erased"
     return Refused("TOMBSTONE_NOT_PERMITTED", detail, param=param, expected=expected, found=found)
+
+
+def _windows_by_did(trust: TrustPolicy) -> Mapping[str, Sequence[tuple[str, Window]]]:
+    """The windows of every key with a role: what :meth:`TrustPolicy.role_at` searches, found by key."""
+    windows: dict[str, list[tuple[str, Window]]] = {}
+    for role, of_role in trust.roles.items():
+        for window in of_role:
+            windows.setdefault(window.did, []).append((role, window))
+    return windows

@@ -11,20 +11,26 @@ All of it concerns two rules: nothing of an open job may be erased, and who aske
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from trustlog.formats.entry import Entry, ref_value
 from trustlog.records.approval import DENIALS, HumanApprovalReceipt
-from trustlog.records.candidate import Candidate
 from trustlog.records.fields import UnsetType
-from trustlog.records.history import HELD, History, Row
+from trustlog.records.history import HELD, History, Judged, Row
 from trustlog.records.kind import hash_parts
 from trustlog.records.scope import compute_scope_hash, is_complete_scope
+
+_LINKED: Final = frozenset(
+    {"human_approval_receipt", "token_issued", "simulation", "execution", "gate_decision", "closure", "revocation"}
+)
 
 Thing = tuple[str, str]  # what can be tied to a job, and what ends: its sort and its value
 
 
-def link_rows(candidate: Candidate, history: History) -> list[Row]:
+def link_rows(candidate: Judged, history: History) -> list[Row]:
     """The links of an accepted entry."""
+    if candidate.kind.name not in _LINKED:
+        return []
     record, payload_hash = candidate.record, candidate.payload_hash_b64u
     rows: list[Row] = []
     match candidate.kind.name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
@@ -10,22 +11,28 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES
 from trustlog.log.log import Log
+from trustlog.log.shared import Slot
+from trustlog.service.answers import AnswerWriter
 from trustlog.service import entries, health, openapi, page, payloads, proofs, tiles
-from trustlog.service.context import LOG, METRICS, BuildEvidence
+from trustlog.service.context import ANSWERS, LOG, METRICS, BuildEvidence
 from trustlog.service.credentials import to_read, to_submit
 from trustlog.service.evidence import build_evidence_of_log, make_get_evidence
 from trustlog.service.metrics import Metrics
 from trustlog.service.problems import answer_problems
 
 _HTTP_LOGGER: Final = logging.getLogger("trustlog.http")
+READ_BYTES: Final = 256 * 1024  # of a body, before its sender is slowed down: one chunk of a batch
 DRAIN_S: Final = 10.0  # how long open connections may take to finish at a stop
 
 
-def create_app(log: Log, *, build_evidence: BuildEvidence = build_evidence_of_log) -> web.Application:
-    """The service of an open log, which stays the caller's to close."""
+def create_app(
+    log: Log, *, build_evidence: BuildEvidence = build_evidence_of_log, peers: Sequence[Slot] = ()
+) -> web.Application:
+    """The service of an open log, which stays the caller's to close. `peers` show what other front ends of it have counted."""
     app = web.Application(middlewares=[answer_problems], client_max_size=MAX_BUNDLE_ENVELOPE_BYTES)
     app[LOG] = log
-    app[METRICS] = Metrics()
+    app[METRICS] = Metrics(peers)
+    app[ANSWERS] = AnswerWriter(log.reader)
     app.add_routes(
         [
             web.get("/", page.get_page),
@@ -54,7 +61,7 @@ def create_app(log: Log, *, build_evidence: BuildEvidence = build_evidence_of_lo
 def make_runner(app: web.Application) -> web.AppRunner:
     """What serves the application on sockets. It expands no bodies, and is silent about bytes that are not HTTP."""
     _HTTP_LOGGER.addFilter(_is_worth_a_line)
-    return web.AppRunner(app, access_log=None, auto_decompress=False, logger=_HTTP_LOGGER, shutdown_timeout=DRAIN_S)
+    return web.AppRunner(app, access_log=None, auto_decompress=False, logger=_HTTP_LOGGER, shutdown_timeout=DRAIN_S, read_bufsize=READ_BYTES)
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:

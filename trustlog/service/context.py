@@ -11,6 +11,7 @@ from aiohttp import web
 
 from trustlog.errors import Refused
 from trustlog.log.log import Log
+from trustlog.service.answers import AnswerWriter
 from trustlog.service.metrics import Metrics
 
 BuildEvidence: TypeAlias = Callable[[Log, Mapping[str, str]], Awaitable[bytes]]
@@ -19,6 +20,7 @@ BuildEvidence: TypeAlias = Callable[[Log, Mapping[str, str]], Awaitable[bytes]]
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LOG: Final = web.AppKey("log", Log)
+ANSWERS: Final = web.AppKey("answers", AnswerWriter)
 METRICS: Final = web.AppKey("metrics", Metrics)
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 

@@ -18,8 +18,10 @@ async def get_readiness(request: web.Request) -> web.StreamResponse:
     """The log takes writes; 503 with the reason if it does not."""
     log = log_of(request)
     log.check_writable()
-    if log.writing.done():
+    if log.link.stopping.done():
         raise Refused("UNAVAILABLE", "the log is stopping")
+    if log.trouble is not None:
+        raise log.trouble.error()
     return json_response({"status": "ready", "origin": log.origin, "vkey": log.vkey, "tree_size": log.published.size})
 
 

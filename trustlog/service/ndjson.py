@@ -8,30 +8,38 @@ lines that were read may or may not be logged; sending them again finds out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 import msgspec
 from aiohttp import web
 
 from trustlog.errors import Refused, TrustlogError
 from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES
-from trustlog.log.admission import Admitted
-from trustlog.log.commit import Logged
+from trustlog.log.link import Submitted
 from trustlog.log.log import Log
+from trustlog.log.offer import Offer
 from trustlog.service.bodies import read_lines
-from trustlog.service.context import REQUEST_ID, metrics_of
+from trustlog.service.context import ANSWERS, REQUEST_ID, metrics_of
 from trustlog.service.problems import problem_of
 
-CHUNK_LINES: Final = 64  # lines that are checked, and answered, together: some ten milliseconds of work
-MAX_OPEN_CHUNKS: Final = 32
-
-_Line: TypeAlias = "asyncio.Future[Logged] | TrustlogError"
-_Chunks: TypeAlias = "asyncio.Queue[list[_Line] | Exception | None]"
-AnswerOf: TypeAlias = Callable[[Logged], dict[str, Any]]
+CHUNK_LINES: Final = 256  # lines that go to the writer, and are answered, together
+MAX_OPEN_CHUNKS: Final = 8
 
 
-async def answer_lines(request: web.Request, log: Log, answer_of: AnswerOf) -> web.StreamResponse:
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Some lines: what admission made of each, and what became of those that were offered."""
+
+    admitted: Sequence[Offer | TrustlogError]
+    submitted: asyncio.Future[Submitted]
+
+
+_Chunks: TypeAlias = "asyncio.Queue[_Chunk | Exception | None]"
+
+
+async def answer_lines(request: web.Request, log: Log) -> web.StreamResponse:
     """Answer the batch. The status is 200 once the first line was read; before that, a refusal is one problem."""
     lines = read_lines(request, MAX_BUNDLE_ENVELOPE_BYTES)
     first: list[bytes | Refused] = await anext(lines, [])
@@ -46,7 +54,7 @@ async def answer_lines(request: web.Request, log: Log, answer_of: AnswerOf) -> w
     chunks: _Chunks = asyncio.Queue(MAX_OPEN_CHUNKS)
     reading = asyncio.create_task(_read(log, first, lines, chunks), name="read lines")
     try:
-        await _write(request, response, chunks, answer_of)
+        await _write(request, response, chunks)
         await response.write_eof()
     except (ConnectionError, web.RequestPayloadError):
         pass  # the client is gone: what was read is logged all the same, and nobody is told
@@ -72,53 +80,55 @@ async def _read(
 
 async def _submit(log: Log, lines: Sequence[bytes | Refused], chunks: _Chunks) -> None:
     for start in range(0, len(lines), CHUNK_LINES):
-        chunk = lines[start : start + CHUNK_LINES]
-        admitted = iter(await _admit(log, [line for line in chunk if isinstance(line, bytes)]))
-        await chunks.put([await _enqueue(log, line if isinstance(line, Refused) else next(admitted)) for line in chunk])
+        admitted = await log.admit(lines[start : start + CHUNK_LINES])
+        await chunks.put(_Chunk(admitted, await _offer(log, [each for each in admitted if isinstance(each, Offer)])))
 
 
-async def _admit(log: Log, bodies: Sequence[bytes]) -> Sequence[Admitted | TrustlogError]:
+async def _offer(log: Log, offers: Sequence[Offer]) -> asyncio.Future[Submitted]:
     try:
-        return await log.admit(bodies)
+        return await log.offer(offers)
     except TrustlogError as error:  # nothing may be written any more
-        return [error] * len(bodies)
+        refused: asyncio.Future[Submitted] = asyncio.get_running_loop().create_future()
+        refused.set_exception(error)
+        refused.exception()  # if the client goes away, nobody asks
+        return refused
 
 
-async def _enqueue(log: Log, line: Admitted | TrustlogError) -> _Line:
-    if isinstance(line, TrustlogError):
-        return line
-    try:
-        return await log.enqueue(line, wait_for_room=True)
-    except TrustlogError as error:
-        return error
-
-
-async def _write(request: web.Request, response: web.StreamResponse, chunks: _Chunks, answer_of: AnswerOf) -> None:
+async def _write(request: web.Request, response: web.StreamResponse, chunks: _Chunks) -> None:
     """Write the answers in order, those of one chunk together."""
     while (chunk := await chunks.get()) is not None:
         if isinstance(chunk, Exception):
             raise chunk
-        answers = [msgspec.json.encode(await _answer(request, line, answer_of)) + b"\n" for line in chunk]
-        await response.write(b"".join(answers))
+        await response.write(b"\n".join([*await _answers(request, chunk), b""]))
 
 
-async def _answer(request: web.Request, line: _Line, answer_of: AnswerOf) -> dict[str, Any]:
-    metrics = metrics_of(request)
+async def _answers(request: web.Request, chunk: _Chunk) -> list[bytes]:
+    writer = request.config_dict[ANSWERS]
     try:
-        if isinstance(line, TrustlogError):
-            raise line
-        logged = await line
+        submitted = await chunk.submitted
     except TrustlogError as error:
-        metrics.count_refusal(error.code)
-        return problem_of(error, request[REQUEST_ID])
-    metrics.count_logged(already_logged=logged.already_logged)
-    return answer_of(logged)
+        return [_problem(request, each if isinstance(each, TrustlogError) else error) for each in chunk.admitted]
+    metrics_of(request).count_logged(submitted.outcomes)
+    answers: list[bytes] = []
+    position = 0
+    for each in chunk.admitted:
+        if isinstance(each, TrustlogError):
+            answers.append(_problem(request, each))
+            continue
+        answer = writer.write(submitted, position)
+        answers.append(answer if isinstance(answer, bytes) else _problem(request, answer))
+        position += 1
+    return answers
+
+
+def _problem(request: web.Request, error: TrustlogError) -> bytes:
+    metrics_of(request).count_refusal(error.code)
+    return msgspec.json.encode(problem_of(error, request[REQUEST_ID]))
 
 
 def _abandon(chunks: _Chunks) -> None:
     """Nobody reads these answers any more."""
     while not chunks.empty():
         chunk = chunks.get_nowait()
-        for line in chunk if isinstance(chunk, list) else ():
-            if isinstance(line, asyncio.Future):
-                line.cancel()
+        if isinstance(chunk, _Chunk):
+            chunk.submitted.cancel()

@@ -31,7 +31,7 @@ async def get_inclusion_proof(request: web.Request) -> web.StreamResponse:
             expected=f"a tree of more than {index} entries",
             found=size,
         )
-    leaf_hash, proof = await log.read(_prove, log, index, size)
+    leaf_hash, proof = _prove(log, index, size)
     return json_response(
         {
             "index": index,
@@ -49,14 +49,14 @@ async def get_consistency_proof(request: web.Request) -> web.StreamResponse:
     published = log.published.size
     new = read_number(query.get("to", str(published)), "to", most=published)
     old = read_number(query.get("from", str(published)), "from", most=new)
-    proof = await log.read(Prover(log.reader, new).consistency, old)
+    proof = Prover(log.reader, new).consistency(old)
     return json_response({"from": old, "to": new, "consistency_proof": [encode_b64(node) for node in proof]})
 
 
 async def _find_leaf(log: Log, leaf_hash: str, size: int) -> int:
     decode_b64u(leaf_hash, 32, "leaf_hash")
     indexed = await log.indexing.reached(size, MIN_SIZE_WAIT_S)
-    found = await log.read(log.index.search, {"leaf_hash": leaf_hash}, 0, size, 1)
+    found = log.index.search({"leaf_hash": leaf_hash}, 0, size, 1)
     if found:
         return found[0]
     if not indexed:

@@ -1,4 +1,15 @@
-"""The server process: open the log, listen, answer, stop.
+"""The server's first process: it listens, parts into front ends and a follower, and then is the one writer.
+
+=============  =======================================================================================================
+process        what it does, and has
+=============  =======================================================================================================
+the first      the :class:`~trustlog.log.sequencer.Sequencer`: the lock, the log's key, the guard. It speaks no HTTP
+front ends     HTTP, admission, reading; as many as ``--workers`` says. They never have the key: they part before it is read
+the follower   fills ``index.db``
+=============  =======================================================================================================
+
+They are tied together by sockets: when the first process ends, in whatever way, the others notice and end; when one of the others
+ends unasked, the first says so, and ends.
 
 It stops gracefully on SIGINT and SIGTERM: no new connections, answers what it took, exits 0. After a Fatal it stops at once,
 says why and what to do, and exits 1. SIGHUP reads ``trust.toml`` again.
@@ -6,32 +17,38 @@ says why and what to do, and exits 1. SIGHUP reads ``trust.toml`` again.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
+from typing import Final
 
 import msgspec
-from aiohttp import web
 
-from trustlog.errors import TrustlogError
+from trustlog.errors import Fatal, TrustlogError
 from trustlog.log.directory import LogDirectory
-from trustlog.log.log import Log
-from trustlog.service.app import create_app, make_runner
+from trustlog.log.sequencer import Sequencer
+from trustlog.log.shared import SharedSlots
+from trustlog.service.children import Child, start_child
+from trustlog.service.follower import run_follower
+from trustlog.service.worker import Place, run_worker
+
+BACKLOG: Final = 1024
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _LOGGER = logging.getLogger(__name__)
 
 
-def serve(directory: Path, host: str, port: int) -> int:
-    """Serve the log in `directory` until told to stop; the exit code. `port` 0 picks a free one.
+def serve(directory: Path, host: str, port: int, *, workers: int | None = None) -> int:
+    """Serve the log in `directory` until told to stop; the exit code. `port` 0 picks a free one; by default one worker a core.
 
     Prints one JSON line ``{"url","vkey","pid"}`` on stdout once it listens, and after a failure one ``error:`` and one
     ``hint:`` line on stderr.
     """
     try:
-        asyncio.run(_serve(LogDirectory(directory), host, port))
+        _serve(LogDirectory(directory), host, port, workers or len(os.sched_getaffinity(0)))
     except TrustlogError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         print(f"hint: {error.hint or 'see the documentation of this code'}", file=sys.stderr)  # noqa: T201
@@ -39,72 +56,93 @@ def serve(directory: Path, host: str, port: int) -> int:
     return 0
 
 
-async def _serve(directory: LogDirectory, host: str, port: int) -> None:
-    log = await Log.open(directory)
+def _serve(directory: LogDirectory, host: str, port: int, workers: int) -> None:
+    listening = _listen(host, port)
+    slots = SharedSlots(1 + 2 * workers)
+    children: list[Child] = []
     try:
-        runner = make_runner(create_app(log))
-        await runner.setup()
+        for number in range(workers):
+            place = Place(number, workers, directory, listening, slots)
+            children.append(start_child(f"front end {number}", lambda ours, place=place: run_worker(place, ours), children))
+        follower = start_child("follower", lambda ours: run_follower(directory, slots.slot(0), ours), children, listening)
+        children.append(follower)
+        sequencer = Sequencer.open(directory, slots.slot(0))
         try:
-            stop = _heed_signals(log)
-            await _listen(runner, host, port)
-            _announce(runner, log)
-            await _until_stopped(log, stop)
+            _Conductor(sequencer, children[:-1], follower).run(listening)
         finally:
-            await runner.cleanup()
+            sequencer.close()
     finally:
-        await log.close()
+        listening.close()
+        for child in children:
+            child.end()
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+class _Conductor:
+    """Runs the writer, and heeds signals and the ends of the other processes meanwhile."""
+
+    def __init__(self, sequencer: Sequencer, front_ends: list[Child], follower: Child) -> None:
+        self._sequencer = sequencer
+        self._front_ends = front_ends
+        self._follower = follower
+        self._stopping = False
+
+    def run(self, listening: socket.socket) -> None:
+        wakeup, signalled = socket.socketpair()
+        signalled.setblocking(False)
+        for number in _SIGNALS:
+            signal.signal(number, lambda _number, _frame: None)
+        signal.set_wakeup_fd(signalled.fileno(), warn_on_full_buffer=False)
+        self._sequencer.watch(wakeup.fileno(), lambda: self._heed(wakeup.recv(64)))
+        self._sequencer.watch(self._follower.socket.fileno(), lambda: self._lost(self._follower))
+        for child in self._front_ends:
+            self._sequencer.add_channel(child.socket, lost=lambda child=child: self._lost(child))
+        _announce(listening, self._sequencer)
+        listening.close()  # the front ends have it
+        try:
+            self._sequencer.run()
+        finally:
+            signal.set_wakeup_fd(-1)
+
+    def _heed(self, numbers: bytes) -> None:
+        if signal.SIGHUP in numbers:
+            self._reload_trust()
+        if not self._stopping and (signal.SIGINT in numbers or signal.SIGTERM in numbers):
+            self._stopping = True
+            self._sequencer.stop()
+
+    def _reload_trust(self) -> None:
+        try:
+            sha256 = self._sequencer.reload_trust()
+        except TrustlogError as error:
+            _LOGGER.error("trust.toml was not taken, the old one stays in force: %s", error)  # noqa: TRY400
+        else:
+            _LOGGER.warning("trust.toml was read again: SHA-256 %s", sha256.hex())
+
+    def _lost(self, child: Child) -> None:
+        if not self._stopping:
+            raise Fatal("INTERNAL_ERROR", f"the {child.name} ended unasked: {child.how_it_ended()}", param="process")
+
+
+def _listen(host: str, port: int) -> socket.socket:
     try:
-        await web.TCPSite(runner, host, port, backlog=1024).start()
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
     except OSError as error:
         raise TrustlogError(
             "UNAVAILABLE",
             f"cannot listen on {host}:{port}: {error.strerror}",
             hint="choose another address, or port 0 for any free one",
         ) from error
+    return listening
 
 
-def _announce(runner: web.AppRunner, log: Log) -> None:
-    host, port = runner.addresses[0][:2]
+def _announce(listening: socket.socket, sequencer: Sequencer) -> None:
+    host, port = listening.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    line = msgspec.json.encode({"url": url, "vkey": log.vkey, "pid": os.getpid()})
+    line = msgspec.json.encode({"url": url, "vkey": sequencer.vkey, "pid": os.getpid()})
     print(line.decode(), flush=True)  # noqa: T201
-    if log.read_only is not None:
-        _LOGGER.error("read-only: %s", log.read_only)
-
-
-def _heed_signals(log: Log) -> asyncio.Event:
-    """From now on SIGHUP reloads, and SIGINT and SIGTERM set the event."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    reloads: set[asyncio.Task[None]] = set()  # the loop itself keeps no task alive
-
-    def reload() -> None:
-        task = loop.create_task(_reload_trust(log))
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, reload)
-    return stop
-
-
-async def _until_stopped(log: Log, stop: asyncio.Event) -> None:
-    """Wait until told to stop, or for the writer to fail (then raises its Fatal)."""
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([stopping, log.writing], return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if log.writing.done() and (failure := log.writing.exception()) is not None:
-        raise failure
-
-
-async def _reload_trust(log: Log) -> None:
-    try:
-        await log.reload_trust()
-    except TrustlogError as error:
-        _LOGGER.error("trust.toml was not taken, the old one stays in force: %s", error)  # noqa: TRY400
-    else:
-        _LOGGER.warning("trust.toml was read again: SHA-256 %s", log.trust.sha256.hex())
+    if sequencer.read_only is not None:
+        _LOGGER.error("read-only: %s", sequencer.read_only)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 
 from aiohttp import web
 
 from trustlog.errors import Refused
-from trustlog.formats.bundle import encode_bundle
 from trustlog.log.log import Log
 from trustlog.merkle.tiles import TILE_WIDTH, Tile, parse_entry_bundle_path, parse_tile_path, tile_width
 from trustlog.service.context import IMMUTABLE, SHORT, log_of, read_number
@@ -23,7 +21,7 @@ async def get_checkpoint_of_size(request: web.Request) -> web.StreamResponse:
     """The checkpoint that was published at exactly this size."""
     log = log_of(request)
     size = read_number(request.match_info["size"], "size")
-    note = await log.read(log.reader.checkpoint, size) if size <= log.published.size else None
+    note = find_checkpoint(log, size)
     if note is None:
         raise Refused("NOT_FOUND", "no checkpoint of this size was published", param="size", found=size)
     return _answer(request, note, "text/plain", IMMUTABLE)
@@ -34,7 +32,7 @@ async def get_tile(request: web.Request) -> web.StreamResponse:
     log = log_of(request)
     tile = parse_tile_path(request.path.removeprefix("/"))
     _check_extent(log, tile)
-    return await _immutable(request, log, lambda: log.reader.tiles([tile])[0], full=tile.is_full)
+    return _immutable(request, log.reader.tiles([tile])[0], full=tile.is_full)
 
 
 async def get_entry_bundle(request: web.Request) -> web.StreamResponse:
@@ -42,10 +40,15 @@ async def get_entry_bundle(request: web.Request) -> web.StreamResponse:
     log = log_of(request)
     index, width = parse_entry_bundle_path(request.path.removeprefix("/"))
     _check_extent(log, Tile(0, index, width))
-    first = index * TILE_WIDTH
-    return await _immutable(
-        request, log, lambda: encode_bundle(log.reader.entries(first, first + width)), full=width == TILE_WIDTH
-    )
+    return _immutable(request, log.reader.bundle(index, width), full=width == TILE_WIDTH)
+
+
+def find_checkpoint(log: Log, size: int) -> bytes | None:
+    """The checkpoint published at exactly `size`: the newest may not be in the database yet."""
+    published = log.published
+    if size >= published.size:
+        return published.note if size == published.size else None
+    return log.reader.checkpoint(size)
 
 
 def _check_extent(log: Log, tile: Tile) -> None:
@@ -57,8 +60,8 @@ def _check_extent(log: Log, tile: Tile) -> None:
         )
 
 
-async def _immutable(request: web.Request, log: Log, read: Callable[[], bytes], *, full: bool) -> web.StreamResponse:
-    return _answer(request, await log.read(read), "application/octet-stream", IMMUTABLE if full else SHORT)
+def _immutable(request: web.Request, body: bytes, *, full: bool) -> web.StreamResponse:
+    return _answer(request, body, "application/octet-stream", IMMUTABLE if full else SHORT)
 
 
 def _answer(request: web.Request, body: bytes, content_type: str, cache: str) -> web.Response:

@@ -13,6 +13,7 @@ from typing import Self
 
 from trustlog.errors import Fatal
 from trustlog.storage.connection import create_database, open_writer, storage_errors, transaction
+from trustlog.storage.placement import Placement
 from trustlog.storage.schema import GUARD
 
 
@@ -28,8 +29,9 @@ class SignedTree:
 class Guard:
     """The guard database. Used by one thread at a time."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
+        self._placement = Placement(path)
 
     @classmethod
     def create(cls, path: Path, first: SignedTree) -> None:
@@ -45,7 +47,11 @@ class Guard:
     @classmethod
     def open(cls, path: Path) -> Self | None:
         """Open the guard; None when there is no file."""
-        return cls(open_writer(path)) if path.exists() else None
+        return cls(open_writer(path), path) if path.exists() else None
+
+    def check_in_place(self) -> None:
+        """Check that what this writes into is still what others would open. Raises StorageFailed."""
+        self._placement.check()
 
     def last_signed(self) -> SignedTree | None:
         """The last checkpoint signed; None when the row is missing, which no crash can cause."""

@@ -15,7 +15,7 @@ from typing import Final, Self
 from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.entry import REF_NAMES, parse_entry
 from trustlog.merkle.hashing import hash_leaf
-from trustlog.storage.connection import create_database, open_writer, storage_errors, transaction
+from trustlog.storage.connection import create_database, open_reader, open_writer, storage_errors, transaction
 from trustlog.storage.log_reader import LogReader
 from trustlog.storage.schema import INDEX
 
@@ -48,10 +48,20 @@ class DerivedIndex:
         create_database(path, INDEX)
         return cls(path, open_writer(path, durable=False))
 
+    @classmethod
+    def open_reader(cls, path: Path) -> Self:
+        import time
+        while True:
+            try:
+                index = cls(path, open_reader(path)); index._ro = True
+                return index
+            except Exception:
+                time.sleep(0.05)
+
     @property
     def complete_to(self) -> int:
         """Every entry below this index can be found."""
-        return self._complete_to
+        return self._read_progress()[0] if getattr(self, "_ro", False) else self._complete_to
 
     def follow(self, log: LogReader, size: int) -> int:
         """Take in at most some thousand entries below `size`; how far the index is complete then."""

@@ -13,11 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from trustlog.merkle.tiles import Tile
+from trustlog.formats.bundle import encode_bundle
+from trustlog.merkle.tiles import TILE_WIDTH, Tile
 from trustlog.storage.connection import StorageFailed, open_reader, storage_errors
+from trustlog.storage.segment import split_entries, split_keys, split_slots
 
 _LEVEL_SHIFT: Final = 48  # more entries than 2^56 do not fit a disk
 _PAGE: Final = 256
+_SEGMENTS: Final = (
+    "SELECT first, count, {} FROM segments WHERE first >= coalesce((SELECT max(first) FROM segments WHERE first <= ?), 0)"
+    " AND first < ? AND first + count > ? ORDER BY first"
+)
+_SEGMENT_OF: Final = "SELECT first, count, {} FROM segments WHERE first <= ? ORDER BY first DESC LIMIT 1"
 
 
 def tile_id(level: int, index: int) -> int:
@@ -27,7 +34,7 @@ def tile_id(level: int, index: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class StoredEntry:
-    """One row: the entry, its payload (None once erased), and the unsigned attachments (JSON, or None)."""
+    """What is stored at one index: the entry, its payload (None once erased), and the unsigned attachments (JSON, or None)."""
 
     index: int
     entry: bytes
@@ -47,36 +54,47 @@ class LogReader:
 
     def size(self) -> int:
         """How many entries are sequenced."""
-        (last,) = self._rows("SELECT max(idx) FROM entries", ())[0]
-        return 0 if last is None else int(last) + 1
+        rows = self._rows("SELECT first + count FROM segments ORDER BY first DESC LIMIT 1", ())
+        return int(rows[0][0]) if rows else 0
 
     def entry(self, index: int) -> bytes | None:
         """The entry at `index`."""
-        return self._value("SELECT entry FROM entries WHERE idx = ?", (index,))
+        rows = self._rows(_SEGMENT_OF.format("entries"), (index,))
+        if not rows or index >= rows[0][0] + rows[0][1]:
+            return None
+        first, count, entries = rows[0]
+        return split_entries(first, count, entries)[index - first]
 
     def entries(self, start: int, end: int) -> list[bytes]:
         """The entries [start, end), all of which must be there (``LOG_CORRUPT``)."""
-        rows = self._rows("SELECT entry FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx", (start, end))
-        if len(rows) != end - start:
-            raise StorageFailed(
-                "LOG_CORRUPT", f"entries are missing between {start} and {end}", found=f"{len(rows)} entries"
-            )
-        return [row[0] for row in rows]
+        found: list[bytes] = []
+        for first, count, entries in self._segments("entries", start, end):
+            if first > start + len(found):
+                break
+            found += split_entries(first, count, entries)[max(0, start - first) : end - first]
+        if len(found) != max(0, end - start):
+            raise _missing(start, end, len(found))
+        return found
 
     def stored(self, index: int) -> StoredEntry | None:
         """The whole row at `index`."""
-        rows = self._rows("SELECT idx, entry, payload, attachments FROM entries WHERE idx = ?", (index,))
-        return StoredEntry(*rows[0]) if rows else None
+        return next(self._stored(index, index + 1), None)
 
     def stored_range(self, start: int, end: int) -> Iterator[StoredEntry]:
-        """The rows [start, end), some hundred in memory at a time."""
+        """What is stored of [start, end), some hundred entries in memory at a time. A gap ends it."""
         for first in range(start, end, _PAGE):
-            rows = self._rows(
-                "SELECT idx, entry, payload, attachments FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx",
-                (first, min(first + _PAGE, end)),
-            )
-            for row in rows:
-                yield StoredEntry(*row)
+            yield from self._stored(first, min(first + _PAGE, end))
+
+    def bundle(self, index: int, width: int) -> bytes:
+        """The first `width` entries of entry bundle `index`, as C2SP tlog-tiles writes them. ``LOG_CORRUPT`` where one is missing."""
+        start, end = index * TILE_WIDTH, index * TILE_WIDTH + width
+        rows = self._segments("entries", start, end)
+        position = start
+        for first, count, _ in rows:
+            position = position + count if first == position else -1
+        if position == end:  # whole segments: the usual case
+            return b"".join([entries for _, _, entries in rows])
+        return encode_bundle(self.entries(start, end))
 
     def tiles(self, tiles: Sequence[Tile]) -> list[bytes]:
         """The contents of `tiles`: a narrower tile is the beginning of the stored one. ``LOG_CORRUPT`` where one is missing."""
@@ -88,15 +106,15 @@ class LogReader:
             contents.append(hashes[: tile.byte_size])
         return contents
 
-    def held(self, keys: Sequence[bytes]) -> dict[bytes, tuple[bytes, int]]:
-        """What each of `keys` (32 bytes) holds, and the index of the entry that took it; those that nobody holds are absent."""
-        found: dict[bytes, tuple[bytes, int]] = {}
-        ordered = sorted(set(keys))  # neighbours share pages
-        for start in range(0, len(ordered), _PAGE):
-            page = ordered[start : start + _PAGE]
-            sql = f"SELECT key, value, idx FROM keys WHERE key IN ({','.join('?' * len(page))})"  # noqa: S608 - placeholders
-            found.update((key, (value, index)) for key, value, index in self._rows(sql, tuple(page)))
-        return found
+    def keys_at(self, index: int) -> list[tuple[bytes, bytes | None]]:
+        """The keys (32 bytes) that the entry at `index` took, each with what it holds; None: it is the entry's identity."""
+        rows = self._rows("SELECT first, identities, claims FROM keys WHERE first <= ? ORDER BY first DESC LIMIT 1", (index,))
+        return [(key, value) for row in rows for key, value, holder in split_keys(*row) if holder == index]
+
+    def all_keys(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """The rows of keys of all segments, ascending: see :func:`trustlog.storage.segment.split_keys`."""
+        with storage_errors("read log.db"):
+            yield from self._connection().execute("SELECT first, identities, claims FROM keys ORDER BY first")
 
     def governance(self) -> list[int]:
         """The indexes of the entries that must be read again at a start, ascending."""
@@ -133,6 +151,22 @@ class LogReader:
                 connection.close()
             self._opened.clear()
 
+    def _stored(self, start: int, end: int) -> Iterator[StoredEntry]:
+        for first, count, entries, payloads, attachments in self._segments("entries, payloads, attachments", start, end):
+            columns = zip(
+                split_entries(first, count, entries),
+                split_slots(first, count, payloads),
+                split_slots(first, count, attachments),
+                strict=True,
+            )
+            for index, (entry, payload, attached) in enumerate(columns, start=first):
+                if start <= index < end:
+                    yield StoredEntry(index, entry, payload, attached)
+
+    def _segments(self, columns: str, start: int, end: int) -> list[tuple[Any, ...]]:
+        """``first``, ``count`` and `columns` of the segments that hold any of [start, end), ascending."""
+        return self._rows(_SEGMENTS.format(columns), (start, end, start)) if start < end else []
+
     def _rows(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with storage_errors("read log.db"):
             return self._connection().execute(sql, parameters).fetchall()
@@ -150,3 +184,7 @@ class LogReader:
                 connection = self._local.connection = open_reader(self._path)
                 self._opened.append(connection)
         return connection
+
+
+def _missing(start: int, end: int, found: int) -> StorageFailed:
+    return StorageFailed("LOG_CORRUPT", f"entries are missing between {start} and {end}", found=f"{found} entries")

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 from typing import Self
 
 from trustlog.merkle.tiles import Tile
 from trustlog.storage.connection import open_writer, storage_errors, transaction
 from trustlog.storage.log_reader import tile_id
+from trustlog.storage.placement import Placement
+from trustlog.storage.schema import SCHEMA_VERSION
+from trustlog.storage.segment import NewEntry, keys_row, segment_row, split_at_bundles
 
-
-@dataclass(frozen=True, slots=True)
-class NewEntry:
-    """One entry to append, with all that is stored beside it.
-
-    `keys` are the (key, value) rows that it takes, 32 bytes each; `governs` says that its payload decides on others and must
-    be read again at every start; `attachments` is JSON or None.
-    """
-
-    entry: bytes
-    payload: bytes
-    attachments: bytes | None
-    keys: Sequence[tuple[bytes, bytes]]
-    governs: bool
+__all__ = ["LogWriter", "NewEntry"]
 
 
 class LogWriter:
@@ -35,46 +23,62 @@ class LogWriter:
     All raise :class:`~trustlog.storage.connection.StorageFailed`, and then have changed nothing that a reader can see.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
+        self._placement = Placement(path)
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open an existing ``log.db``."""
-        return cls(open_writer(path))
+        return cls(open_writer(path), path)
 
-    def append(self, first_index: int, entries: Sequence[NewEntry], tiles: Sequence[tuple[Tile, bytes]]) -> None:
+    def check_in_place(self) -> None:
+        """Check that what this writes into is still what others would open. Raises StorageFailed."""
+        self._placement.check()
+
+    def prove_writable(self) -> None:
+        """Write something, durably, that changes nothing. Raises StorageFailed."""
+        self.check_in_place()
+        with storage_errors("write to log.db"), transaction(self._connection):
+            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def append(
+        self,
+        first_index: int,
+        entries: Sequence[NewEntry],
+        tiles: Sequence[tuple[Tile, bytes]],
+        checkpoint: tuple[int, bytes] | None = None,
+    ) -> None:
         """Append `entries` from `first_index` on, with their keys, and the tiles that they complete or extend.
 
-        A partial tile takes the place of its shorter predecessor. Keys are inserted in sorted order: neighbours share pages.
-        A key that is already held keeps its holder; an index that is taken fails the whole batch.
+        A partial tile takes the place of its shorter predecessor. An index that is taken fails the whole batch. `checkpoint`, a
+        size and its note, is recorded in the same transaction.
         """
-        numbered = list(enumerate(entries, start=first_index))
-        keys = sorted(((key, value, index) for index, new in numbered for key, value in new.keys), key=itemgetter(0, 2))
+        segments = list(split_at_bundles(first_index, entries))
+        governing = [(index,) for index, new in enumerate(entries, start=first_index) if new.governs]
         with storage_errors("append to log.db"), transaction(self._connection):
-            self._connection.executemany(
-                "INSERT INTO entries (idx, entry, payload, attachments) VALUES (?, ?, ?, ?)",
-                [(index, new.entry, new.payload, new.attachments) for index, new in numbered],
+            execute = self._connection.executemany
+            execute(
+                "INSERT INTO segments (first, count, entries, payloads, attachments) VALUES (?, ?, ?, ?, ?)",
+                [segment_row(first, of_segment) for first, of_segment in segments],
             )
-            self._connection.executemany(
-                "INSERT INTO keys (key, value, idx) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING", keys
+            execute(
+                "INSERT INTO keys (first, identities, claims) VALUES (?, ?, ?)",
+                [keys_row(first, of_segment) for first, of_segment in segments],
             )
-            self._connection.executemany(
-                "INSERT INTO governance (idx) VALUES (?)", [(index,) for index, new in numbered if new.governs]
-            )
-            self._connection.executemany(
+            execute(
                 "INSERT INTO tiles (id, hashes) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET hashes = excluded.hashes",
                 [(tile_id(tile.level, tile.index), hashes) for tile, hashes in tiles],
             )
+            if governing:
+                execute("INSERT INTO governance (idx) VALUES (?)", governing)
+            if checkpoint is not None:
+                self._record(*checkpoint)
 
     def record_checkpoint(self, size: int, note: bytes) -> None:
         """Keep a published checkpoint. The same one again changes nothing; another of that size is an error."""
         with storage_errors("record a checkpoint"), transaction(self._connection):
-            row = self._connection.execute("SELECT note FROM checkpoints WHERE size = ?", (size,)).fetchone()
-            if row is None:
-                self._connection.execute("INSERT INTO checkpoints (size, note) VALUES (?, ?)", (size, note))
-            elif row[0] != note:
-                raise sqlite3.IntegrityError(f"another checkpoint of size {size} is already published")
+            self._record(size, note)
 
     def put_blob(self, sha256: bytes, data: bytes) -> bool:
         """Keep content under its SHA-256 (32 bytes); whether it was new."""
@@ -88,3 +92,10 @@ class LogWriter:
         """Fold the write-ahead log into the database and let go of it."""
         with storage_errors("close log.db"):
             self._connection.close()
+
+    def _record(self, size: int, note: bytes) -> None:
+        row = self._connection.execute("SELECT note FROM checkpoints WHERE size = ?", (size,)).fetchone()
+        if row is None:
+            self._connection.execute("INSERT INTO checkpoints (size, note) VALUES (?, ?)", (size, note))
+        elif row[0] != note:
+            raise sqlite3.IntegrityError(f"another checkpoint of size {size} is already published")

@@ -260,7 +260,7 @@ async def test_clients_that_disconnect_midway_cost_nothing(service: Service) -> 
     answers = await service.post_lines([receipt(f"r-{i}") for i in range(300)])
     assert sorted(answer["index"] for answer in answers) == list(range(300))
     assert service.log.reader.size() == 300
-    assert service.log.sequencer.queue_length == 0
+    assert service.log.link.open_entries == 0
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ async def test_a_writer_that_got_past_the_lock_is_stopped_by_the_guard(directory
         guard.close()
         answer = await service.post(receipt("r"))
         assert (answer.status, answer.json()["code"]) == (503, "UNAVAILABLE")
-        failure = service.log.writing.exception()
+        failure = service.log.link.ended
         assert isinstance(failure, Fatal)
         assert failure.code == "GUARD_MISMATCH"
         assert (await service.post(receipt("s"))).json()["code"] == "UNAVAILABLE"
@@ -227,7 +227,7 @@ async def test_entries_that_someone_else_appended_fail_the_batch(directory: LogD
         await fill(service, 3)
         execute(directory.log_path, "INSERT INTO entries VALUES (3, x'00', x'00', NULL)")
         assert (await service.post(receipt("r"))).status == 503
-        failure = service.log.writing.exception()
+        failure = service.log.link.ended
         assert isinstance(failure, Fatal)
         assert "failed batch" in failure.detail
 
@@ -239,7 +239,7 @@ async def test_a_failed_transaction_fails_only_its_batch(directory: LogDirectory
         answer = await service.post(receipt("r"))
         assert (answer.status, answer.json()["code"]) == (503, "STORAGE_FAILED")
         assert service.log.reader.size() == 3
-        assert not service.log.writing.done()
+        assert service.log.link.ended is None
         execute(directory.log_path, "DROP TRIGGER full")
         answer = await service.post(receipt("r"))
         assert answer.json()["index"] == 3
@@ -294,7 +294,7 @@ async def test_a_failure_after_signing_stops_the_log_and_a_restart_repairs_it(
                 case _:
                     patch.setattr(service.log.reader, "stored_range", fail)
             assert (await service.post(receipt("r"))).json()["code"] == "UNAVAILABLE"
-        assert isinstance(service.log.writing.exception(), Fatal)
+        assert isinstance(service.log.link.ended, Fatal)
     async with serving(directory) as service:
         answer = await service.post(receipt("r"))
         assert answer.json()["index"] == 3

@@ -15,9 +15,9 @@ from tests.integration.log.actors import make_log_directory, receipt
 from tests.scripts.commands import Shell
 from trustlog.formats.checkpoint import Checkpoint, parse_checkpoint
 from trustlog.formats.note import open_note
-from trustlog.log.admission import Admitted
 from trustlog.log.directory import LogDirectory
 from trustlog.log.log import Log
+from trustlog.log.logged import Logged
 
 SIZE = 70_000
 TILES_BY_LEVEL = [274, 2, 1]
@@ -84,12 +84,8 @@ async def _make(directory: LogDirectory, signed: Path) -> None:
     try:
         for start in range(0, SIZE, _ROUND):
             envelopes = [receipt(f"r-{i}") for i in range(start, min(start + _ROUND, SIZE))]
-            answers = []
-            for admitted in await log.admit(envelopes):
-                assert isinstance(admitted, Admitted), admitted
-                answers.append(await log.enqueue(admitted, wait_for_room=True))
-            logged = await asyncio.gather(*answers)
-            assert [each.index for each in logged] == list(range(start, start + len(envelopes)))
+            logged = await log.submit_many(envelopes)
+            assert [each.index for each in logged if isinstance(each, Logged)] == list(range(start, start + len(envelopes)))
         for size, note in log.reader.checkpoints_down_from(SIZE):
             if size:  # there is nothing to prove about the empty tree
                 (signed / f"{size:06}").write_bytes(note)

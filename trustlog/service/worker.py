@@ -1,0 +1,165 @@
+"""A front end's process: one event loop that accepts connections, answers HTTP, and talks to the writer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import socket
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from trustlog.errors import TrustlogError
+from trustlog.log.directory import LogDirectory
+from trustlog.log.log import Log
+from trustlog.log.shared import SharedSlots, Slot
+from trustlog.service.app import create_app, make_runner
+from trustlog.service.context import METRICS
+from trustlog.storage.index import DerivedIndex
+
+TICK_S: Final = 0.1  # how old the numbers are that front ends tell each other
+DEFERENCE_S: Final = 0.002  # how long the others get to accept a connection first, if they have fewer
+MAX_CONNECTIONS: Final = 4096
+SPARE_DESCRIPTORS: Final = 128  # databases, sockets of ours
+
+_LOGGER = logging.getLogger(__name__)
+_FULL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A front end's place among the others: its number of `count`, and what all of them share."""
+
+    number: int
+    count: int
+    directory: LogDirectory
+    listening: socket.socket
+    slots: SharedSlots
+
+    @property
+    def state(self) -> Slot:
+        """What the writer shows."""
+        return self.slots.slot(0)
+
+    def load(self, number: int) -> Slot:
+        """How many connections front end `number` has open."""
+        return self.slots.slot(1 + 2 * number)
+
+    def counters(self, number: int) -> Slot:
+        """What front end `number` has counted."""
+        return self.slots.slot(2 + 2 * number)
+
+
+def run_worker(place: Place, connected: socket.socket) -> int:
+    """Serve until the writer at the other end of `connected` asks to stop, or is gone; the exit status."""
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # a client that vanishes is no news
+    return asyncio.run(_work(place, connected))
+
+
+async def _work(place: Place, connected: socket.socket) -> int:
+    index = DerivedIndex.open_reader(place.directory.index_path)
+    try:
+        log = await Log.attach(place.directory, connected, place.state, index=index)
+    except TrustlogError:  # the first process says why
+        return 0
+    app = create_app(log, peers=[place.counters(number) for number in range(place.count) if number != place.number])
+    runner = make_runner(app)
+    await runner.setup()
+    assert runner.server is not None
+    door = _Door(place, runner.server)
+    tasks = [asyncio.create_task(door.accept()), asyncio.create_task(door.tell(app))]
+    await asyncio.wait([log.link.stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    place.listening.close()
+    await runner.cleanup()
+    await log.close()
+    index.close()
+    return 0
+
+
+class _Door:
+    """Accepts connections, so that every front end has about as many."""
+
+    def __init__(self, place: Place, server: web.Server[web.Request]) -> None:
+        self._place = place
+        self._server = server
+        self._accepted = 0  # since the last count
+        self._counted = 0
+        self._most = _connection_limit()
+
+    async def accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        listening = self._place.listening
+        listening.setblocking(False)
+        while True:
+            await _readable(listening)
+            if self._open() > self._least_of_others():
+                await asyncio.sleep(DEFERENCE_S)
+            try:
+                connected, _ = listening.accept()
+            except BlockingIOError:  # somebody else did
+                continue
+            except OSError as error:
+                _LOGGER.warning("a connection could not be accepted: %s", error.strerror)
+                await asyncio.sleep(TICK_S)
+                continue
+            if self._open() >= self._most:
+                _turn_away(connected)
+                continue
+            self._accepted += 1
+            self._show()
+            await loop.connect_accepted_socket(self._server, connected)
+
+    async def tell(self, app: web.Application) -> None:
+        """Tell the others, again and again, how many connections are open and what was counted."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._accepted, self._counted = 0, len(self._server.connections)
+            self._show()
+            self._place.counters(self._place.number).write(app[METRICS].encode())
+
+    def _open(self) -> int:
+        return self._counted + self._accepted
+
+    def _show(self) -> None:
+        self._place.load(self._place.number).write(self._open().to_bytes(4, "big"))
+
+    def _least_of_others(self) -> int:
+        others = [n for n in range(self._place.count) if n != self._place.number]
+        return min((int.from_bytes(self._place.load(n).read(), "big") for n in others), default=1 << 30)
+
+
+async def _readable(listening: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(listening, lambda: future.done() or future.set_result(None))
+    try:
+        await future
+    finally:
+        loop.remove_reader(listening)
+
+
+def _turn_away(connected: socket.socket) -> None:
+    """Answer without reading: come again."""
+    connected.setblocking(False)
+    try:
+        connected.send(_FULL)
+    except OSError:
+        pass
+    connected.close()
+
+
+def _connection_limit() -> int:
+    """How many connections may be open: as many descriptors as the system gives, but for our own."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    except (OSError, ValueError):
+        pass
+    return max(8, min(MAX_CONNECTIONS, soft - SPARE_DESCRIPTORS))

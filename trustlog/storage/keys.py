@@ -1,0 +1,46 @@
+"""All keys that entries hold, in memory: which entry may hold a key, in about twelve bytes a key.
+
+Keys are SHA-256 values, so they have no order, and a table of them on the disk would be written all over at every batch. Here
+a key is found by nine of its bytes in a bucket of a few hundred bytes, by a search at the speed of ``memchr``. Nine bytes can
+coincide: what is found is a hint, to be confirmed by the keys stored beside the entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+_INDEX_BYTES: Final = 5  # 2^40 entries
+_FINGERPRINT: Final = slice(2, 9)
+_RECORD: Final = 7 + _INDEX_BYTES
+
+
+class KeyTable:
+    """A multimap from 32-byte keys to indexes that only grows. One million entries with two keys each take some 30 MB."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[bytes, bytearray] = {}
+
+    def add(self, key: bytes, index: int) -> None:
+        """Say that the entry at `index` holds `key`."""
+        bucket = self._buckets.get(key[:2])
+        if bucket is None:
+            bucket = self._buckets[key[:2]] = bytearray()
+        bucket += key[_FINGERPRINT] + index.to_bytes(_INDEX_BYTES, "big")
+
+    def find(self, key: bytes) -> Iterator[int]:
+        """The indexes of the entries that may hold `key`, those added first at first. Most keys give none."""
+        bucket = self._buckets.get(key[:2])
+        if bucket is None:
+            return
+        fingerprint = key[_FINGERPRINT]
+        at = bucket.find(fingerprint)
+        while at >= 0:
+            if at % _RECORD == 0:
+                yield int.from_bytes(bucket[at + 7 : at + _RECORD], "big")
+            at = bucket.find(fingerprint, at + 1)
+
+    def may_hold(self, key: bytes) -> bool:
+        """Whether any entry may hold `key`: the question that nearly every key of a new entry answers with no."""
+        bucket = self._buckets.get(key[:2])
+        return bucket is not None and key[_FINGERPRINT] in bucket
