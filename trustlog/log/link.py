@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from trustlog.errors import Refused, TrustlogError
 from trustlog.log.commit import Outcome
@@ -177,23 +177,21 @@ class WriterLink(asyncio.Protocol):
         self._open_bytes -= opened.byte_size
         if not opened.answer.done():  # else its caller went away
             opened.answer.set_result(submitted)
-        for waiting in self._waiting_for_room:
-            if not waiting.done():
-                waiting.set_result(None)
+        self._make_room()
 
     def _end(self, why: TrustlogError) -> None:
         """Nobody gets an answer any more. What was under way may be in the log: the next start decides."""
         self.ended = self.ended or why
         refusal = _unavailable("the log stopped before it could answer; submit again", found=self.ended.code)
-        for future in (*(opened.answer for opened in self._open.values()), *self._puts.values()):
+        waiting: list[asyncio.Future[Any]] = [opened.answer for opened in self._open.values()]
+        waiting += self._puts.values()
+        for future in waiting:
             if not future.done():
                 future.set_exception(refusal)
                 future.exception()  # whoever waited may be gone: then nobody asks
         self._open.clear()
         self._puts.clear()
-        for waiting in self._waiting_for_room:
-            if not waiting.done():
-                waiting.set_result(None)
+        self._make_room()
         if not self.stopping.done():
             self.stopping.set_result(None)
         if not self.ready.done():
@@ -215,6 +213,11 @@ class WriterLink(asyncio.Protocol):
             await future
         finally:
             del self._waiting_for_room[future]
+
+    def _make_room(self) -> None:
+        for future in self._waiting_for_room:
+            if not future.done():
+                future.set_result(None)
 
     def _check_open(self) -> None:
         if self.ended is not None or self._transport is None or self._transport.is_closing():

@@ -14,7 +14,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Final, ParamSpec, Self, TypeVar
 
 from trustlog.errors import Refused, TrustlogError
@@ -74,6 +75,7 @@ class Log:
         *,
         reader: LogReader,
         index: DerivedIndex,
+        beside: _Beside | None,
         now_ns: Callable[[], int],
     ) -> None:
         """Use :meth:`open` or :meth:`attach`."""
@@ -91,7 +93,7 @@ class Log:
         self._record = b""
         self._seen: State | None = None
         self._reading = ThreadPoolExecutor(_READER_THREADS, "reader")
-        self._beside: _Beside | None = None
+        self._beside = beside
 
     @classmethod
     async def open(cls, directory: LogDirectory, *, now_ns: Callable[[], int] = time.time_ns) -> Self:
@@ -107,9 +109,7 @@ class Log:
             ours.close()
             theirs.close()
             raise
-        log = await cls.attach(directory, ours, state, index=beside.index, now_ns=now_ns)
-        log._beside = beside
-        return log
+        return await cls.attach(directory, ours, state, index=beside.index, beside=beside, now_ns=now_ns)
 
     @classmethod
     async def attach(
@@ -119,12 +119,14 @@ class Log:
         state: Slot,
         *,
         index: DerivedIndex,
+        beside: _Beside | None = None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> Self:
         """A front end of a log whose writer is at the other end of `connected` and shows its `state`."""
         link = await WriterLink.connect(connected)
         ready = await link.ready
-        return cls(directory, link, ready, state, reader=LogReader(directory.log_path), index=index, now_ns=now_ns)
+        reader = LogReader(directory.log_path)
+        return cls(directory, link, ready, state, reader=reader, index=index, beside=beside, now_ns=now_ns)
 
     # What is published.
 
@@ -207,6 +209,14 @@ class Log:
             _LOGGER.exception("admission failed")
             return TrustlogError("INTERNAL_ERROR", "this submission could not be judged")
 
+    async def reload_trust(self) -> None:
+        """Judge by what ``trust.toml`` says now. Raises Refused, and goes on with the old one, if it cannot be read.
+
+        Only where the writer is beside; a server's first process does it when told by a signal.
+        """
+        assert self._beside is not None
+        await asyncio.to_thread(self._beside.reload_trust)
+
     # Reading, and the end.
 
     async def read(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -234,6 +244,9 @@ class _Beside:
             self._sequencer.close()
             raise
         self._sequencer.add_channel(connected)
+        self._requests, self._heard = socket.socketpair()
+        self._reloading: SimpleQueue[Future[bytes]] = SimpleQueue()
+        self._sequencer.watch(self._heard.fileno(), self._reload)
         self._stop = threading.Event()
         self._writing = threading.Thread(target=self._write, name="writer")
         self._following = threading.Thread(
@@ -241,6 +254,13 @@ class _Beside:
         )
         self._writing.start()
         self._following.start()
+
+    def reload_trust(self) -> None:
+        """Have the writer do it, and wait."""
+        done: Future[bytes] = Future()
+        self._reloading.put(done)
+        self._requests.send(b".")
+        done.result()
 
     def close(self) -> None:
         """Wait for both."""
@@ -250,6 +270,16 @@ class _Beside:
         self.index.close()
         self._reader.close()
         self._sequencer.close()
+        self._requests.close()
+        self._heard.close()
+
+    def _reload(self) -> None:
+        self._heard.recv(1)
+        done = self._reloading.get()
+        try:
+            done.set_result(self._sequencer.reload_trust())
+        except TrustlogError as error:
+            done.set_exception(error)
 
     def _write(self) -> None:
         try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trustlog.errors import TrustlogError
+from trustlog.errors import Refused, TrustlogError
 from trustlog.log.link import Submitted
 from trustlog.log.proving import Prover
 from trustlog.merkle.hashing import hash_leaf
+from trustlog.merkle.proofs import check_inclusion
 from trustlog.storage.guard import SignedTree
 from trustlog.storage.log_reader import LogReader
 
@@ -34,14 +35,19 @@ def prove_stored(reader: LogReader, index: int, tree: SignedTree) -> Logged:
     stored = reader.stored(index)
     if stored is None:
         raise TrustlogError("LOG_CORRUPT", f"entry {index} is missing")
+    leaf_hash, proof = hash_leaf(stored.entry), Prover(reader, tree.size).inclusion(index)
+    try:
+        check_inclusion(proof, index, tree.size, leaf_hash, tree.root)
+    except Refused as error:
+        raise TrustlogError("LOG_CORRUPT", f"entry {index} cannot be proven: {error.detail}") from error
     return Logged(
         index=index,
         entry=stored.entry,
-        leaf_hash=hash_leaf(stored.entry),
+        leaf_hash=leaf_hash,
         already_logged=True,
         attachments=stored.attachments,
         tree=tree,
-        inclusion_proof=Prover(reader, tree.size).inclusion(index),
+        inclusion_proof=proof,
     )
 
 
@@ -54,7 +60,7 @@ def logged_of(reader: LogReader, submitted: Submitted, position: int) -> Logged 
         try:
             return prove_stored(reader, outcome.index, batch.tree)
         except TrustlogError as error:
-            return TrustlogError("LOG_CORRUPT", f"entry {outcome.index} is in the log, and cannot be proven: {error.detail}")
+            return error
     growth = batch.growth
     assert growth is not None
     return Logged(

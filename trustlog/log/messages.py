@@ -21,7 +21,7 @@ MAX_MESSAGE_BYTES: Final = 1 << 30
 
 
 class State(msgspec.Struct, frozen=True, array_like=True):
-    """What is published, in shared memory: the tree, its signed checkpoint, and what keeps the log from taking more, if anything."""
+    """What is published, in shared memory: the tree, its checkpoint, and what keeps the log from taking more, if anything."""
 
     size: int
     root: bytes

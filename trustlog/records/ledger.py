@@ -11,12 +11,12 @@ entries) is looked up through :class:`History`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from trustlog.errors import Conflict, Refused
 from trustlog.formats.base64 import decode_b64u, encode_b64u
 from trustlog.formats.entry import parse_entry
-from trustlog.formats.trustpolicy import Window, TrustPolicy
+from trustlog.formats.trustpolicy import TrustPolicy, Window
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.records.history import HELD, Held, History, Judged, MemoryHistory, Row
 from trustlog.records.kind import ANY_PERMITTED, PERSON
@@ -34,26 +34,28 @@ from trustlog.records.rosters import RosterChain
 
 __all__ = ["Held", "History", "Judged", "Ledger", "MemoryHistory", "Row"]
 
+_Windows: TypeAlias = Mapping[str, Sequence[tuple[str, Window]]]
+
 
 class Ledger:
     """Judges candidates at their index. One ledger sees every entry once, in order."""
 
     GOVERNANCE: Final = frozenset({"roster", "revocation"})  # what :meth:`replay` needs to rebuild the state
 
-    def __init__(self, trust: TrustPolicy, history: History) -> None:
+    def __init__(self, trust: TrustPolicy, history: History, *, windows: _Windows | None = None) -> None:
+        """`windows` are those of `trust`, where they are known already."""
         self._trust = trust
         self._history = history
-        self._windows = _windows_by_did(trust)
+        self._windows = windows or _windows_by_did(trust)
         self.rosters = RosterChain(trust)
         self._revoked_keys: dict[str, int] = {}
 
     def fork(self, history: History | None = None) -> Ledger:
         """A copy to try a batch on, over another history if given."""
-        copy = Ledger.__new__(Ledger)
-        copy._trust, copy._history, copy._windows = self._trust, history or self._history, self._windows
-        copy.rosters = self.rosters.fork()
-        copy._revoked_keys = dict(self._revoked_keys)
-        return copy
+        fork = Ledger(self._trust, history or self._history, windows=self._windows)
+        fork.rosters = self.rosters.fork()
+        fork._revoked_keys = dict(self._revoked_keys)
+        return fork
 
     def already_logged(self, candidate: Judged) -> int | None:
         """The index of the same payload by the same signer as the same kind."""
@@ -217,7 +219,7 @@ def _no_tombstone(param: str, expected: str, found: str) -> Refused:
     return Refused("TOMBSTONE_NOT_PERMITTED", detail, param=param, expected=expected, found=found)
 
 
-def _windows_by_did(trust: TrustPolicy) -> Mapping[str, Sequence[tuple[str, Window]]]:
+def _windows_by_did(trust: TrustPolicy) -> _Windows:
     """The windows of every key with a role: what :meth:`TrustPolicy.role_at` searches, found by key."""
     windows: dict[str, list[tuple[str, Window]]] = {}
     for role, of_role in trust.roles.items():

@@ -12,8 +12,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES
 from trustlog.log.log import Log
 from trustlog.log.shared import Slot
-from trustlog.service.answers import AnswerWriter
 from trustlog.service import entries, health, openapi, page, payloads, proofs, tiles
+from trustlog.service.answers import AnswerWriter
 from trustlog.service.context import ANSWERS, LOG, METRICS, BuildEvidence
 from trustlog.service.credentials import to_read, to_submit
 from trustlog.service.evidence import build_evidence_of_log, make_get_evidence
@@ -61,7 +61,9 @@ def create_app(
 def make_runner(app: web.Application) -> web.AppRunner:
     """What serves the application on sockets. It expands no bodies, and is silent about bytes that are not HTTP."""
     _HTTP_LOGGER.addFilter(_is_worth_a_line)
-    return web.AppRunner(app, access_log=None, auto_decompress=False, logger=_HTTP_LOGGER, shutdown_timeout=DRAIN_S, read_bufsize=READ_BYTES)
+    return web.AppRunner(
+        app, access_log=None, auto_decompress=False, logger=_HTTP_LOGGER, shutdown_timeout=DRAIN_S, read_bufsize=READ_BYTES
+    )
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:

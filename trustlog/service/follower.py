@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-import time
 from contextlib import closing
 from typing import Final
 
-from trustlog.errors import TrustlogError
 from trustlog.log.directory import LogDirectory
 from trustlog.log.following import follow
 from trustlog.log.messages import STATE

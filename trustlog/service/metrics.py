@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 import msgspec
-
 from aiohttp import web
 
 from trustlog.log.commit import Outcome, Place

@@ -22,6 +22,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -63,8 +64,8 @@ def _serve(directory: LogDirectory, host: str, port: int, workers: int) -> None:
     try:
         for number in range(workers):
             place = Place(number, workers, directory, listening, slots)
-            children.append(start_child(f"front end {number}", lambda ours, place=place: run_worker(place, ours), children))
-        follower = start_child("follower", lambda ours: run_follower(directory, slots.slot(0), ours), children, listening)
+            children.append(start_child(f"front end {number}", partial(run_worker, place), children))
+        follower = start_child("follower", partial(run_follower, directory, slots.slot(0)), children, listening)
         children.append(follower)
         sequencer = Sequencer.open(directory, slots.slot(0))
         try:
@@ -95,7 +96,7 @@ class _Conductor:
         self._sequencer.watch(wakeup.fileno(), lambda: self._heed(wakeup.recv(64)))
         self._sequencer.watch(self._follower.socket.fileno(), lambda: self._lost(self._follower))
         for child in self._front_ends:
-            self._sequencer.add_channel(child.socket, lost=lambda child=child: self._lost(child))
+            self._sequencer.add_channel(child.socket, lost=partial(self._lost, child))
         _announce(listening, self._sequencer)
         listening.close()  # the front ends have it
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import resource
 import socket
@@ -85,7 +86,7 @@ async def _work(place: Place, connected: socket.socket) -> int:
 class _Door:
     """Accepts connections, so that every front end has about as many."""
 
-    def __init__(self, place: Place, server: web.Server[web.Request]) -> None:
+    def __init__(self, place: Place, server: web.Server) -> None:
         self._place = place
         self._server = server
         self._accepted = 0  # since the last count
@@ -137,20 +138,23 @@ class _Door:
 async def _readable(listening: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(listening, lambda: future.done() or future.set_result(None))
+    loop.add_reader(listening, _resolve, future)
     try:
         await future
     finally:
         loop.remove_reader(listening)
 
 
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 def _turn_away(connected: socket.socket) -> None:
     """Answer without reading: come again."""
     connected.setblocking(False)
-    try:
+    with contextlib.suppress(OSError):
         connected.send(_FULL)
-    except OSError:
-        pass
     connected.close()
 
 

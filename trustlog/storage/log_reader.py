@@ -62,8 +62,8 @@ class LogReader:
         rows = self._rows(_SEGMENT_OF.format("entries"), (index,))
         if not rows or index >= rows[0][0] + rows[0][1]:
             return None
-        first, count, entries = rows[0]
-        return split_entries(first, count, entries)[index - first]
+        first: int = rows[0][0]
+        return split_entries(*rows[0])[index - first]
 
     def entries(self, start: int, end: int) -> list[bytes]:
         """The entries [start, end), all of which must be there (``LOG_CORRUPT``)."""
@@ -86,7 +86,7 @@ class LogReader:
             yield from self._stored(first, min(first + _PAGE, end))
 
     def bundle(self, index: int, width: int) -> bytes:
-        """The first `width` entries of entry bundle `index`, as C2SP tlog-tiles writes them. ``LOG_CORRUPT`` where one is missing."""
+        """The first `width` entries of entry bundle `index`, as C2SP tlog-tiles writes them (``LOG_CORRUPT``)."""
         start, end = index * TILE_WIDTH, index * TILE_WIDTH + width
         rows = self._segments("entries", start, end)
         position = start

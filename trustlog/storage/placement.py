@@ -6,7 +6,6 @@ whoever promises durability asks this before each promise.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from trustlog.storage.connection import StorageFailed
@@ -30,7 +29,7 @@ class Placement:
         """
         for path in self._paths:
             try:
-                status = os.stat(path)
+                status = path.stat()
             except FileNotFoundError:
                 if path in self._noted or path is self._paths[0]:
                     raise self._moved(path, "no file") from None

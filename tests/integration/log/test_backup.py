@@ -7,12 +7,14 @@ import os
 import shutil
 import sqlite3
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.integration.log.actors import make_log_directory, receipt
 from tests.integration.log.conftest import Service, serving
+from tests.integration.log.damage import change_entry, change_payload, drop_entries
 from tests.integration.log.test_service import check_result, fill, open_checkpoint
 from tests.integration.log.test_start import check_read_only, execute, grow
 from trustlog.errors import Refused, TrustlogError
@@ -93,16 +95,19 @@ async def test_a_backup_can_be_read_where_nothing_can_be_written(service: Servic
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE entries SET entry = CAST(replace(entry, 'gateway', 'gatewax') AS BLOB) WHERE idx = 17",
-        "UPDATE entries SET payload = CAST(replace(payload, 'model-1', 'model-2') AS BLOB) WHERE idx = 17",
-        "DELETE FROM entries WHERE idx = 17",
-        "UPDATE tiles SET hashes = zeroblob(length(hashes)) WHERE id = 0",
-        "UPDATE checkpoints SET note = CAST(replace(note, 'log.example', 'log.exampel') AS BLOB) WHERE size = 300",
+        lambda path: change_entry(path, 17, lambda entry: entry.replace(b"gateway", b"gatewax")),
+        lambda path: change_payload(path, 17, lambda payload: payload.replace(b"model-1", b"model-2")),
+        lambda path: drop_entries(path, 17),
+        lambda path: execute(path, "UPDATE tiles SET hashes = zeroblob(length(hashes)) WHERE id = 0"),
+        lambda path: execute(
+            path, "UPDATE checkpoints SET note = CAST(replace(note, 'log.example', 'log.exampel') AS BLOB) WHERE size = 300"
+        ),
     ],
+    ids=["entry changed", "payload changed", "entries gone", "tile zeroed", "checkpoint changed"],
 )
-async def test_a_damaged_log_is_not_backed_up(directory: LogDirectory, damage: str) -> None:
+async def test_a_damaged_log_is_not_backed_up(directory: LogDirectory, damage: Callable[[Path], None]) -> None:
     await grow(directory, 300)
-    execute(directory.log_path, damage)
+    damage(directory.log_path)
     out = directory.path.with_name("backup")
     with pytest.raises(TrustlogError) as raised:
         backup(directory, out)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from pathlib import Path
 
 import pytest
 
 from tests.integration.log.conftest import Service
+from tests.integration.log.damage import change_entry
 from tests.integration.log.test_service import fill, open_checkpoint
 from trustlog.errors import TrustlogError
 from trustlog.formats.bundle import parse_bundle
@@ -57,10 +57,7 @@ async def test_nothing_is_overwritten_unless_told(service: Service, tmp_path: Pa
 
 async def test_a_damaged_log_is_not_exported(service: Service, tmp_path: Path) -> None:
     await fill(service, 300)
-    connection = sqlite3.connect(service.log.directory.log_path)
-    with connection:
-        connection.execute("UPDATE entries SET entry = CAST(replace(entry, 'gateway', 'gatewax') AS BLOB) WHERE idx = 17")
-    connection.close()
+    change_entry(service.log.directory.log_path, 17, lambda entry: entry.replace(b"gateway", b"gatewax"))
     with pytest.raises(TrustlogError) as raised:
         await service.log.read(export, service.log.directory, tmp_path / "out")
     assert raised.value.code == "LOG_CORRUPT"

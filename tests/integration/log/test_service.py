@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import sqlite3
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from aiohttp import web
 
 from tests.integration.log.actors import ACTORS, ORIGIN, make_log_directory, own_record, receipt
 from tests.integration.log.conftest import Service, serving
+from tests.integration.log.damage import change_payload
 from trustlog.formats.base64 import decode_b64, decode_b64u, encode_b64u
 from trustlog.formats.bundle import parse_bundle
 from trustlog.formats.checkpoint import Checkpoint, parse_checkpoint
@@ -341,10 +341,7 @@ async def test_an_erased_payload_is_gone_and_says_where_why(service: Service) ->
     }
     tombstone = await service.post(own_record("tombstone", ACTORS.custodian, **members))
     assert tombstone.status == 201, tombstone
-    connection = sqlite3.connect(service.log.directory.log_path)
-    with connection:
-        connection.execute("UPDATE entries SET payload = NULL WHERE idx = 0")
-    connection.close()
+    change_payload(service.log.directory.log_path, 0, lambda _payload: None)
     gone = await service.get(f"/v1/payloads/{name}")
     assert (gone.status, gone.json()["code"], gone.json()["index"]) == (410, "GONE_ERASED", 1)
     check_result(service, receipt("r"), (await service.get("/v1/entries/0")).json())

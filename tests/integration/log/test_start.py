@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.integration.log.actors import make_log_directory, receipt
 from tests.integration.log.conftest import serving
+from tests.integration.log.damage import change_entry, execute
 from tests.integration.log.test_service import check_result, fill, open_checkpoint
 from trustlog.errors import Fatal, TrustlogError
+from trustlog.log.commit import Committer
 from trustlog.log.directory import LogDirectory
 from trustlog.log.log import Log
+from trustlog.log.shared import Slot
 from trustlog.merkle.edge import Edge
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.records.candidate import Candidate
 from trustlog.records.ledger import Ledger
 from trustlog.storage.connection import StorageFailed
 from trustlog.storage.guard import Guard, SignedTree
-from trustlog.storage.log_writer import LogWriter
+from trustlog.storage.log_reader import LogReader
 
 
 async def grow(directory: LogDirectory, count: int, prefix: str = "r") -> SignedTree:
@@ -41,13 +44,6 @@ def put_back(copy: Path, path: Path) -> None:
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     shutil.copyfile(copy, path)
-
-
-def execute(path: Path, sql: str, *parameters: object) -> None:
-    connection = sqlite3.connect(path)
-    with connection:
-        connection.execute(sql, parameters)
-    connection.close()
 
 
 async def check_read_only(directory: LogDirectory, *, published: int) -> TrustlogError:
@@ -146,21 +142,25 @@ async def test_a_guard_that_contradicts_itself_is_read_only(directory: LogDirect
     assert (await check_read_only(directory, published=10)).code == "GUARD_MISMATCH"
 
 
+def lose_checkpoints(path: Path) -> None:
+    execute(path, "DELETE FROM checkpoints")
+    path.with_name("guard.db").unlink()
+
+
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE entries SET entry = CAST(replace(entry, 'gateway', 'gatewax') AS BLOB) WHERE idx = 299",
-        "DELETE FROM entries WHERE idx = 280",
-        "DELETE FROM tiles WHERE id = 1",
-        "UPDATE tiles SET hashes = zeroblob(length(hashes)) WHERE id = 1",
-        "DELETE FROM checkpoints",
+        lambda path: change_entry(path, 299, lambda entry: entry.replace(b"gateway", b"gatewax")),
+        lambda path: execute(path, "UPDATE segments SET count = count - 1 WHERE first = 256"),
+        lambda path: execute(path, "DELETE FROM tiles WHERE id = 1"),
+        lambda path: execute(path, "UPDATE tiles SET hashes = zeroblob(length(hashes)) WHERE id = 1"),
+        lose_checkpoints,
     ],
+    ids=["entry changed", "entry not counted", "tile gone", "tile zeroed", "no checkpoint anywhere"],
 )
-async def test_a_damaged_log_does_not_start(directory: LogDirectory, damage: str) -> None:
+async def test_a_damaged_log_does_not_start(directory: LogDirectory, damage: Callable[[Path], None]) -> None:
     await grow(directory, 300)
-    if "checkpoints" in damage:
-        directory.guard_path.unlink()
-    execute(directory.log_path, damage)
+    damage(directory.log_path)
     with pytest.raises(Fatal) as raised:
         await Log.open(directory)
     assert raised.value.code == "LOG_CORRUPT"
@@ -214,7 +214,7 @@ async def test_a_writer_that_got_past_the_lock_is_stopped_by_the_guard(directory
         answer = await service.post(receipt("r"))
         assert (answer.status, answer.json()["code"]) == (503, "UNAVAILABLE")
         failure = service.log.link.ended
-        assert isinstance(failure, Fatal)
+        assert failure is not None
         assert failure.code == "GUARD_MISMATCH"
         assert (await service.post(receipt("s"))).json()["code"] == "UNAVAILABLE"
         assert (await service.get("/readyz")).status == 503
@@ -225,10 +225,10 @@ async def test_entries_that_someone_else_appended_fail_the_batch(directory: LogD
     """Two processes, one database: the second one's transaction finds its index taken, and the log stops."""
     async with serving(directory) as service:
         await fill(service, 3)
-        execute(directory.log_path, "INSERT INTO entries VALUES (3, x'00', x'00', NULL)")
+        execute(directory.log_path, "INSERT INTO segments VALUES (3, 1, x'000100', x'0000000100', x'ffffffff')")
         assert (await service.post(receipt("r"))).status == 503
         failure = service.log.link.ended
-        assert isinstance(failure, Fatal)
+        assert failure is not None
         assert "failed batch" in failure.detail
 
 
@@ -270,13 +270,14 @@ async def test_a_history_that_cannot_be_read_fails_the_batch(
         raise StorageFailed("STORAGE_FAILED", "injected")
 
     async with serving(directory) as service:
-        with monkeypatch.context() as patch:
-            patch.setattr(service.log.reader, "held", fail)
-            assert (await service.post(receipt("r"))).json()["code"] == "STORAGE_FAILED"
         assert (await service.post(receipt("r"))).status == 201
+        with monkeypatch.context() as patch:
+            patch.setattr(LogReader, "keys_at", fail)
+            assert (await service.post(receipt("r"))).json()["code"] == "STORAGE_FAILED"
+        assert (await service.post(receipt("r"))).json()["already_logged"]
 
 
-@pytest.mark.parametrize("step", ["guard", "publish", "read back"])
+@pytest.mark.parametrize("step", ["guard", "publish", "read back", "proofs"])
 async def test_a_failure_after_signing_stops_the_log_and_a_restart_repairs_it(
     directory: LogDirectory, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -290,11 +291,13 @@ async def test_a_failure_after_signing_stops_the_log_and_a_restart_repairs_it(
                 case "guard":
                     patch.setattr(Guard, "advance", fail)
                 case "publish":
-                    patch.setattr(LogWriter, "record_checkpoint", fail)
+                    patch.setattr(Slot, "write", fail)
+                case "read back":
+                    patch.setattr(Committer, "_read_back", fail)
                 case _:
-                    patch.setattr(service.log.reader, "stored_range", fail)
+                    patch.setattr(Committer, "_check_proofs", fail)
             assert (await service.post(receipt("r"))).json()["code"] == "UNAVAILABLE"
-        assert isinstance(service.log.link.ended, Fatal)
+        assert service.log.link.ended is not None
     async with serving(directory) as service:
         answer = await service.post(receipt("r"))
         assert answer.json()["index"] == 3
