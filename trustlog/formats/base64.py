@@ -12,7 +12,6 @@ from typing import Final
 
 from trustlog.errors import Refused
 
-
 _TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _FROM_URL_SAFE: Final = bytes.maketrans(b"-_+/", b"+/!!")  # what stands for 62 and 63 in standard base64 is foreign here
 _PADDING: Final = (b"", b"===", b"==", b"=")  # by the number of characters modulo 4; one character over is never enough
@@ -26,7 +25,8 @@ def encode_b64u(data: bytes) -> str:
 def decode_b64u(text: str, size: int, param: str) -> bytes:
     """The `size` bytes that `text` spells; `param` names the field in a refusal (``BASE64URL_INVALID``)."""
     try:
-        data = binascii.a2b_base64(text.encode("ascii").translate(_FROM_URL_SAFE) + _PADDING[len(text) % 4], strict_mode=True)
+        standard = text.encode("ascii").translate(_FROM_URL_SAFE) + _PADDING[len(text) % 4]
+        data = binascii.a2b_base64(standard, strict_mode=True)
     except ValueError:  # not ASCII, or binascii.Error
         data = b""
     if len(data) != size or encode_b64u(data) != text:

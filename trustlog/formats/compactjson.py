@@ -42,7 +42,7 @@ def decode_compact(text: bytes, *, levels: int = MAX_JSON_DEPTH) -> Any:
     # writes them: both escape what RFC 8259 §7 demands, by the short escapes or lower-case \u00xx, and write the rest as it is.
     if _ENCODER.encode(value) != text:
         return UNSET
-    shape = text.translate(_SHAPE)  # searched at the speed of memory; what costs more is tried only where something is found
+    shape = text.translate(_SHAPE)  # its searches are cheap; what costs more is tried only where they find something
     if shape.count(b"[") > levels and too_deep_at(text, levels) is not None:
         return UNSET
     if _SIXTEEN_DIGITS in shape and _LONG_INTEGER.search(text):

@@ -255,8 +255,8 @@ class _PlainEnvelope(msgspec.Struct, forbid_unknown_fields=True):
 
 _PLAIN: Final = msgspec.json.Decoder(_PlainEnvelope)
 _PLAIN_BYTES: Final = len(
-    b'{"envelope_version":"1","envelope_type":"","payload":,"payload_hash_b64u":"' + b"h" * 43 + b'","hash_algorithm":"SHA-256",'
-    b'"signature_b64u":"' + b"s" * 86 + b'","algorithm":"Ed25519","signer_did":"","issued_at":""}'
+    b'{"envelope_version":"1","envelope_type":"","payload":,"payload_hash_b64u":"' + b"h" * 43 + b'",'
+    b'"hash_algorithm":"SHA-256","signature_b64u":"' + b"s" * 86 + b'","algorithm":"Ed25519","signer_did":"","issued_at":""}'
 )  # of an envelope around what varies in length
 _EXPIRES_BYTES: Final = len(b',"expires_at":""')
 
@@ -264,8 +264,8 @@ _EXPIRES_BYTES: Final = len(b',"expires_at":""')
 def _parse_plain(body: bytes) -> Envelope | None:
     """The envelope, if `body` is written without blanks, escapes or repeated names around a compact payload of its hash.
 
-    The decoder lets a repeated name pass. But the members found here, all of them ASCII as the checks below make sure, are written
-    once each in no fewer bytes than are counted, and in exactly that many only if nothing else stands between or beside them.
+    The decoder lets a repeated name pass. But the members that it found, all ASCII but the payload as the checks here make sure,
+    cannot be written once each in fewer bytes than are counted, nor in as many if anything else stands between or beside them.
     """
     try:
         plain = _PLAIN.decode(body)

@@ -86,7 +86,9 @@ def read_candidate(envelope: Envelope, *, origin: str) -> Candidate:
             expected=f"an entry of at most {MAX_ENTRY_BYTES} bytes",
             found=f"{len(entry.encode())} bytes",
         )
-    return _candidate(kind, entry, payload_hash, envelope.payload_text, record, envelope.attachments)
+    return _candidate(
+        kind, entry, payload_hash, payload_text=envelope.payload_text, record=record, attachments=envelope.attachments
+    )
 
 
 def read_logged(entry_bytes: bytes, payload_text: bytes, *, origin: str) -> Candidate:
@@ -115,7 +117,7 @@ def read_logged(entry_bytes: bytes, payload_text: bytes, *, origin: str) -> Cand
     if refs != entry.refs:
         detail = "the entry's refs are not those of its payload"
         raise Refused("ENTRY_REFS_MISMATCH", detail, param="entry.refs", expected=refs, found=dict(entry.refs))
-    return _candidate(kind, entry, payload_hash, payload_text, record, {})
+    return _candidate(kind, entry, payload_hash, payload_text=payload_text, record=record, attachments={})
 
 
 def _check_size(kind: Kind, text: bytes) -> None:
@@ -146,7 +148,7 @@ def check_skew(candidate: Candidate, now_ns: int) -> None:
 
 
 def _candidate(
-    kind: Kind, entry: Entry, payload_hash: str, payload_text: bytes, record: Any, attachments: Mapping[str, Any]
+    kind: Kind, entry: Entry, payload_hash: str, *, payload_text: bytes, record: Any, attachments: Mapping[str, Any]
 ) -> Candidate:
     return Candidate(
         kind=kind,

@@ -41,7 +41,7 @@ class OwnRecord(Struct, frozen=True, kw_only=True):
 
 
 def by_schema(schema: type[msgspec.Struct]) -> Callable[[Any, bytes], Any]:
-    """The reader of a kind whose schema says everything: from the text, which is faster; a refusal is worded from the value."""
+    """The reader of a kind whose schema says everything: of the text, which is faster, and of the value where it refuses."""
     decode = record_decoder(schema)
 
     def read(value: Any, payload_text: bytes) -> Any:
@@ -71,8 +71,8 @@ def no_check(_record: Any, _signer_did: str, _payload_text: bytes) -> None:
 class Kind:
     """One record kind. The callables take the converted record; hashes are base64url text.
 
-    ``read`` makes the record of a payload's value and accepted text. ``signers`` are roles of the trust policy, or :data:`PERSON`, or
-    :data:`ANY_PERMITTED`. ``refs`` may give absent fields (``UNSET``): they make no member. ``check`` raises
+    ``read`` makes the record of a payload's value and its accepted text. ``signers`` are roles of the trust policy, or
+    :data:`PERSON`, or :data:`ANY_PERMITTED`. ``refs`` may give absent fields (``UNSET``): they make no member. ``check`` raises
     :class:`trustlog.errors.Refused` for what a schema cannot say.
     """
 

@@ -60,8 +60,9 @@ def verdict(body: bytes) -> Verdict:
     found = admitted.candidate
     skew = admitted.skew and (admitted.skew.code, admitted.skew.param, admitted.skew.expected, admitted.skew.found)
     return (
-        *(skew, found.kind.name, found.signer_did, found.payload_hash, found.payload_text, found.signature, repr(found.record)),
-        *(found.refs, found.entry, found.entry_bytes, found.identity, found.claims, found.attachments, list(found.attachments)),
+        *(skew, found.kind.name, found.signer_did, found.payload_hash, found.payload_text, found.signature),
+        *(found.refs, found.entry, found.entry_bytes, found.identity, found.claims),
+        *(repr(found.record), repr(found.attachments)),  # repr tells 1 from 1.0 and True
     )
 
 
@@ -203,12 +204,16 @@ def test_a_member_that_is_missing_or_odd_is_judged_alike(name: str) -> None:
     assert is_admitted(check(written([(escaped if other == name else other, text) for other, text in ENVELOPE.items()])))
 
 
-@pytest.mark.parametrize("around", [b" %b", b"%b ", b"%b\n", b"\xef\xbb\xbf%b", b"%b%b", b"[%b]", b"%b,", b"%b\x00", b"\x00%b", b"\xff%b"])
+@pytest.mark.parametrize(
+    "around", [b" %b", b"%b ", b"%b\n", b"\xef\xbb\xbf%b", b"%b%b", b"[%b]", b"%b,", b"%b\x00", b"\x00%b", b"\xff%b"]
+)
 def test_what_stands_around_an_envelope_is_judged_alike(around: bytes) -> None:
     check(around.replace(b"%b", RECEIPT))
 
 
-CUTS: Final = (b"", b"0", b'"', b",", b":", b"\\", b"\xff", b"\xed\xa0\x80", b"1.0", b" ", b"{}", b'"7":1,', b"\\u0041", b"=", b"-")
+CUTS: Final = (
+    *(b"", b"0", b'"', b",", b":", b"\\", b"\xff", b"\xed\xa0\x80", b"1.0", b" ", b"{}", b'"7":1,', b"\\u0041", b"=", b"-"),
+)
 
 
 def edited(seed: random.Random, text: bytes) -> bytes:

@@ -60,7 +60,8 @@ def test_a_plain_text_is_compact(text: str) -> None:
         *(b"1e400", b"NaN", b"Infinity", b"-Infinity", b"nan", b'{"a":1e16}', b"12345678901234567.5"),
         *(b"9007199254740992", b"-9007199254740992", b"[9007199254740993]", b'{"a":18446744073709551616}', b"1" * 400),
         *(b'{"0":1}', b'{"b":0,"1":0}', b'{"a":{"4294967294":1}}', b'{"a":1,"4294967295":1}'),
-        *(b'"\\ud800"', b'"\\udc00\\ud800"', b'"\\ud83d\\ude00"', b'"\xed\xa0\x80"', b'"\xff"', b'"\xc0\x80"', b'"\xf4\x90\x80\x80"'),
+        *(b'"\\ud800"', b'"\\udc00\\ud800"', b'"\\ud83d\\ude00"'),
+        *(b'"\xed\xa0\x80"', b'"\xff"', b'"\xc0\x80"', b'"\xf4\x90\x80\x80"'),
         *(b'"\\/"', b'"\\u00e9"', b'"\\u001F"', b'"\\u0008"', b'"\\u2028"', b'"\\x41"', b'"\n"', b'"\x00"', b"'a'", b'"a'),
         *(b'{"\xff":1}', b'{"\\ud800":1}', b"{\x00}", b"true ", b"TRUE", b"undefined", b'{"a":}', b'{"a":1,}', b"[1,]"),
         b"[" * (MAX_JSON_DEPTH + 1) + b"]" * (MAX_JSON_DEPTH + 1),
@@ -94,7 +95,8 @@ def test_every_character_is_written_as_javascript_writes_it() -> None:
 JSON_PIECES = st.sampled_from(
     [
         *('{"a":', '{"1":', '{"b9":', '"', "[", "]", "}", ",", ":", " ", "\\", "\\u", "d800", "dc00", "0041", "\\ud83d\\ude00"),
-        *("0", "-", "1", ".5", ".0", "e", "E+", "9007199254740992", "999999999999999", "true", "null", "NaN", "é", "\u2028", "\x7f"),
+        *("0", "-", "1", ".5", ".0", "e", "E+", "9007199254740992", "999999999999999"),
+        *("true", "null", "NaN", "é", "\u2028", "\x7f"),
     ]
 )
 
@@ -123,6 +125,9 @@ def test_a_double_is_taken_only_in_the_form_that_javascript_gives_it_and_keeps_i
         assert msgspec.json.decode(literal, type=float) == float(literal)  # records are decoded from texts
 
 
+PIECES = (b"", b"0", b'"', b",", b":", b"\\", b"\xff", b"1.0", b" ", b"{}", b'"7":1,', b"z")
+
+
 def test_texts_with_a_few_bytes_changed_are_decided_alike() -> None:
     seed = random.Random(20_260_302)  # noqa: S311 - a test's own choice, the same each time
     texts = [stringify(VALID[kind]()) for kind in sorted(VALID)]
@@ -131,7 +136,7 @@ def test_texts_with_a_few_bytes_changed_are_decided_alike() -> None:
         text = bytearray(seed.choice(texts))
         for _ in range(seed.randint(1, 2)):
             at = seed.randrange(len(text))
-            text[at : at + seed.randint(0, 2)] = seed.choice([b"", b"0", b'"', b",", b":", b"\\", b"\xff", b"1.0", b" ", b"{}", b'"7":1,', b"z"])
+            text[at : at + seed.randint(0, 2)] = seed.choice(PIECES)
         try:
             compact += check(bytes(text))
         except Refused as refused:
