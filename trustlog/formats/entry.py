@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from trustlog.errors import Refused
@@ -48,17 +48,26 @@ _ENTRY = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is logged: `payload_hash` is 32 bytes, `signature` 64, `refs` hold only names of :data:`REF_NAMES`."""
+    """What is logged: `payload_hash` is 32 bytes, `signature` 64, `refs` hold only names of :data:`REF_NAMES`.
+
+    Its bytes are written once, when they are first asked for.
+    """
 
     kind: str
     payload_hash: bytes
     refs: Mapping[str, str]
     signature: bytes
     signer_did: str
+    _data: bytes = field(init=False, repr=False, compare=False, default=b"")
 
     def encode(self) -> bytes:
         """The exact entry bytes."""
-        refs = ",".join(f'"{name}":"{self.refs[name]}"' for name in REF_NAMES if name in self.refs)
+        if not self._data:
+            object.__setattr__(self, "_data", self._encode())
+        return self._data
+
+    def _encode(self) -> bytes:
+        refs = ",".join([f'"{name}":"{self.refs[name]}"' for name in sorted(self.refs)])
         return (
             f'{{"entry_version":"1","kind":"{self.kind}","payload_hash_b64u":"{encode_b64u(self.payload_hash)}",'
             f'"refs":{{{refs}}},"signature_b64u":"{encode_b64u(self.signature)}","signer_did":"{self.signer_did}"}}'
@@ -84,12 +93,13 @@ def parse_entry(data: bytes) -> Entry:
     entry = Entry(
         kind=match["kind"],
         payload_hash=decode_b64u(match["payload_hash"], 32, "payload_hash_b64u"),
-        refs={name: match[name] for name in REF_NAMES if match[name] is not None},
+        refs={name: value for name, value in zip(REF_NAMES, match.groups()[2:-2], strict=True) if value is not None},
         signature=decode_b64u(match["signature"], 64, "signature_b64u"),
         signer_did=match["signer"],
     )
     if entry.encode() != data:  # a comma missing between two refs, say
         raise Refused("ENTRY_MALFORMED", "the bytes are not the entry's own encoding", param="entry.refs")
+    object.__setattr__(entry, "_data", data)  # one copy, where a reader keeps both
     return entry
 
 

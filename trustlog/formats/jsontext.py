@@ -62,7 +62,8 @@ def parse_json(text: bytes, param: str = "body") -> Any:
             expected="one JSON value",
             found=decoded[error.pos : error.pos + 20],
         ) from None
-    _check_strings(value, param)
+    if b"\\ud" in text or b"\\uD" in text:  # UTF-8 has no surrogates: only such an escape can leave one alone
+        _check_strings(value, param)
     return value
 
 
@@ -87,6 +88,22 @@ def stringify(value: Any) -> bytes:
 def accepted_text(raw: bytes, value: Any) -> bool:
     """Whether `raw`, which parsed to `value`, is its own ``JSON.stringify`` form or its own RFC 8785 form."""
     return raw in (stringify(value), canonicalize(value))
+
+
+def too_deep_at(text: bytes, levels: int = MAX_JSON_DEPTH) -> int | None:
+    """Where a JSON text opens more than so many levels, None if nowhere; any bytes have an answer."""
+    depth = 0
+    if text.count(b"[") + text.count(b"{") <= levels:
+        return None
+    for token in _STRING_OR_BRACKET.finditer(text):
+        start = text[token.start()]
+        if start in b"[{":
+            depth += 1
+            if depth > levels:
+                return token.start()
+        elif start in b"]}":
+            depth -= 1
+    return None
 
 
 def describe(value: Any) -> str:
@@ -131,23 +148,15 @@ def _is_array_index(name: str) -> bool:
 
 
 def _check_depth(text: bytes, param: str) -> None:
-    depth = 0
-    if text.count(b"[") + text.count(b"{") <= MAX_JSON_DEPTH:
-        return
-    for token in _STRING_OR_BRACKET.finditer(text):
-        start = text[token.start()]
-        if start in b"[{":
-            depth += 1
-            if depth > MAX_JSON_DEPTH:
-                raise Refused(
-                    "JSON_TOO_DEEP",
-                    f"{param} nests too deeply",
-                    param=param,
-                    expected=f"at most {MAX_JSON_DEPTH} levels",
-                    found=f"more, at byte {token.start()}",
-                )
-        elif start in b"]}":
-            depth -= 1
+    position = too_deep_at(text)
+    if position is not None:
+        raise Refused(
+            "JSON_TOO_DEEP",
+            f"{param} nests too deeply",
+            param=param,
+            expected=f"at most {MAX_JSON_DEPTH} levels",
+            found=f"more, at byte {position}",
+        )
 
 
 def _check_strings(value: Any, param: str) -> None:

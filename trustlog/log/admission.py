@@ -6,7 +6,7 @@ reading.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from trustlog.errors import Refused
 from trustlog.formats.envelope import parse_envelope
@@ -14,8 +14,7 @@ from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES, MAX_ENVELOPE_BYTES
 from trustlog.records.candidate import Candidate, check_skew, read_candidate
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(msgspec.Struct, frozen=True):
     """A candidate for the log.
 
     `skew` is the refusal that its signed time deserves, if any: it counts only if the candidate is not in the log yet, which

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
+from msgspec import UNSET
 
 from trustlog.errors import Refused
 from trustlog.formats.base64 import encode_b64u
+from trustlog.formats.compactjson import decode_compact
 from trustlog.formats.entry import Entry, parse_entry
 from trustlog.formats.envelope import Envelope, check_signature
 from trustlog.formats.jsontext import accepted_text, parse_json
@@ -28,8 +31,7 @@ from trustlog.records.kind import Claim, Kind, compute_refs, identity_key
 from trustlog.records.kinds import get_kind, read_record
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """What one envelope or one logged entry says.
 
     ``record`` is the kind's record object; ``payload_hash`` and ``identity`` are 32 bytes, ``signature`` 64. ``attachments``
@@ -46,12 +48,17 @@ class Candidate:
     entry: Entry
     identity: bytes
     claims: tuple[Claim, ...]
-    attachments: Mapping[str, Any] = field(default_factory=dict)
+    attachments: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def payload_hash_b64u(self) -> str:
         """How other records name this one."""
         return encode_b64u(self.payload_hash)
+
+    @property
+    def entry_bytes(self) -> bytes:
+        """The exact bytes of ``entry``."""
+        return self.entry.encode()
 
 
 def read_candidate(envelope: Envelope, *, origin: str) -> Candidate:
@@ -60,13 +67,14 @@ def read_candidate(envelope: Envelope, *, origin: str) -> Candidate:
     Raises :class:`Refused` with the code of the first rule it breaks.
     """
     kind = get_kind(envelope.kind)
-    check_signature(envelope.payload_hash_b64u, envelope.signature, envelope.signer_did)  # before what costs more
+    payload_hash = envelope.payload_hash_b64u
+    check_signature(payload_hash, envelope.signature, envelope.signer_did)  # before what costs more
     _check_size(kind, envelope.payload_text)
     record = read_record(kind, envelope.payload, envelope.payload_text, origin=origin, signer_did=envelope.signer_did)
     entry = Entry(
         kind=kind.name,
         payload_hash=envelope.payload_hash,
-        refs=compute_refs(kind, record, envelope.payload_hash_b64u),
+        refs=compute_refs(kind, record, payload_hash),
         signature=envelope.signature,
         signer_did=envelope.signer_did,
     )
@@ -78,7 +86,9 @@ def read_candidate(envelope: Envelope, *, origin: str) -> Candidate:
             expected=f"an entry of at most {MAX_ENTRY_BYTES} bytes",
             found=f"{len(entry.encode())} bytes",
         )
-    return _candidate(kind, entry, envelope.payload_text, record, envelope.attachments)
+    return _candidate(
+        kind, entry, payload_hash, payload_text=envelope.payload_text, record=record, attachments=envelope.attachments
+    )
 
 
 def read_logged(entry_bytes: bytes, payload_text: bytes, *, origin: str) -> Candidate:
@@ -95,16 +105,19 @@ def read_logged(entry_bytes: bytes, payload_text: bytes, *, origin: str) -> Cand
         raise Refused("HASH_MISMATCH", detail, param="payload", expected=expected, found=encode_b64u(found))
     kind = get_kind(entry.kind)
     _check_size(kind, payload_text)
-    value = parse_json(payload_text, "payload")
-    if not accepted_text(payload_text, value):
-        raise Refused("PAYLOAD_TEXT_NOT_ACCEPTED", "the payload's text is neither of its two forms", param="payload")
-    check_signature(encode_b64u(entry.payload_hash), entry.signature, entry.signer_did)
+    value = decode_compact(payload_text)
+    if value is UNSET:
+        value = parse_json(payload_text, "payload")
+        if not accepted_text(payload_text, value):
+            raise Refused("PAYLOAD_TEXT_NOT_ACCEPTED", "the payload's text is neither of its two forms", param="payload")
+    payload_hash = encode_b64u(entry.payload_hash)
+    check_signature(payload_hash, entry.signature, entry.signer_did)
     record = read_record(kind, value, payload_text, origin=origin, signer_did=entry.signer_did)
-    refs = compute_refs(kind, record, encode_b64u(entry.payload_hash))
+    refs = compute_refs(kind, record, payload_hash)
     if refs != entry.refs:
         detail = "the entry's refs are not those of its payload"
         raise Refused("ENTRY_REFS_MISMATCH", detail, param="entry.refs", expected=refs, found=dict(entry.refs))
-    return _candidate(kind, entry, payload_text, record, {})
+    return _candidate(kind, entry, payload_hash, payload_text=payload_text, record=record, attachments={})
 
 
 def _check_size(kind: Kind, text: bytes) -> None:
@@ -134,8 +147,9 @@ def check_skew(candidate: Candidate, now_ns: int) -> None:
         )
 
 
-def _candidate(kind: Kind, entry: Entry, payload_text: bytes, record: Any, attachments: Mapping[str, Any]) -> Candidate:
-    payload_hash = encode_b64u(entry.payload_hash)
+def _candidate(
+    kind: Kind, entry: Entry, payload_hash: str, *, payload_text: bytes, record: Any, attachments: Mapping[str, Any]
+) -> Candidate:
     return Candidate(
         kind=kind,
         signer_did=entry.signer_did,

@@ -6,6 +6,7 @@ Hashes stay base64url text in records, as they are signed; :func:`trustlog.forma
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -16,7 +17,7 @@ from trustlog.formats.didkey import parse_did_key
 from trustlog.formats.jsontext import describe
 from trustlog.formats.timestamp import parse_timestamp
 
-__all__ = ["UNSET", "Did", "Instant", "Struct", "UnsetType", "UtcInstant", "convert_record"]
+__all__ = ["UNSET", "Did", "Instant", "Struct", "UnsetType", "UtcInstant", "convert_record", "record_decoder"]
 
 HASH_PATTERN: Final = r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z"  # 43 characters whose unused last two bits are zero
 Hash = Annotated[str, Meta(pattern=HASH_PATTERN)]
@@ -77,6 +78,14 @@ def convert_record(value: Any, schema: type[T], *, code: str = "SCHEMA_VALIDATIO
         return msgspec.convert(value, schema, dec_hook=_decode_field)
     except msgspec.ValidationError as error:
         raise _refusal(str(error), value, code, param) from None
+
+
+def record_decoder(schema: type[T]) -> Callable[[bytes], T]:
+    """What reads a strict JSON text (:func:`trustlog.formats.jsontext.parse_json`) as `schema`, like :func:`convert_record`.
+
+    It raises ValueError without words for people: give the value to :func:`convert_record` for those.
+    """
+    return msgspec.json.Decoder(schema, dec_hook=_decode_field).decode
 
 
 def _decode_field(kind: type, value: Any) -> Any:

@@ -144,7 +144,11 @@ def _kind(name: str, schema: type[Receipt], signers: tuple[str, ...]) -> Kind:
     )
 
 
-def _check_metadata(record: GatewayReceipt, _signer_did: str, _payload_text: bytes) -> None:
+def _check_metadata(record: GatewayReceipt, _signer_did: str, payload_text: bytes) -> None:
+    # The payload's text is its JSON.stringify or its RFC 8785 form, and so is the part of it that the metadata are. The two forms
+    # of a value differ in the order of members only, hence not in length: metadata are too long only in a text that is.
+    if len(payload_text) <= MAX_METADATA_BYTES:
+        return
     size = 0 if isinstance(record.metadata, UnsetType) else len(canonicalize(record.metadata))
     if size > MAX_METADATA_BYTES:
         expected = f"at most {MAX_METADATA_BYTES} bytes of RFC 8785"

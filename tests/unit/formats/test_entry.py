@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from typing import Any
@@ -45,6 +46,16 @@ def test_the_encoding_is_the_rfc_8785_form_of_the_six_members(entry: Entry) -> N
     members: dict[str, Any] = json.loads(entry.encode())
     assert set(members) == {"entry_version", "kind", "payload_hash_b64u", "refs", "signature_b64u", "signer_did"}
     assert canonicalize(members) == entry.encode()
+
+
+def test_a_changed_copy_of_an_entry_has_its_own_bytes() -> None:
+    for entry in (make_entry(job="j"), parse_entry(make_entry(job="j").encode())):
+        known, leaf_hash = entry.encode(), entry.leaf_hash
+        other = dataclasses.replace(entry, signature=bytes(64))
+        assert other != entry
+        assert parse_entry(other.encode()) == other
+        assert (other.encode(), other.leaf_hash) != (known, leaf_hash)
+        assert dataclasses.replace(other, signature=entry.signature).encode() == known
 
 
 def test_every_byte_changed_to_any_other_is_refused_or_is_another_entry_in_its_own_encoding() -> None:
