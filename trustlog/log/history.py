@@ -27,21 +27,18 @@ class StoredHistory:
 
     def held(self, key: bytes) -> Held | None:
         """What `key` (32 bytes) holds, and since which index."""
-        new = self._keys.get(key)
-        if new is not None or not self._stored.may_hold(key):
-            return new
-        return self._confirm(key)
+        held = self._keys.get(key)
+        return self._confirm(key) if held is None and self._stored.may_hold(key) else held
 
     def entry(self, index: int) -> bytes | None:
         """The entry at `index`."""
         return self._entries.get(index) or self._reader.entry(index)
 
     def add(self, index: int, entry: bytes, rows: Sequence[Row]) -> None:
-        """Count an entry of the batch as logged. `rows` are keys that nobody held, but for some links: these keep their holder."""
+        """Count an entry of the batch as logged, with the keys that it took, which nobody held."""
         self._entries[index] = entry
         for key, value in rows:
-            if self.held(key) is None:
-                self._keys[key] = Held(value, index)
+            self._keys.setdefault(key, Held(value, index))
 
     def keep(self) -> None:
         """The batch is stored."""

@@ -77,11 +77,11 @@ class Ledger:
         self._check_kind(candidate, index)
 
     def accept(self, candidate: Judged, index: int) -> list[Row]:
-        """The rows to store for an entry that was judged, its identity first; updates rosters and revoked keys."""
+        """The rows to store for an entry that was judged, its identity first and no key that is held; updates rosters and revoked keys."""
         self._apply(candidate, index)
         rows: list[Row] = [(candidate.identity, HELD)]
         rows += [(claim.key, claim.value) for claim in candidate.claims if self._history.held(claim.key) is None]
-        return rows + link_rows(candidate, self._history)
+        return rows + [row for row in link_rows(candidate, self._history) if self._history.held(row[0]) is None]
 
     def replay(self, candidate: Judged, index: int) -> None:
         """Rebuild the state from a stored entry of a kind in :data:`GOVERNANCE`, under today's trust policy."""
@@ -133,7 +133,10 @@ class Ledger:
         raise Refused(code, f"{param} may not sign this", param=param, expected=expected, found=found)
 
     def _role_at(self, did: str, index: int) -> str | None:
-        return next((role for role, window in self._windows.get(did, ()) if window.covers(index)), None)
+        for role, window in self._windows.get(did, ()):
+            if window.covers(index):
+                return role
+        return None
 
     def _check_person(self, candidate: Judged, index: int) -> None:
         roster = self.rosters.at(index)
