@@ -19,12 +19,16 @@ DEFAULT_LISTEN = "127.0.0.1:8080"
 @click.option(
     "--listen", default=DEFAULT_LISTEN, show_default=True, metavar="H:P", help="Address and port; port 0 picks a free one."
 )
+@click.option(
+    "--workers", type=click.IntRange(1, 64), metavar="N", help="Front ends, each a process: HTTP, admission [default: one a core]."
+)
 @click.option("--json", "_as_json", is_flag=True, help="The one line on standard output is JSON in any case.")
-def serve(directory: Path, *, listen: str, _as_json: bool) -> int:
+def serve(directory: Path, *, listen: str, workers: int | None, _as_json: bool) -> int:
     """Serve the log in DIR until interrupted.
 
-    Prints one JSON line {"url", "vkey", "pid"} on standard output when it listens. SIGTERM stops it gracefully, SIGHUP reads the
-    trust policy again.
+    Prints one JSON line {"url", "vkey", "pid"} on standard output when it listens. The process named there is the one writer; its
+    front ends and the follower that fills index.db are processes beside it, and end with it. SIGTERM stops it gracefully, SIGHUP
+    reads the trust policy again.
     """
     from trustlog.log.directory import LogDirectory  # noqa: PLC0415 (loaded when they are used)
     from trustlog.service.server import serve as run_server  # noqa: PLC0415
@@ -34,7 +38,7 @@ def serve(directory: Path, *, listen: str, _as_json: bool) -> int:
     log.read_signer()  # what is unreadable is said before anything is opened
     log.read_trust()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    return run_server(directory, host, port)
+    return run_server(directory, host, port, workers=workers)
 
 
 def parse_listen(text: str) -> tuple[str, int]:

@@ -107,6 +107,11 @@ class Committer:
         """How many entries are sequenced."""
         return self._frontier.size
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether ``log.db`` has the newest checkpoint."""
+        return self._unkept is None
+
     def replace_ledger(self, ledger: Ledger) -> None:
         """Judge by another trust policy from the next batch on; `ledger` stands at the current size."""
         self._ledger = ledger

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from trustlog.errors import Fatal, TrustlogError
 from trustlog.formats.trustpolicy import TrustPolicy
@@ -52,6 +52,7 @@ from trustlog.storage.log_writer import LogWriter
 MAX_BATCH_ENTRIES: Final = 1024  # four full tiles: some twenty milliseconds of work
 MAX_BATCH_BYTES: Final = 32 * 1024 * 1024
 IDLE_S: Final = 1.0  # how often the store is looked after when nothing happens
+KEEP_AFTER_S: Final = 0.05  # after which silence the newest checkpoint is kept: a lone submitter comes back sooner
 FAREWELL_S: Final = 2.0  # how long the last messages may take
 
 _LOGGER = logging.getLogger(__name__)
@@ -177,14 +178,20 @@ class Sequencer:
     # One turn.
 
     def _turn(self) -> None:
-        events: list[tuple[selectors.SelectorKey, Any]] = self._selector.select(0)
-        if not events and not self._queue:
-            self._look_after()
-            events = self._selector.select(IDLE_S)
+        events = self._selector.select(self._patience_s())
         for key, mask in events:
             key.data(mask)
         if self._queue:
             self._commit()
+        elif not events:
+            self._look_after()
+
+    def _patience_s(self) -> float:
+        """How long to wait for something to happen: not at all while entries wait."""
+        if self._queue:
+            return 0.0
+        is_kept = self._committer is None or self._committer.is_kept
+        return IDLE_S if is_kept else KEEP_AFTER_S
 
     def _serve(self, channel: Channel, mask: int) -> None:
         if mask & selectors.EVENT_WRITE:
