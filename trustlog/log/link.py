@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from trustlog.errors import Refused, TrustlogError
 from trustlog.log.commit import Outcome
@@ -84,7 +84,7 @@ class WriterLink(asyncio.Protocol):
     @classmethod
     async def connect(cls, connected: socket.socket) -> WriterLink:
         """Over one end of a pair of sockets."""
-        _, link = await asyncio.get_running_loop().create_connection(cls, sock=connected)
+        _, link = await asyncio.get_running_loop().create_unix_connection(cls, sock=connected)
         return link
 
     @property
@@ -136,8 +136,7 @@ class WriterLink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # what a socket's is; other loops' are no subclass of it
 
     def data_received(self, data: bytes) -> None:
         """A part of a message, or several."""

@@ -10,6 +10,7 @@ import socket
 from dataclasses import dataclass
 from typing import Final
 
+import uvloop
 from aiohttp import web
 
 from trustlog.errors import TrustlogError
@@ -58,7 +59,7 @@ class Place:
 def run_worker(place: Place, connected: socket.socket) -> int:
     """Serve until the writer at the other end of `connected` asks to stop, or is gone; the exit status."""
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # a client that vanishes is no news
-    return asyncio.run(_work(place, connected))
+    return uvloop.run(_work(place, connected))
 
 
 async def _work(place: Place, connected: socket.socket) -> int:
@@ -75,6 +76,8 @@ async def _work(place: Place, connected: socket.socket) -> int:
     tasks = [asyncio.create_task(door.accept()), asyncio.create_task(door.tell(app))]
     await asyncio.wait([log.link.stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
+        if task.done():
+            task.result()  # they never end by themselves
         task.cancel()
     place.listening.close()
     await runner.cleanup()
