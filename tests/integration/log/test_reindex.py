@@ -27,11 +27,11 @@ async def test_it_is_built_again_whatever_was_there(directory: LogDirectory, dam
     elif damage == "garbage":
         directory.index_path.write_bytes(b"not a database")
     elif damage == "wrong rows":
-        execute(directory.index_path, "UPDATE terms SET idx = idx + 1 WHERE name = 'receipt'")
+        execute(directory.index_path, "UPDATE chunks SET id = id + 100000")
     told: list[tuple[int, int]] = []
     assert reindex(directory, lambda done, total: told.append((done, total))) == 2100
     assert told[-1] == (2100, 2100)
-    assert len(told) > 2
+    assert len(told) > 1
     async with serving(directory) as service:
         assert service.log.indexing.value == 2100
         assert await find(service, "r-1234", 2100) == [1234]
