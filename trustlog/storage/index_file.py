@@ -42,9 +42,11 @@ def index_errors(action: str) -> Iterator[None]:
     with storage_errors(action):
         try:
             yield
+        except UnicodeError as error:  # also in the text of SQLite's own complaint
+            raise IndexDamaged("text that is none") from error
         except sqlite3.DatabaseError as error:
-            no_code = sqlite3.SQLITE_CORRUPT if isinstance(error, sqlite3.OperationalError) else 0  # text that does not decode
-            if getattr(error, "sqlite_errorcode", no_code) & 0xFF in _DAMAGE:
+            unknown = sqlite3.SQLITE_CORRUPT if isinstance(error, sqlite3.OperationalError) else sqlite3.SQLITE_MISUSE
+            if getattr(error, "sqlite_errorcode", unknown) & 0xFF in _DAMAGE:  # values that do not decode have no code
                 raise IndexDamaged(str(error)) from error
             raise
 

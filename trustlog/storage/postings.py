@@ -120,7 +120,9 @@ class Run:
 
 def join_runs(runs: Sequence[Run]) -> Run:
     """Neighbours of one segment as one run."""
-    postings = [posting for run in runs for posting in run.postings]
+    postings: list[int] = []
+    for run in runs:
+        postings += run.postings
     postings.sort()  # of sorted parts: a merge
     return Run(runs[0].start, sum(run.size for run in runs), postings)
 
