@@ -31,10 +31,10 @@ from trustlog.storage.index_search import EntryReader, Page
 from trustlog.storage.postings import (
     IndexParameters,
     Run,
-    TermHasher,
     decode_words,
     encode_words,
     join_runs,
+    make_postings,
     mark_of_chunk,
     mark_of_run,
 )
@@ -51,7 +51,6 @@ class DerivedIndex:
     def __init__(self, path: Path, log: EntryReader, parameters: IndexParameters) -> None:
         self._path = path
         self._parameters = parameters
-        self._hasher = TermHasher(parameters)
         self._reader = IndexReader(path, log, parameters)
         self._file = file_identity(path)  # None only if it goes away this moment
         self._connection = open_index_writer(path)
@@ -116,7 +115,7 @@ class DerivedIndex:
     def _append(self, start: int, entries: Sequence[bytes]) -> None:
         """Add neighbours of one segment, from `start` on, in one transaction."""
         base = self._parameters.base(start)
-        run = Run(start, len(entries), self._hasher.postings(entries, start - base))
+        run = Run(start, len(entries), make_postings(entries, start - base, self._parameters.mask))
         runs = [*self._tail, run]
         count = len(runs) if run.end == base + self._parameters.segment else _count_to_join(runs)
         joined = join_runs(runs[-count:]) if count > 1 else run

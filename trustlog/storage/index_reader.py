@@ -26,7 +26,7 @@ from trustlog.storage.index_file import (
 )
 from trustlog.storage.index_runs import IndexRuns
 from trustlog.storage.index_search import MAX_PAGE_WORK, EntryReader, Page, Search
-from trustlog.storage.postings import TERM_NAMES, IndexParameters, TermHasher
+from trustlog.storage.postings import TERM_NAMES, IndexParameters, lowest_posting
 
 _REOPENINGS: Final = 3
 
@@ -38,7 +38,6 @@ class IndexReader:
         self._path = path
         self._log = log
         self._parameters = parameters or IndexParameters()
-        self._hasher = TermHasher(self._parameters)
         self._lock = threading.Lock()  # one connection, and what is known of its file
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
@@ -72,7 +71,7 @@ class IndexReader:
                 return Page([], start, 0)
             complete_to, _ = read_progress(connection)
             until = max(start, min(end, complete_to))
-            postings = [self._hasher.posting(name, value) for name, value in terms.items()]
+            postings = [lowest_posting(name, value, self._parameters.mask) for name, value in terms.items()]
             known = [posting for posting in postings if posting is not None]
             if self._runs is None or len(known) < len(postings):
                 return Page([], until, complete_to)

@@ -14,7 +14,6 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from trustlog.errors import Refused
@@ -29,9 +28,8 @@ CHUNK_POSTINGS: Final = 500
 """A chunk of 8-byte postings with its checksum is a little less than a page of 4,096 bytes."""
 
 _PLACE_MASK: Final = (1 << PLACE_BITS) - 1
-_HASH_BYTES: Final = 6
+_HASH_BYTES: Final = 8
 _TERM_BITS: Final = 47  # with 16 of the place: what fits SQLite's, and every language's, signed 64 bits
-_CACHED_TERMS: Final = 8192  # kinds, policies, runs and scopes recur; the others pass through
 _CHECKSUM_BYTES: Final = 4
 _FEWEST_PIECES, _MOST_PIECES = 6, 5 + len(REF_NAMES)
 _MEMBER_OF: Final = {"kind": "kind", "payload_hash": "payload_hash_b64u"} | {name: name for name in REF_NAMES}
@@ -49,54 +47,55 @@ class IndexParameters:
         """What an index made with these parameters says of itself."""
         return f"{LAYOUT} {self.segment} {self.term_bits}"
 
+    @property
+    def mask(self) -> int:
+        """The bits of a posting that are the term's hash."""
+        return (1 << self.term_bits) - 1 << PLACE_BITS
+
     def base(self, index: int) -> int:
         """The first index of the segment of entry `index`."""
         return index - index % self.segment
 
 
-class TermHasher:
-    """The hashes of terms as high bits of postings. One thread at a time fills it; `parameters` are the index's."""
-
-    def __init__(self, parameters: IndexParameters) -> None:
-        self._drop = drop = 8 * _HASH_BYTES - parameters.term_bits
-        blake2b, from_bytes = hashlib.blake2b, int.from_bytes
-
-        def of_piece(piece: bytes) -> int:
-            return from_bytes(blake2b(piece, digest_size=_HASH_BYTES).digest(), "big") >> drop << PLACE_BITS
-
-        self._of_piece = lru_cache(_CACHED_TERMS)(of_piece)
-
-    def posting(self, name: str, value: str) -> int | None:
-        """The lowest posting that the term can have; None for a leaf hash that is none."""
-        if name != "leaf_hash":
-            return self._of_piece(f'"{_MEMBER_OF[name]}":"{value}"'.encode("utf-8", "surrogatepass"))
+def lowest_posting(name: str, value: str, mask: int) -> int | None:
+    """The lowest posting that the term can have (`mask` of the index's parameters); None for a leaf hash that is none."""
+    if name == "leaf_hash":
         try:
             digest = decode_b64u(value, HASH_SIZE, name)
         except Refused:
             return None
-        return int.from_bytes(digest[:_HASH_BYTES], "big") >> self._drop << PLACE_BITS
+    else:
+        piece = f'"{_MEMBER_OF[name]}":"{value}"'.encode("utf-8", "surrogatepass")
+        digest = hashlib.blake2b(piece, digest_size=_HASH_BYTES).digest()
+    return int.from_bytes(digest[:_HASH_BYTES], "big") & mask
 
-    def postings(self, entries: Sequence[bytes], place: int) -> list[int]:
-        """The sorted postings of `entries`, the first of which is at `place` in its segment.
 
-        An entry's values hold no comma, quote or backslash, so its text falls apart at the commas. Bytes that are not an entry
-        give no postings, or some that nothing confirms.
-        """
-        found: list[int] = []
-        append, of_piece, drop = found.append, self._of_piece, self._drop
-        sha256, from_bytes = hashlib.sha256, int.from_bytes
-        for at, entry in enumerate(entries, place):
-            pieces = entry.split(b",")
-            if not _FEWEST_PIECES <= len(pieces) <= _MOST_PIECES:
-                continue
-            pieces[3] = pieces[3][8:]  # "refs":{
-            pieces[-3] = pieces[-3][:-1]  # }
-            for piece in pieces[1:-2]:
-                append(of_piece(piece) | at)
-            leaf = sha256(b"\x00" + entry).digest()  # hash_leaf, without the call
-            append(from_bytes(leaf[:_HASH_BYTES], "big") >> drop << PLACE_BITS | at)
-        found.sort()
-        return found
+def make_postings(entries: Sequence[bytes], place: int, mask: int) -> list[int]:
+    """The sorted postings of `entries`, the first of which is at `place` in its segment.
+
+    An entry's values hold no comma, quote or backslash, so its text falls apart at the commas. Bytes that are not an entry
+    give no postings, or some that nothing confirms. Every entry passes through this loop: it calls nothing of ours.
+    """
+    found: list[int] = []
+    append, from_bytes, sha256, blake2b = found.append, int.from_bytes, hashlib.sha256, hashlib.blake2b
+    hashed: dict[bytes, int] = {}  # kinds, policies, runs and scopes recur
+    known = hashed.get
+    for at, entry in enumerate(entries, place):
+        pieces = entry.split(b",")
+        if not _FEWEST_PIECES <= len(pieces) <= _MOST_PIECES:
+            continue
+        pieces[3] = pieces[3][8:]  # "refs":{
+        pieces[-3] = pieces[-3][:-1]  # }
+        for piece in pieces[1:-2]:
+            term = known(piece)
+            if term is None:
+                digest = blake2b(piece, digest_size=_HASH_BYTES).digest()
+                term = hashed[piece] = from_bytes(digest, "big") & mask
+            append(term | at)
+        leaf = sha256(b"\x00" + entry).digest()  # hash_leaf
+        append(from_bytes(leaf[:_HASH_BYTES], "big") & mask | at)
+    found.sort()
+    return found
 
 
 @dataclass(frozen=True, slots=True)

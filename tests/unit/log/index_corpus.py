@@ -29,6 +29,10 @@ class ListedLog:
         return self.stored[start:end]
 
 
+def seeded(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - repeatable on purpose
+
+
 def make_entry(rng: random.Random, **refs: str) -> bytes:
     return Entry(
         kind=rng.choices(KINDS, (8, 1, 1))[0],
@@ -41,7 +45,7 @@ def make_entry(rng: random.Random, **refs: str) -> bytes:
 
 def make_log(seed: int, size: int) -> ListedLog:
     """`size` entries: each ref name is there or not, its values common, seldom, or met once."""
-    rng = random.Random(seed)
+    rng = seeded(seed)
 
     def value(name: str, at: int) -> str:
         return rng.choice((f"{name}-common", f"{name}:{rng.randrange(10)}", f"{name}/{at}", "shared"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.log.index_corpus import ListedLog, make_entry, make_log, scan, terms_of
+from tests.unit.log.index_corpus import ListedLog, make_entry, make_log, scan, seeded, terms_of
 from trustlog.storage.index import MAX_STEP, DerivedIndex
 from trustlog.storage.index_reader import IndexReader
 from trustlog.storage.postings import TERM_NAMES, IndexParameters
@@ -46,7 +46,7 @@ def random_steps(rng: random.Random, most: int) -> Iterator[int]:
     "parameters", [SMALL, IndexParameters(segment=64), IndexParameters(), IndexParameters(segment=8, term_bits=3)], ids=str
 )
 def test_it_finds_what_a_scan_finds(tmp_path: Path, seed: int, parameters: IndexParameters) -> None:
-    rng = random.Random(seed)
+    rng = seeded(seed)
     log = make_log(seed, rng.choice((8, 63, 64, 65, 300)))
     size = len(log.stored)
     index = build(tmp_path / "index.db", log, parameters, steps=random_steps(rng, 20))
@@ -64,7 +64,7 @@ def test_it_finds_what_a_scan_finds(tmp_path: Path, seed: int, parameters: Index
 
 
 def test_every_name_finds_its_entry_alone_and_with_all_others(tmp_path: Path) -> None:
-    rng = random.Random(1)
+    rng = seeded(1)
     log = make_log(2, 40)
     log.stored.append(make_entry(rng, **{name: f"only-{name}" for name in TERM_NAMES[3:]}))
     index = build(tmp_path / "index.db", log, steps=random_steps(rng, 20))
@@ -77,7 +77,7 @@ def test_every_name_finds_its_entry_alone_and_with_all_others(tmp_path: Path) ->
 
 
 def test_values_that_nobody_can_have_are_not_found(tmp_path: Path) -> None:
-    index = build(tmp_path / "index.db", make_log(1, 30), steps=random_steps(random.Random(1), 9))
+    index = build(tmp_path / "index.db", make_log(1, 30), steps=random_steps(seeded(1), 9))
     for value in ("", "a" * 200, '"', 'x","run":"y', "\u00e9", "\ud800", "A" * 43, "common,"):
         for name in TERM_NAMES:
             assert index.search({name: value}, 0, 30, 10) == scan(make_log(1, 30).stored, {name: value}, 0, 30, 10)
@@ -90,7 +90,7 @@ def test_bytes_that_are_no_entry_are_passed_over(tmp_path: Path) -> None:
     bad = [b"", b"{}", b"," * 900, b"\xff" * 40, good[:-1], good + b" ", good.replace(b'"1"', b'"2"'), b"a,b,c,d,e,f,g"]
     for at, data in enumerate(bad, 8):
         log.stored[at] = data
-    index = build(tmp_path / "index.db", log, steps=random_steps(random.Random(5), 5))
+    index = build(tmp_path / "index.db", log, steps=random_steps(seeded(5), 5))
     assert index.complete_to == 20
     for at, data in enumerate(log.stored):
         if data not in bad:
@@ -102,7 +102,7 @@ def test_bytes_that_are_no_entry_are_passed_over(tmp_path: Path) -> None:
 
 def test_a_segment_of_nothing_but_such_bytes_is_passed_over_too(tmp_path: Path) -> None:
     log = ListedLog([b"{}"] * 20 + make_log(1, 3).stored)
-    index = build(tmp_path / "index.db", log, steps=random_steps(random.Random(5), 5))
+    index = build(tmp_path / "index.db", log, steps=random_steps(seeded(5), 5))
     assert index.search({"leaf_hash": terms_of(log.stored[21])["leaf_hash"]}, 0, 23, 5) == [21]
     index.close()
 
@@ -110,7 +110,7 @@ def test_a_segment_of_nothing_but_such_bytes_is_passed_over_too(tmp_path: Path) 
 def test_pages_join_to_the_whole_answer_and_each_ends_within_its_work(tmp_path: Path) -> None:
     """Every hash alike: each entry is a candidate for everything, and nearly all are rejected."""
     log = make_log(3, 400)
-    index = build(tmp_path / "index.db", log, IndexParameters(64, 1), steps=random_steps(random.Random(3), 30))
+    index = build(tmp_path / "index.db", log, IndexParameters(64, 1), steps=random_steps(seeded(3), 30))
     reader = IndexReader(tmp_path / "index.db", log, IndexParameters(64, 1))
     terms = {"leaf_hash": terms_of(log.stored[350])["leaf_hash"]}
     found, start, pages = [], 0, 0
@@ -128,7 +128,7 @@ def test_pages_join_to_the_whole_answer_and_each_ends_within_its_work(tmp_path: 
 
 
 def test_a_rare_term_beside_common_ones_reads_few_entries(tmp_path: Path) -> None:
-    rng = random.Random(8)
+    rng = seeded(8)
     log = ListedLog([make_entry(rng, policy="p", run=f"run-{at // 10}", receipt=f"r-{at}") for at in range(5000)])
     index = build(tmp_path / "index.db", log, IndexParameters(), steps=random_steps(rng, MAX_STEP))
     read: list[int] = []
@@ -143,7 +143,7 @@ def test_a_rare_term_beside_common_ones_reads_few_entries(tmp_path: Path) -> Non
 
 
 def test_two_common_terms_that_never_meet_are_told_apart_with_few_of_the_entries(tmp_path: Path) -> None:
-    rng = random.Random(8)
+    rng = seeded(8)
     log = ListedLog([make_entry(rng, policy=f"p{at % 2}", run=f"run-{at % 2}") for at in range(5000)])
     index = build(tmp_path / "index.db", log, IndexParameters(), steps=random_steps(rng, MAX_STEP))
     read: list[int] = []
@@ -183,7 +183,7 @@ def test_nothing_is_taken_in_beyond_what_is_published(tmp_path: Path) -> None:
 
 
 def test_however_entries_come_there_are_few_runs(tmp_path: Path) -> None:
-    rng = random.Random(2)
+    rng = seeded(2)
     log = ListedLog([make_entry(rng, run="r") for _ in range(1023)])
     index = build(tmp_path / "index.db", log, IndexParameters(segment=1024), steps=random_steps(rng, 1))
     (count,) = index._connection.execute("SELECT count(*) FROM runs").fetchone()

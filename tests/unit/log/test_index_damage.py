@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import sqlite3
 import subprocess
@@ -13,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.log.index_corpus import ListedLog, make_log, scan, terms_of
-from trustlog.storage.connection import StorageFailed
+from tests.unit.log.index_corpus import ListedLog, make_log, scan, seeded, terms_of
 from trustlog.storage.index import DerivedIndex
-from trustlog.storage.index_file import damage_path
+from trustlog.storage.index_file import IndexDamaged, damage_path
 from trustlog.storage.index_reader import IndexReader
 from trustlog.storage.postings import IndexParameters
 
@@ -49,8 +47,8 @@ def check(path: Path) -> None:
     for terms in ASKED:
         try:
             page = reader.find(terms, start=0, end=SIZE, limit=SIZE)
-        except StorageFailed as refusal:
-            assert refusal.param == "index.db", refusal
+        except IndexDamaged:
+            continue
         else:
             assert [at for at, _ in page.entries] == scan(LOG.stored, terms, 0, page.searched_to, SIZE)
     index = DerivedIndex.open(path, LOG, PARAMETERS)
@@ -62,8 +60,8 @@ def check(path: Path) -> None:
             for terms in ASKED:
                 assert reader.search(terms, 0, SIZE, SIZE) == scan(LOG.stored, terms, 0, SIZE, SIZE)
             break
-        except StorageFailed as refusal:
-            assert refusal.param == "index.db", refusal
+        except IndexDamaged:
+            continue
     else:
         pytest.fail("it was not built again")
     assert not damage_path(path).exists()
@@ -73,8 +71,8 @@ def check(path: Path) -> None:
 
 def test_flipped_bits_are_found_or_do_no_harm(path: Path) -> None:
     whole = path.read_bytes()
-    rng = random.Random(7)
-    header = range(0, 200)
+    rng = seeded(7)
+    header = range(200)
     places = [*rng.sample(header, 20), *rng.sample(range(len(whole)), 60)]
     for place in places:
         damaged = bytearray(whole)
@@ -132,7 +130,7 @@ def test_a_copy_taken_at_any_moment_is_usable_or_found(tmp_path: Path) -> None:
     source, copy = tmp_path / "index.db", tmp_path / "copy" / "index.db"
     copy.parent.mkdir()
     index = DerivedIndex.open(source, LOG, PARAMETERS)
-    rng = random.Random(3)
+    rng = seeded(3)
     while index.complete_to < SIZE:
         index.follow(LOG, min(SIZE, index.complete_to + rng.randint(1, 40)))
         for companion in (None, 1.0, rng.random()):
