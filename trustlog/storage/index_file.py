@@ -16,7 +16,7 @@ from typing import Final
 from trustlog.storage.connection import BUSY_TIMEOUT_S, StorageFailed, storage_errors
 from trustlog.storage.index_schema import INDEX
 
-_CHECKPOINT_PAGES: Final = 4000  # 16 MB of -wal: seconds of the highest load between two waits for the disk
+_CHECKPOINT_PAGES: Final = 1000  # 4 MB of -wal: some seconds of the highest load between two waits for the disk, each short
 _CACHE_KIB: Final = 16 * 1024  # more than all runs of one segment
 _DAMAGE: Final = frozenset(
     {

@@ -58,13 +58,15 @@ async def test_a_served_log_is_left_alone(directory: LogDirectory) -> None:
         assert await find(service, "r-1", 3) == [1]
 
 
-async def test_deleted_under_a_server_it_comes_back_at_the_next_start(directory: LogDirectory) -> None:
+async def test_deleted_under_a_server_it_comes_back_with_the_next_entry(directory: LogDirectory) -> None:
     async with serving(directory) as service:
         await fill(service, 20)
         assert await find(service, "r-13", 20) == [13]
         for path in directory.path.glob("index.db*"):
             path.unlink()
         assert (await service.post(receipt("new"))).json()["index"] == 20
+        assert await find(service, "new", 21) == [20]
+        assert await find(service, "r-13", 21) == [13]
     async with serving(directory) as service:
         assert await find(service, "new", 21) == [20]
         assert await find(service, "r-13", 21) == [13]

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -42,7 +43,7 @@ class Following:
         with self._changed:
             assert self._changed.wait_for(lambda: self._complete_to == complete_to, 30)
 
-    def __enter__(self) -> Following:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
