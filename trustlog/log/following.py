@@ -1,34 +1,58 @@
-"""Following a log for its derived index."""
+"""Following the log: the loop that keeps the derived index close behind what is published.
+
+It blocks, and is meant for a process of its own, so that no request waits for it. It reads ``log.db`` like any reader and writes
+only ``index.db``: whatever happens to it, the log goes on, and lookups say how far they go.
+"""
 
 from __future__ import annotations
 
 import logging
-import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
-from trustlog.errors import TrustlogError
+from trustlog.storage.connection import StorageFailed
 from trustlog.storage.index import DerivedIndex
-from trustlog.storage.log_reader import LogReader
+from trustlog.storage.index_search import EntryReader
 
 _LOGGER = logging.getLogger(__name__)
-_POLL_S: Final = 0.01
+_PAUSE_S: Final = 0.02  # what arrives meanwhile is one commit
 _RETRY_S: Final = 1.0
 
 
-def follow(reader: LogReader, index: DerivedIndex, published: Callable[[], int], stop: threading.Event) -> None:
-    """Keep the index close behind what is published, until told to stop. Its failure is nobody else's."""
-    warned = False
-    while not stop.is_set():
+def follow(
+    log: EntryReader,
+    index: DerivedIndex,
+    published: Callable[[], int],
+    *,
+    stopped: Callable[[], bool],
+    advanced: Callable[[int], None] = lambda complete_to: None,
+) -> None:
+    """Fill `index` with the entries of `log` below ``published()`` until ``stopped()``, which is asked every 20 ms.
+
+    `advanced` is told how far the index is complete, after each step; that can be less than before, when it is built again. What
+    the store refuses (StorageFailed, also by `published`) is logged once and tried again each second.
+    """
+    failing = False
+    while not stopped():
         try:
             size = published()
-            if index.complete_to >= size:
-                stop.wait(_POLL_S)
-            else:
-                index.follow(reader, size)
-            warned = False
-        except TrustlogError as error:
-            if not warned:
-                _LOGGER.warning("the derived index fell behind: %s", error)
-            warned = True
-            stop.wait(_RETRY_S)
+            complete_to = index.follow(log, size)
+        except StorageFailed as error:
+            if not failing:
+                _LOGGER.warning("the derived index falls behind: %s", error)
+            failing = True
+            _pause(_RETRY_S, stopped)
+            continue
+        if failing:
+            _LOGGER.warning("the derived index catches up again")
+            failing = False
+        advanced(complete_to)
+        if complete_to >= size:
+            time.sleep(_PAUSE_S)
+
+
+def _pause(seconds: float, stopped: Callable[[], bool]) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not stopped():
+        time.sleep(_PAUSE_S)

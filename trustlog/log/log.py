@@ -31,6 +31,7 @@ from trustlog.log.sequencer import Sequencer
 from trustlog.log.shared import SharedSlots, Slot
 from trustlog.storage.guard import SignedTree
 from trustlog.storage.index import DerivedIndex
+from trustlog.storage.index_reader import IndexReader
 from trustlog.storage.log_reader import LogReader
 
 ADMISSION_SLICE: Final = 16  # envelopes that are checked before others get their turn: one or two milliseconds
@@ -45,7 +46,7 @@ _T = TypeVar("_T")
 class Indexing:
     """How far the derived index has come, and waiting for it."""
 
-    def __init__(self, index: DerivedIndex) -> None:
+    def __init__(self, index: IndexReader) -> None:
         self._index = index
 
     @property
@@ -73,8 +74,6 @@ class Log:
         ready: Ready,
         state: Slot,
         *,
-        reader: LogReader,
-        index: DerivedIndex,
         beside: _Beside | None,
         now_ns: Callable[[], int],
     ) -> None:
@@ -84,9 +83,9 @@ class Log:
         self.origin = ready.origin
         self.vkey = ready.vkey
         self.read_only: TrustlogError | None = None if ready.read_only is None else ready.read_only.error()
-        self.reader = reader
-        self.index = index
-        self.indexing = Indexing(index)
+        self.reader = LogReader(directory.log_path)
+        self.index = DerivedIndex.open_reader(directory.index_path, self.reader)
+        self.indexing = Indexing(self.index)
         self.link = link
         self._now_ns = now_ns
         self._state = state
@@ -109,7 +108,7 @@ class Log:
             ours.close()
             theirs.close()
             raise
-        return await cls.attach(directory, ours, state, index=beside.index, beside=beside, now_ns=now_ns)
+        return await cls.attach(directory, ours, state, beside=beside, now_ns=now_ns)
 
     @classmethod
     async def attach(
@@ -118,15 +117,13 @@ class Log:
         connected: socket.socket,
         state: Slot,
         *,
-        index: DerivedIndex,
         beside: _Beside | None = None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> Self:
         """A front end of a log whose writer is at the other end of `connected` and shows its `state`."""
         link = await WriterLink.connect(connected)
         ready = await link.ready
-        reader = LogReader(directory.log_path)
-        return cls(directory, link, ready, state, reader=reader, index=index, beside=beside, now_ns=now_ns)
+        return cls(directory, link, ready, state, beside=beside, now_ns=now_ns)
 
     # What is published.
 
@@ -229,6 +226,7 @@ class Log:
         if self._beside is not None:
             await asyncio.to_thread(self._beside.close)
         await asyncio.to_thread(self._reading.shutdown)
+        self.index.close()
         self.reader.close()
 
 
@@ -239,7 +237,7 @@ class _Beside:
         self._sequencer = Sequencer.open(directory, state)
         self._reader = LogReader(directory.log_path)
         try:
-            self.index = DerivedIndex.open(directory.index_path, self._reader)
+            self._index = DerivedIndex.open(directory.index_path, self._reader)
         except BaseException:
             self._sequencer.close()
             raise
@@ -249,9 +247,7 @@ class _Beside:
         self._sequencer.watch(self._heard.fileno(), self._reload)
         self._stop = threading.Event()
         self._writing = threading.Thread(target=self._write, name="writer")
-        self._following = threading.Thread(
-            target=follow, args=(self._reader, self.index, lambda: STATE.decode(state.read()).size, self._stop), name="follower"
-        )
+        self._following = threading.Thread(target=self._follow, args=(state,), name="follower")
         self._writing.start()
         self._following.start()
 
@@ -267,7 +263,7 @@ class _Beside:
         self._stop.set()
         self._writing.join()
         self._following.join()
-        self.index.close()
+        self._index.close()
         self._reader.close()
         self._sequencer.close()
         self._requests.close()
@@ -280,6 +276,9 @@ class _Beside:
             done.set_result(self._sequencer.reload_trust())
         except TrustlogError as error:
             done.set_exception(error)
+
+    def _follow(self, state: Slot) -> None:
+        follow(self._reader, self._index, lambda: STATE.decode(state.read()).size, stopped=self._stop.is_set)
 
     def _write(self) -> None:
         try:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Protocol
 
 from trustlog.errors import Refused
 from trustlog.formats.base64 import encode_b64u
 from trustlog.storage.connection import StorageFailed
-from trustlog.storage.index import DerivedIndex
+from trustlog.storage.index_search import Page
 from trustlog.storage.log_reader import LogReader, StoredEntry
 
 
@@ -22,20 +23,61 @@ class Erased(Refused):
         self.index = index
 
 
+class Index(Protocol):
+    """What a lookup needs of the derived index: a :class:`DerivedIndex`, or an :class:`IndexReader` in another process."""
+
+    @property
+    def complete_to(self) -> int:
+        """Every entry below this index can be found."""
+
+    def find(self, terms: Mapping[str, str], *, start: int, end: int, limit: int) -> Page:
+        """See :meth:`IndexReader.find`."""
+
+    def search(self, terms: Mapping[str, str], start: int, end: int, limit: int) -> list[int]:
+        """See :meth:`IndexReader.search`."""
+
+
+def find_page(
+    reader: LogReader, index: Index, terms: Mapping[str, str], *, start: int, end: int, limit: int
+) -> Page:
+    """Some of the entries of [start, end) that have all of `terms`, ascending: at most `limit`, for a bounded amount of work.
+
+    A page may be empty and not the last: see :class:`Page`.
+    """
+    if terms:
+        return index.find(terms, start=start, end=end, limit=limit)
+    until = max(start, min(start + limit, end))
+    return Page(list(enumerate(reader.entries(start, until), start=start)), until, end)
+
+
 def find_entries(
-    reader: LogReader, index: DerivedIndex, terms: Mapping[str, str], *, start: int, end: int, limit: int
+    reader: LogReader, index: Index, terms: Mapping[str, str], *, start: int, end: int, limit: int
 ) -> list[tuple[int, bytes]]:
-    """The first `limit` entries of [start, end) that have all of `terms`, ascending, with their indexes."""
-    if not terms:
-        return list(enumerate(reader.entries(start, min(start + limit, end)), start=start)) if start < end else []
-    found = [(at, reader.entry(at)) for at in index.search(terms, start, end, limit)]
-    return [(at, entry) for at, entry in found if entry is not None]
+    """The first `limit` entries of [start, end) that have all of `terms`, ascending, with their indexes.
+
+    Raises Refused(UNAVAILABLE) if the index is being built again and does not go that far.
+    """
+    found: list[tuple[int, bytes]] = []
+    while start < end and len(found) < limit:
+        page = find_page(reader, index, terms, start=start, end=end, limit=limit - len(found))
+        found += page.entries
+        start = page.searched_to
+        if page.complete_to <= start < end and len(found) < limit:
+            raise index_behind(page.complete_to, end)
+    return found
 
 
-def find_payload(reader: LogReader, index: DerivedIndex, sha256: bytes, *, end: int) -> bytes | None:
+def index_behind(complete_to: int, needed: int) -> Refused:
+    """The refusal of a lookup that the index cannot answer yet."""
+    expected, found = f"complete to {needed}", complete_to
+    return Refused("UNAVAILABLE", "the index is behind, so nobody knows yet", param="index.db", expected=expected, found=found)
+
+
+def find_payload(reader: LogReader, index: Index, sha256: bytes, *, end: int) -> bytes | None:
     """The bytes with this SHA-256 (32 bytes): of an entry below `end`, or stored on their own; None where nothing names them.
 
-    Raises Erased for what a tombstone below `end` explains, StorageFailed(LOG_CORRUPT) for bytes with another hash.
+    Raises Erased for what a tombstone below `end` explains, StorageFailed(LOG_CORRUPT) for bytes with another hash, and
+    Refused(UNAVAILABLE) where the index does not go far enough to tell.
     """
     name = encode_b64u(sha256)
     data = reader.blob(sha256)
@@ -49,13 +91,15 @@ def find_payload(reader: LogReader, index: DerivedIndex, sha256: bytes, *, end: 
     tombstones = index.search({"target": name, "kind": "tombstone"}, 0, end, 1)
     if tombstones:
         raise Erased(name, tombstones[0])
+    if index.complete_to < end:
+        raise index_behind(index.complete_to, end)
     return None
 
 
 def find_entry_of_payload(
-    reader: LogReader, index: DerivedIndex, sha256_b64u: str, *, end: int, kind: str | None = None
+    reader: LogReader, index: Index, sha256_b64u: str, *, end: int, kind: str | None = None
 ) -> StoredEntry | None:
-    """The lowest-indexed entry below `end` with this payload (and of this `kind`)."""
+    """The lowest-indexed entry below `end` with this payload (and of this `kind`), as far as the index goes."""
     terms = {"payload_hash": sha256_b64u} if kind is None else {"payload_hash": sha256_b64u, "kind": kind}
     places = index.search(terms, 0, end, 1)
     return reader.stored(places[0]) if places else None

@@ -11,8 +11,10 @@ from typing import Final
 
 from trustlog.log.directory import LogDirectory
 from trustlog.storage.index import DerivedIndex
+from trustlog.storage.index_file import replace_index
 from trustlog.storage.lock import DirectoryLock
 from trustlog.storage.log_reader import LogReader
+from trustlog.storage.postings import IndexParameters
 
 _STOP_FIRST: Final = (
     "stop the server first; or delete index.db while it is stopped: the next start builds it while it serves"
@@ -30,8 +32,7 @@ def reindex(directory: LogDirectory, report: Callable[[int, int], None] | None =
     try:
         with closing(LogReader(directory.log_path)) as reader:
             size = min(reader.size(), reader.newest_checkpoint_size() or 0)
-            for suffix in ("", "-wal", "-shm"):
-                directory.index_path.with_name(directory.index_path.name + suffix).unlink(missing_ok=True)
+            replace_index(directory.index_path, IndexParameters().layout)
             with closing(DerivedIndex.open(directory.index_path, reader)) as index:
                 while index.complete_to < size:
                     done = index.follow(reader, size)

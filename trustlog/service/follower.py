@@ -28,7 +28,7 @@ def run_follower(directory: LogDirectory, state: Slot, connected: socket.socket)
         if stop.wait(_POLL_S):
             return 0
     with closing(LogReader(directory.log_path)) as reader, closing(DerivedIndex.open(directory.index_path, reader)) as index:
-        follow(reader, index, lambda: STATE.decode(state.read()).size, stop)
+        follow(reader, index, lambda: STATE.decode(state.read()).size, stopped=stop.is_set)
     return 0
 
 

@@ -19,7 +19,6 @@ from trustlog.log.log import Log
 from trustlog.log.shared import SharedSlots, Slot
 from trustlog.service.app import create_app, make_runner
 from trustlog.service.context import METRICS
-from trustlog.storage.index import DerivedIndex
 
 TICK_S: Final = 0.1  # how old the numbers are that front ends tell each other
 DEFERENCE_S: Final = 0.002  # how long the others get to accept a connection first, if they have fewer
@@ -63,9 +62,8 @@ def run_worker(place: Place, connected: socket.socket) -> int:
 
 
 async def _work(place: Place, connected: socket.socket) -> int:
-    index = DerivedIndex.open_reader(place.directory.index_path)
     try:
-        log = await Log.attach(place.directory, connected, place.state, index=index)
+        log = await Log.attach(place.directory, connected, place.state)
     except TrustlogError:  # the first process says why
         return 0
     app = create_app(log, peers=[place.counters(number) for number in range(place.count) if number != place.number])
@@ -82,7 +80,6 @@ async def _work(place: Place, connected: socket.socket) -> int:
     place.listening.close()
     await runner.cleanup()
     await log.close()
-    index.close()
     return 0
 
 

@@ -7,12 +7,13 @@ a backup, cannot make the log sign two trees of which neither begins the other. 
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from trustlog.errors import Fatal
-from trustlog.storage.connection import create_database, open_writer, storage_errors, transaction
+from trustlog.storage.connection import create_database, open_reader, open_writer, storage_errors, transaction
 from trustlog.storage.placement import Placement
 from trustlog.storage.schema import GUARD
 
@@ -48,6 +49,15 @@ class Guard:
     def open(cls, path: Path) -> Self | None:
         """Open the guard; None when there is no file."""
         return cls(open_writer(path), path) if path.exists() else None
+
+    @staticmethod
+    def read(path: Path) -> SignedTree | None:
+        """The last checkpoint signed, as somebody beside the writer finds it; None where there is none."""
+        if not path.exists():
+            return None
+        with storage_errors("read the guard"), closing(open_reader(path)) as connection:
+            row = connection.execute("SELECT size, root, note FROM guard").fetchone()
+        return None if row is None else SignedTree(*row)
 
     def check_in_place(self) -> None:
         """Check that what this writes into is still what others would open. Raises StorageFailed."""

@@ -1,118 +1,196 @@
 """``index.db``: which entries have which kind, refs, leaf hash and payload hash.
 
-Derived from the entries, built again whenever it is absent or belongs to another log, and never an authority: whoever gets an
-answer from it checks the entries named. Each answer says up to which index the index is complete.
+Derived from the entries, built again whenever it is absent, damaged or of another log, and never an authority: each answer is
+confirmed in the log, and says up to which index the search was complete.
+
+What it costs does not grow with the log. New entries make a run of their own; now and then the last runs of the segment are
+joined to a longer one, so that a search has few of them to look into, and a full segment is written a last time.
 """
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
-from trustlog.formats.base64 import encode_b64u
-from trustlog.formats.entry import REF_NAMES, parse_entry
+from trustlog.errors import TrustlogError
 from trustlog.merkle.hashing import hash_leaf
-from trustlog.storage.connection import create_database, open_reader, open_writer, storage_errors, transaction
-from trustlog.storage.log_reader import LogReader
-from trustlog.storage.schema import INDEX
+from trustlog.storage.connection import storage_errors, transaction
+from trustlog.storage.index_file import (
+    IndexDamaged,
+    damage_path,
+    file_identity,
+    index_errors,
+    open_index_writer,
+    read_layout,
+    read_progress,
+    replace_index,
+)
+from trustlog.storage.index_reader import IndexReader
+from trustlog.storage.index_search import EntryReader, Page
+from trustlog.storage.postings import (
+    IndexParameters,
+    Run,
+    decode_words,
+    encode_words,
+    join_runs,
+    make_postings,
+    mark_of_chunk,
+    mark_of_run,
+)
 
-TERM_NAMES: Final = ("kind", "leaf_hash", "payload_hash", *REF_NAMES)
-_BATCH: Final = 1024
+MAX_STEP: Final = 2048
+"""Entries taken in by one commit at most."""
+
+_FAN_OUT: Final = 8  # so many runs of about one length are joined: a segment has some dozens at most
 
 
 class DerivedIndex:
     """The derived index: one thread follows, any thread searches. All methods raise StorageFailed."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, log: EntryReader, parameters: IndexParameters) -> None:
         self._path = path
-        self._connection = connection
-        self._lock = threading.Lock()  # one connection, used by the follower and by searches
-        self._complete_to = self._read_progress()[0]
+        self._parameters = parameters
+        self._reader = IndexReader(path, log, parameters)
+        self._file = file_identity(path)  # None only if it goes away this moment
+        self._connection = open_index_writer(path)
+        try:
+            self._complete_to, self._tail = self._load(log)
+        except BaseException:
+            self._connection.close()
+            raise
 
     @classmethod
-    def open(cls, path: Path, log: LogReader) -> Self:
+    def open(cls, path: Path, log: EntryReader, parameters: IndexParameters | None = None) -> Self:
         """Open the index of `log`; one that is absent, unreadable or of another log is replaced by an empty one."""
-        if path.exists():
+        parameters = parameters or IndexParameters()
+        if path.exists() and not damage_path(path).exists():
             try:
-                index = cls(path, open_writer(path, durable=False))
-                if index._belongs_to(log):
-                    return index
-                index.close()
-            except Exception:  # noqa: BLE001, S110 - whatever is wrong with it, it is only derived
+                return cls(path, log, parameters)
+            except TrustlogError:  # whatever is wrong with it, it is only derived
                 pass
-            for leftover in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
-                leftover.unlink(missing_ok=True)
-        create_database(path, INDEX)
-        return cls(path, open_writer(path, durable=False))
+        replace_index(path, parameters.layout)
+        return cls(path, log, parameters)
 
-    @classmethod
-    def open_reader(cls, path: Path) -> Self:
-        import time
-        while True:
-            try:
-                index = cls(path, open_reader(path)); index._ro = True
-                return index
-            except Exception:
-                time.sleep(0.05)
+    @staticmethod
+    def open_reader(path: Path, log: EntryReader, parameters: IndexParameters | None = None) -> IndexReader:
+        """The index of `log` for searching only, in this process or another than the one that follows."""
+        return IndexReader(path, log, parameters)
 
     @property
     def complete_to(self) -> int:
         """Every entry below this index can be found."""
-        return self._read_progress()[0] if getattr(self, "_ro", False) else self._complete_to
+        return self._complete_to
 
-    def follow(self, log: LogReader, size: int) -> int:
-        """Take in at most some thousand entries below `size`; how far the index is complete then."""
-        start, end = self._complete_to, min(size, self._complete_to + _BATCH)
-        if start >= end:
-            return start
-        entries = log.entries(start, end)
-        terms: list[tuple[str, str, int]] = []
-        leaf = ""
-        for index, data in enumerate(entries, start=start):
-            entry = parse_entry(data)
-            leaf = encode_b64u(hash_leaf(data))
-            terms += (("kind", entry.kind, index), ("leaf_hash", leaf, index))
-            terms.append(("payload_hash", encode_b64u(entry.payload_hash), index))
-            terms += ((name, value, index) for name, value in entry.refs.items())
-        terms.sort()
-        with self._lock, storage_errors("extend index.db"), transaction(self._connection):
-            self._connection.executemany("INSERT OR IGNORE INTO terms VALUES (?, ?, ?)", terms)
-            self._connection.execute("UPDATE progress SET complete_to = ?, last_leaf = ?", (end, leaf))
-        self._complete_to = end
-        return end
+    def follow(self, log: EntryReader, size: int) -> int:
+        """Take in at most :data:`MAX_STEP` entries of `log` below `size`, in one commit; how far the index is complete then.
+
+        It begins again from 0 when its file is gone, was replaced, or was found damaged.
+        """
+        if file_identity(self._path) != self._file or damage_path(self._path).exists():
+            self._start_again()
+        start = self._complete_to
+        end = min(size, start + MAX_STEP, self._parameters.base(start) + self._parameters.segment)
+        if start < end:
+            try:
+                self._append(start, log.entries(start, end))
+            except IndexDamaged:
+                self._start_again()
+        return self._complete_to
+
+    def find(self, terms: Mapping[str, str], *, start: int, end: int, limit: int) -> Page:
+        """See :meth:`IndexReader.find`."""
+        return self._reader.find(terms, start=start, end=end, limit=limit)
 
     def search(self, terms: Mapping[str, str], start: int, end: int, limit: int) -> list[int]:
-        """The first `limit` indexes in [start, end) of entries that have all of `terms` (at least one)."""
-        if not terms or not set(terms) <= set(TERM_NAMES):
-            raise AssertionError("terms have registered names")
-        joins = "".join(
-            f" JOIN terms t{n} ON t{n}.name = ? AND t{n}.value = ? AND t{n}.idx = t0.idx" for n in range(1, len(terms))
-        )
-        first, *others = sorted(terms.items(), key=lambda term: term[0] == "kind")  # a kind is the least selective
-        sql = (
-            f"SELECT t0.idx FROM terms t0{joins} WHERE t0.name = ? AND t0.value = ?"  # noqa: S608 - only placeholders
-            " AND t0.idx >= ? AND t0.idx < ? ORDER BY t0.idx LIMIT ?"
-        )
-        parameters = [part for term in (*others, first) for part in term]
-        with self._lock, storage_errors("search index.db"):
-            return [row[0] for row in self._connection.execute(sql, (*parameters, start, end, limit))]
+        """See :meth:`IndexReader.search`."""
+        return self._reader.search(terms, start, end, limit)
 
     def close(self) -> None:
         """Let go of the database."""
-        with self._lock, storage_errors("close index.db"):
+        self._reader.close()
+        with storage_errors("close index.db"):
             self._connection.close()
 
-    def _read_progress(self) -> tuple[int, str | None]:
-        with storage_errors("read index.db"):
-            complete_to, last_leaf = self._connection.execute("SELECT complete_to, last_leaf FROM progress").fetchone()
-        return complete_to, last_leaf
+    def _append(self, start: int, entries: Sequence[bytes]) -> None:
+        """Add neighbours of one segment, from `start` on, in one transaction."""
+        base = self._parameters.base(start)
+        run = Run(start, len(entries), make_postings(entries, start - base, self._parameters.mask))
+        runs = [*self._tail, run]
+        count = len(runs) if run.end == base + self._parameters.segment else _count_to_join(runs)
+        joined = join_runs(runs[-count:]) if count > 1 else run
+        with index_errors("extend index.db"), transaction(self._connection):
+            if count > 1:
+                self._connection.execute("DELETE FROM runs WHERE start >= ?", (joined.start,))
+                self._connection.execute("DELETE FROM chunks WHERE id >= ?", (joined.start,))
+            self._write(joined)
+            leaf = hash_leaf(entries[-1])
+            self._connection.execute("UPDATE progress SET complete_to = ?, last_leaf = ?", (run.end, leaf))
+        self._tail = [] if run.end % self._parameters.segment == 0 else [*runs[:-count], joined]
+        self._complete_to = run.end
 
-    def _belongs_to(self, log: LogReader) -> bool:
-        complete_to, last_leaf = self._read_progress()
-        if complete_to == 0:
-            return True
-        entry = log.entry(complete_to - 1)
-        return entry is not None and encode_b64u(hash_leaf(entry)) == last_leaf
+    def _write(self, run: Run) -> None:
+        firsts, rows = [], []
+        for identifier, chunk in enumerate(run.chunks(), run.start):
+            firsts.append(chunk[0])
+            rows.append((identifier, encode_words(chunk, mark=mark_of_chunk(identifier))))
+        directory = encode_words(firsts, mark=mark_of_run(run.start, run.end))
+        self._connection.execute("INSERT INTO runs VALUES (?, ?, ?)", (run.start, run.size, directory))
+        self._connection.executemany("INSERT INTO chunks VALUES (?, ?)", rows)
+
+    def _start_again(self) -> None:
+        self._file = None  # whatever fails here is done again at the next step
+        self._complete_to, self._tail = 0, []
+        with storage_errors("close index.db"):
+            self._connection.close()
+        replace_index(self._path, self._parameters.layout)
+        self._connection = open_index_writer(self._path)
+        self._file = file_identity(self._path)
+
+    def _load(self, log: EntryReader) -> tuple[int, list[Run]]:
+        """How far the index goes, and the runs of the segment that is not full. Raises IndexDamaged if it is of no use."""
+        with index_errors("read index.db"):
+            if read_layout(self._connection) != self._parameters.layout:
+                raise IndexDamaged("it was made in another way")
+            complete_to, last_leaf = read_progress(self._connection)
+            entry = log.entry(complete_to - 1) if complete_to else None
+            if complete_to and (entry is None or hash_leaf(entry) != last_leaf):
+                raise IndexDamaged("it is of another log")
+            at, tail = 0, []
+            for start, size in self._connection.execute("SELECT start, size FROM runs ORDER BY start"):
+                if start != at or not isinstance(size, int) or size < 1:
+                    raise IndexDamaged(f"runs do not meet before entry {start}")
+                at = start + size
+                if self._parameters.base(start) + self._parameters.segment > complete_to:
+                    tail.append(Run(start, size, self._read_postings(start, at)))
+            if at != complete_to:
+                raise IndexDamaged("runs end elsewhere than the index")
+        return complete_to, tail
+
+    def _read_postings(self, start: int, end: int) -> list[int]:
+        rows = self._connection.execute("SELECT id, postings FROM chunks WHERE id >= ? AND id < ? ORDER BY id", (start, end))
+        chunks = [decode_words(postings, mark=mark_of_chunk(identifier)) for identifier, postings in rows]
+        row = self._connection.execute("SELECT firsts FROM runs WHERE start = ?", (start,)).fetchone()
+        firsts = decode_words(row[0], mark=mark_of_run(start, end))
+        if firsts is None or firsts.tolist() != [chunk[0] for chunk in chunks if chunk] or len(firsts) != len(chunks):
+            raise IndexDamaged(f"the run of entry {start}")
+        return [posting for chunk in chunks if chunk for posting in chunk]
+
+
+def _count_to_join(runs: Sequence[Run]) -> int:
+    """How many of the last runs to write as one: those no longer than the last, by powers of the fan-out, if they are enough."""
+    count, size = 1, runs[-1].size
+    while True:
+        alike = 0
+        for run in reversed(runs[:-count]):
+            if _level(run.size) > _level(size):
+                break
+            alike += 1
+        if alike < _FAN_OUT - 1:
+            return count
+        count += alike
+        size = sum(run.size for run in runs[-count:])
+
+
+def _level(size: int) -> int:
+    return (size.bit_length() - 1) // (_FAN_OUT.bit_length() - 1)

@@ -52,18 +52,3 @@ CREATE TABLE guard (
     note BLOB NOT NULL              -- the signed checkpoint of that size and root
 ) STRICT;
 """
-
-INDEX: Final = """
-CREATE TABLE terms (                -- name: kind, leaf_hash, payload_hash, or a ref's name
-    name  TEXT NOT NULL,
-    value TEXT NOT NULL,
-    idx   INTEGER NOT NULL,
-    PRIMARY KEY (name, value, idx)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE progress (
-    id          INTEGER PRIMARY KEY CHECK (id = 1),
-    complete_to INTEGER NOT NULL,   -- every entry below this index is in terms
-    last_leaf   TEXT                -- leaf hash of the last of them: tells whether it is still the same log
-) STRICT;
-INSERT INTO progress VALUES (1, 0, NULL);
-"""

@@ -27,11 +27,11 @@ async def test_it_is_built_again_whatever_was_there(directory: LogDirectory, dam
     elif damage == "garbage":
         directory.index_path.write_bytes(b"not a database")
     elif damage == "wrong rows":
-        execute(directory.index_path, "UPDATE terms SET idx = idx + 1 WHERE name = 'receipt'")
+        execute(directory.index_path, "UPDATE chunks SET id = id + 100000")
     told: list[tuple[int, int]] = []
     assert reindex(directory, lambda done, total: told.append((done, total))) == 2100
     assert told[-1] == (2100, 2100)
-    assert len(told) > 2
+    assert len(told) > 1
     async with serving(directory) as service:
         assert service.log.indexing.value == 2100
         assert await find(service, "r-1234", 2100) == [1234]
@@ -58,13 +58,15 @@ async def test_a_served_log_is_left_alone(directory: LogDirectory) -> None:
         assert await find(service, "r-1", 3) == [1]
 
 
-async def test_deleted_under_a_server_it_comes_back_at_the_next_start(directory: LogDirectory) -> None:
+async def test_deleted_under_a_server_it_comes_back_with_the_next_entry(directory: LogDirectory) -> None:
     async with serving(directory) as service:
         await fill(service, 20)
         assert await find(service, "r-13", 20) == [13]
         for path in directory.path.glob("index.db*"):
             path.unlink()
         assert (await service.post(receipt("new"))).json()["index"] == 20
+        assert await find(service, "new", 21) == [20]
+        assert await find(service, "r-13", 21) == [13]
     async with serving(directory) as service:
         assert await find(service, "new", 21) == [20]
         assert await find(service, "r-13", 21) == [13]
