@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -26,9 +27,11 @@ from typing import Final, TypeAlias
 from trustlog.errors import Refused
 from trustlog.formats.note import VerifierKey
 from trustlog.log.directory import LogDirectory
+from trustlog.log.recovery import newest_carried
 from trustlog.log.whole import WholeLog, check_whole
 from trustlog.storage.connection import storage_errors
-from trustlog.storage.copying import copy_database
+from trustlog.storage.copying import add_checkpoint, copy_database
+from trustlog.storage.guard import Guard, SignedTree
 from trustlog.storage.log_reader import LogReader
 
 VKEY_NAME: Final = "log.vkey"
@@ -61,7 +64,9 @@ def backup(
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as unfinished:
             made = LogDirectory(Path(unfinished) / "backup")
             made.path.mkdir(mode=0o700)
+            guarded = Guard.read(directory.guard_path)
             copy_database(directory.log_path, made.log_path, lambda done, total: tell("pages of log.db copied", done, total))
+            _keep_newest(made, key, guarded)
             for name in (directory.config_path, directory.trust_path):
                 copy_file(name, made.path / name.name)
             write_durably(made.path / VKEY_NAME, key.encode().encode("utf-8") + b"\n")
@@ -70,6 +75,15 @@ def backup(
             log = check_copy(made, key, lambda done, total: tell("entries checked", done, total))
             put_in_place(made.path, out, Path(unfinished) / "replaced")
     return BackedUp(log, with_key)
+
+
+def _keep_newest(copy: LogDirectory, key: VerifierKey, guarded: SignedTree | None) -> None:
+    """Put the newest checkpoint, which for a moment only the guard has, into the copy, if the copy carries it."""
+    with closing(LogReader(copy.log_path)) as reader:
+        newest = newest_carried(reader, reader.size(), key, guarded)
+        is_kept = reader.checkpoint(newest.size) is not None
+    if not is_kept:
+        add_checkpoint(copy.log_path, newest.size, newest.note)
 
 
 def check_copy(copy: LogDirectory, key: VerifierKey, report: Callable[[int, int], None]) -> WholeLog:

@@ -28,7 +28,7 @@ from trustlog.merkle.edge import Edge, partial_tiles
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.merkle.tiles import TILE_WIDTH, Tile, entry_bundle_path
 from trustlog.storage.connection import storage_errors
-from trustlog.storage.guard import SignedTree
+from trustlog.storage.guard import Guard, SignedTree
 from trustlog.storage.log_reader import LogReader
 
 
@@ -53,21 +53,24 @@ def export(
             "INPUT_UNREADABLE", f"{out} exists", param="out", expected="a new directory", hint="add --force to replace it"
         )
     key = directory.read_signer().key
+    guarded = Guard.read(directory.guard_path)
     reader = LogReader(directory.log_path)
     try:
         with storage_errors(f"export to {out}"):
             out.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as unfinished:
                 made = Path(unfinished) / "log"
-                exported = _write(reader, key, made, report or (lambda _done, _total: None))
+                exported = _write(reader, key, guarded, made, report or (lambda _done, _total: None))
                 _put_in_place(made, out, Path(unfinished) / "replaced")
                 return exported
     finally:
         reader.close()
 
 
-def _write(reader: LogReader, key: VerifierKey, out: Path, report: Callable[[int, int], None]) -> Exported:
-    tree = newest_carried(reader, reader.size(), key)
+def _write(
+    reader: LogReader, key: VerifierKey, guarded: SignedTree | None, out: Path, report: Callable[[int, int], None]
+) -> Exported:
+    tree = newest_carried(reader, reader.size(), key, guarded)
     payloads: set[bytes] = set()
     edge = Edge.empty()
     for start in range(0, tree.size, TILE_WIDTH):

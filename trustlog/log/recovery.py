@@ -22,6 +22,7 @@ A tree whose tiles or last entries contradict each other, or that carries no che
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from trustlog.errors import Fatal, Refused, TrustlogError
@@ -94,10 +95,14 @@ def read_edge(reader: LogReader) -> Edge:
     return edge
 
 
-def newest_carried(reader: LogReader, size: int, key: VerifierKey) -> SignedTree:
-    """The newest published checkpoint of the log's own key whose root the stored tree of `size` leaves has."""
+def newest_carried(reader: LogReader, size: int, key: VerifierKey, guarded: SignedTree | None = None) -> SignedTree:
+    """The newest published checkpoint of the log's own key whose root the stored tree of `size` leaves has.
+
+    `guarded` is what the guard holds, if it may be asked: for a moment it alone has the newest.
+    """
     prover = Prover(reader, size)
-    for published_size, note in reader.checkpoints_down_from(size):
+    noted = [(guarded.size, guarded.note)] if guarded is not None and guarded.size <= size else []
+    for published_size, note in chain(noted, reader.checkpoints_down_from(size)):
         try:
             tree = open_signed(note, key)
             if tree.size == published_size and prover.root(tree.size) == tree.root:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,13 @@ def copy_database(source: Path, target: Path, report: Callable[[int, int], None]
                 copy.close()
     finally:
         reader.close()
+
+
+def add_checkpoint(copy: Path, size: int, note: bytes) -> None:
+    """Add a published checkpoint to a copy made by :func:`copy_database`, which nobody else uses. Raises StorageFailed."""
+    with storage_errors(f"complete the copy {copy.name}"), closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("INSERT INTO checkpoints (size, note) VALUES (?, ?)", (size, note))
 
 
 def _count(report: Callable[[int, int], None] | None) -> Callable[[int, int, int], None] | None:
