@@ -37,37 +37,41 @@ class Source(Protocol):
         """The connection is over; whether the request was heeded is unknown."""
 
 
-@dataclass(slots=True)
-class _UnderWay:
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """A connection, and the request that is under way on it, if one is."""
+
     connection: Connection
-    request: Request
-    sent_s: float
+    request: Request | None = None
+    sent_s: float = 0.0
     waits_to_send: bool = False
 
 
 def exchange(connections: Sequence[Connection], source: Source) -> None:
     """Send all that `source` has. A connection that fails takes no more requests; it ends when there is nothing to do."""
     with selectors.DefaultSelector() as selector:
-        loop = _Loop(list(connections), source, selector)
+        loop = _Loop([_Lane(connection) for connection in connections], source, selector)
         while loop.fill():
             loop.wait()
-        for connection in loop.idle:
-            connection.close()
+    for connection in connections:
+        connection.close()
 
 
 class _Loop:
-    def __init__(self, idle: list[Connection], source: Source, selector: selectors.BaseSelector) -> None:
-        self.idle = idle
+    def __init__(self, lanes: list[_Lane], source: Source, selector: selectors.BaseSelector) -> None:
+        self._idle = lanes
+        self._busy = 0
         self._source = source
         self._selector = selector
-        self._under_way: dict[int, _UnderWay] = {}
         self._ask_again_s: float | None = None
         self._looked_s = 0.0
+        for lane in lanes:  # once: the system is told again only where a request does not go out at once
+            selector.register(lane.connection, selectors.EVENT_READ, lane)
 
     def fill(self) -> bool:
         """Give idle connections requests; whether anything is left to wait for."""
         self._ask_again_s = None
-        while self.idle:
+        while self._idle:
             now_s = time.perf_counter()
             taken = self._source.take(now_s)
             if isinstance(taken, float):
@@ -75,8 +79,8 @@ class _Loop:
                 break
             if taken is None:
                 break
-            self._begin(self.idle.pop(), taken, now_s)
-        return bool(self._under_way) or self._ask_again_s is not None
+            self._begin(self._idle.pop(), taken, now_s)
+        return self._busy > 0 or self._ask_again_s is not None
 
     def wait(self) -> None:
         """Wait for sockets, or until it is time to ask again."""
@@ -86,50 +90,54 @@ class _Loop:
             self._advance(key.data)
         if now_s - self._looked_s > _TICK_S:
             self._looked_s = now_s
-            for under_way in [each for each in self._under_way.values() if now_s - each.sent_s > REQUEST_TIMEOUT_S]:
-                self._fail(under_way, unreachable(f"no whole answer within {REQUEST_TIMEOUT_S:g} s"))
+            lanes: list[_Lane] = [key.data for key in self._selector.get_map().values()]
+            for lane in lanes:
+                if lane.request is not None and now_s - lane.sent_s > REQUEST_TIMEOUT_S:
+                    self._fail(lane, unreachable(f"no whole answer within {REQUEST_TIMEOUT_S:g} s"))
 
-    def _begin(self, connection: Connection, request: Request, now_s: float) -> None:
-        under_way = _UnderWay(connection, request, now_s)
-        self._under_way[connection.fileno()] = under_way
-        self._selector.register(connection, selectors.EVENT_READ, under_way)
+    def _begin(self, lane: _Lane, request: Request, now_s: float) -> None:
+        lane.request, lane.sent_s = request, now_s
+        self._busy += 1
         try:
-            connection.begin(request.head, request.body)
+            lane.connection.begin(request.head, request.body)
         except Refused as refusal:
-            self._fail(under_way, refusal)
+            self._fail(lane, refusal)
         else:
-            self._heed(under_way)
+            self._heed(lane)
 
-    def _advance(self, under_way: _UnderWay) -> None:
+    def _advance(self, lane: _Lane) -> None:
         try:
-            answer = under_way.connection.advance()
+            answer = lane.connection.advance()
         except Refused as refusal:
-            self._fail(under_way, refusal)
+            self._fail(lane, refusal)
             return
         if answer is None:
-            self._heed(under_way)
+            self._heed(lane)
             return
         now_s = time.perf_counter()
-        self._leave(under_way)
+        request, sent_s = lane.request, lane.sent_s
+        assert request is not None
+        lane.request = None
+        self._busy -= 1
         taken = self._source.take(now_s)  # the log works on the next while this answer is judged
         if isinstance(taken, Request):
-            self._begin(under_way.connection, taken, now_s)
+            self._begin(lane, taken, now_s)
         else:
-            self.idle.append(under_way.connection)
-        self._source.answered(under_way.request, answer, under_way.sent_s, now_s)
+            self._idle.append(lane)
+        self._source.answered(request, answer, sent_s, now_s)
 
-    def _heed(self, under_way: _UnderWay) -> None:
+    def _heed(self, lane: _Lane) -> None:
         """Wait for room as long as there is something to send, and not longer."""
-        if under_way.connection.sends != under_way.waits_to_send:
-            under_way.waits_to_send = under_way.connection.sends
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if under_way.waits_to_send else 0)
-            self._selector.modify(under_way.connection, events, under_way)
+        if lane.connection.sends != lane.waits_to_send:
+            lane.waits_to_send = lane.connection.sends
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if lane.waits_to_send else 0)
+            self._selector.modify(lane.connection, events, lane)
 
-    def _fail(self, under_way: _UnderWay, refusal: Refused) -> None:
-        self._leave(under_way)
-        under_way.connection.close()
-        self._source.failed(under_way.request, refusal)
-
-    def _leave(self, under_way: _UnderWay) -> None:
-        self._selector.unregister(under_way.connection)
-        del self._under_way[under_way.connection.fileno()]
+    def _fail(self, lane: _Lane, refusal: Refused) -> None:
+        self._selector.unregister(lane.connection)
+        lane.connection.close()
+        if lane.request is None:  # it was idle, and nothing is lost
+            self._idle.remove(lane)
+            return
+        self._busy -= 1
+        self._source.failed(lane.request, refusal)

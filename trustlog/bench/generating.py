@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -141,6 +142,7 @@ def generating(job: Job[T]) -> Iterator[Generator[T]]:
 
 
 def _work(job: Job[object], pipe: Pipe) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us is interrupted too, and ends us
     reported_s = 0.0
 
     def begin() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import multiprocessing
 import os
+import signal
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -166,4 +167,5 @@ def _sign_in_processes(recipe: Recipe, file: LoadFile, shares: int, report: Call
 
 
 def _sign_and_tell(recipe: Recipe, file: LoadFile, share: int, shares: int, pipe: Pipe) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us is interrupted too, and ends us
     sign_share(recipe, file, share, shares, pipe.send)

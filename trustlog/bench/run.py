@@ -108,11 +108,11 @@ def run_bench(plan: Plan, report: Report) -> Run:
     )
     signing_s = time.perf_counter() - started_s
     try:
-        checks_before = measure_ed25519(machine.cores)
-        watch = Watch(plan.target.url, plan.pid)
-        written = _write(plan, file, watch, report)
-        checks_after = measure_ed25519(machine.cores)
-        with Load(file) as load:
+        with Load(file) as load:  # held open: its name goes as soon as the generator has it open too
+            checks_before = measure_ed25519(machine.cores)
+            watch = Watch(plan.target.url, plan.pid)
+            written = _write(plan, file, watch, report)
+            checks_after = measure_ed25519(machine.cores)
             again = asyncio.run(_read_again(plan, load, written, report))
     finally:
         file.remove()
@@ -137,6 +137,7 @@ def _write(plan: Plan, file: LoadFile, watch: Watch, report: Report) -> Written:
     job = WriteJob(plan.target, file, plan.shape, plan.check_every, plan.seed)
     with generating(job) as generator:
         generator.await_ready()
+        file.remove()
         watch.look(0)
         generator.begin()
         while (written := generator.poll(WATCH_S)) is None:

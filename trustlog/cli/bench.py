@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -109,6 +110,8 @@ def bench(
     from trustlog.bench.throwaway import throw_away_log  # noqa: PLC0415
     from trustlog.keys.source import open_signer  # noqa: PLC0415
 
+    for number in (signal.SIGINT, signal.SIGTERM):  # what was started and written for the run goes, however it ends
+        signal.signal(number, signal.default_int_handler)
     drawn = secrets.randbits(SEED_BITS) if seed is None else seed
     shape = Shape(connections=connections, batch=batch, one_by_one=one_by_one, rate=rate)
 
