@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from trustlog.bench.wire import Answer, Connection, unreachable
+from trustlog.bench.answer import Answer
+from trustlog.bench.wire import Connection, unreachable
 from trustlog.errors import Refused
 
 REQUEST_TIMEOUT_S: Final = 60.0

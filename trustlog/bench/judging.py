@@ -17,8 +17,8 @@ from typing import Final
 
 import msgspec
 
+from trustlog.bench.answer import Answer
 from trustlog.bench.load import Load
-from trustlog.bench.wire import Answer
 from trustlog.client.answers import EntryAnswer, parse_line, parse_problem, response_invalid
 from trustlog.client.checking import accept_checkpoint, check_entry
 from trustlog.errors import Refused

@@ -12,11 +12,12 @@ from typing import Final
 
 import msgspec
 
+from trustlog.bench.answer import Answer
 from trustlog.bench.exchange import Request, exchange
 from trustlog.bench.generating import Target
 from trustlog.bench.judging import Refusal
 from trustlog.bench.view import View
-from trustlog.bench.wire import Answer, RequestHeads
+from trustlog.bench.wire import RequestHeads
 from trustlog.client.answers import ConsistencyAnswer, InclusionAnswer, parse_hash_b64u, parse_hashes, parse_problem
 from trustlog.client.answers import response_invalid as invalid
 from trustlog.errors import Refused

@@ -7,10 +7,11 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from trustlog.bench.answer import Answer
 from trustlog.bench.exchange import Request
 from trustlog.bench.judging import Judge, Judged
 from trustlog.bench.load import Load
-from trustlog.bench.wire import Answer, RequestHeads
+from trustlog.bench.wire import RequestHeads
 from trustlog.client.log import JSON_TYPE, NDJSON_TYPE
 from trustlog.errors import Refused
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.log.actors import ACTORS, ORIGIN
 from tests.integration.log.conftest import Service, serving
+from trustlog.bench.answer import Answer
 from trustlog.bench.exchange import Request
 from trustlog.bench.generating import Target, WriteJob, Written
 from trustlog.bench.judging import Judge
@@ -24,7 +25,6 @@ from trustlog.bench.sample import Sampled, draw_sample, read_again
 from trustlog.bench.submitting import Shape
 from trustlog.bench.view import View, read_view
 from trustlog.bench.whole import read_whole
-from trustlog.bench.wire import Answer
 from trustlog.client.http import open_session
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused

@@ -11,8 +11,9 @@ import pytest
 from yarl import URL
 
 from trustlog.bench import exchange as exchanging
+from trustlog.bench.answer import MAX_HEAD_BYTES, Answer, AnswerReader
 from trustlog.bench.exchange import Request, exchange
-from trustlog.bench.wire import MAX_HEAD_BYTES, Answer, AnswerReader, Connection, RequestHeads
+from trustlog.bench.wire import Connection, RequestHeads
 from trustlog.errors import Refused
 
 PLAIN = b"HTTP/1.1 201 Created\r\nContent-Type: x\r\nContent-Length: 5\r\n\r\nhello"
