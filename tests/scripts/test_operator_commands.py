@@ -148,13 +148,16 @@ def test_help_has_an_example(prepared: Shell, name: str) -> None:
     assert "--json" in text
 
 
-def test_the_bench_counts_proven_answers_and_says_on_what_machine(shell: Shell) -> None:
+def test_the_bench_counts_tested_answers_and_says_on_what_machine(shell: Shell) -> None:
     make_log(shell, gateways="gw", agents="agent")
     with shell.serve():
         figures = shell.good(
             "bench", "--key", "gw.key", "--entries", "600", "--batch", "64", "--dir", "log", "--json"
         ).answer
-        assert (figures["verified"], figures["refused"], figures["entries"]) == (600, {}, 600)
+        assert (figures["logged"], figures["refused"], figures["entries"]) == (600, {}, 600)
+        assert figures["checked"]["proven_at_once"] >= 10
+        assert figures["memory"]["most_bytes"] > 2**20
+        assert figures["server_cpu_s"] > 0
         assert figures["envelope_bytes"] == 1024
         assert figures["sample"]["entries"] == 64
         assert figures["entries_a_second"] > 0
@@ -163,7 +166,7 @@ def test_the_bench_counts_proven_answers_and_says_on_what_machine(shell: Shell) 
         assert figures["machine"]["cores"] >= 1
         assert figures["disk"]["content_bytes"] > 0
         lone = shell.good("bench", "--key", "gw.key", "--entries", "20", "--one-by-one", "--connections", "1")
-        assert "20 verified answers" in lone.out
+        assert "20 entries logged" in lone.out
         assert "of an entry: p50" in lone.out
         refused = shell.run("bench", "--key", "agent.key", "--entries", "5", "--json")
         assert refused.code == 1
@@ -176,3 +179,35 @@ def test_the_bench_counts_proven_answers_and_says_on_what_machine(shell: Shell) 
     shell.run("bench", "--key", "gw.key", "--log", "http://127.0.0.1:1", "--entries", "0").check_error(
         "PARAMETER_INVALID", 2
     )
+
+
+def test_one_command_makes_a_log_writes_reads_starts_it_again_and_leaves_nothing(shell: Shell) -> None:
+    ended = shell.good(
+        *("bench", "--serve", "--entries", "300", "--batch", "64", "--whole", "--reads", "--seconds", "0.5", "--json")
+    )
+    figures = ended.answer
+    assert (figures["logged"], figures["whole_size"], figures["signers"]) == (300, 300, 4)
+    assert figures["reads"]["refused"] == {}
+    assert all(reads["proven"] > 0 for reads in figures["reads"]["reads"].values())
+    assert figures["restart"]["ready_s"] >= figures["restart"]["listening_s"] > 0
+    assert list(shell.directory.iterdir()) == []
+
+
+def test_a_log_made_for_the_bench_is_kept_where_that_is_asked_for_and_can_be_read_alone(shell: Shell) -> None:
+    assert "stopped in" in shell.good("bench", "--serve", "--entries", "5", "--one-by-one", "--dir", "kept").out
+    shell.run("bench", "--serve", "--dir", "kept").check_error("INPUT_UNREADABLE", 2)
+    with shell.serve("kept/log"):
+        read = shell.good("bench", "--trust", "kept/log", "--reads", "--seconds", "0.3", "--dir", "kept/log")
+    assert "reads/s" in read.out
+    assert "5 entries, 4 connections" in read.out
+
+
+@pytest.mark.parametrize("missing", ["--log", "--trust", "--key"])
+def test_the_bench_says_what_is_missing(shell: Shell, missing: str) -> None:
+    make_log(shell, gateways="gw")
+    del shell.environment["TRUSTLOG_TRUST"]
+    options = {"--log": "http://127.0.0.1:1", "--trust": "log", "--key": "gw.key"}
+    given = [text for option, value in options.items() if option != missing for text in (option, value)]
+    ended = shell.run("bench", *given)
+    ended.check_error("PARAMETER_INVALID", 2)
+    assert f"Missing option '{missing}'" in ended.err

@@ -1,177 +1,171 @@
-"""Driving the load: so many connections, each with one request at a time; an answer counts once it is proven."""
+"""The load: receipts signed beforehand by every core, in a file that is mapped and never held as objects.
+
+The file holds the envelopes, each with an LF after it, then the leaf hash that a log must answer for each, in base64url as
+answers spell it: 1,068 bytes a receipt of 1,024.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import math
-import time
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Final
+import mmap
+import multiprocessing
+import os
+import signal
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection as Pipe
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Final, Self
 
-import msgspec
-from yarl import URL
-
-from trustlog.bench.proving import SharedProofs
-from trustlog.bench.receipts import Load
-from trustlog.bench.wire import Answer, Connection
-from trustlog.client.answers import parse_line, parse_problem, response_invalid
-from trustlog.client.checking import accept_checkpoint
-from trustlog.client.log import JSON_TYPE, NDJSON_TYPE
+from trustlog.bench.receipts import Recipe
 from trustlog.errors import Refused
-from trustlog.formats.base64 import encode_b64u
-from trustlog.formats.trustpolicy import TrustedCheckpoint, TrustPolicy
-from trustlog.merkle.hashing import hash_leaf
+from trustlog.formats.base64 import decode_b64u, encode_b64u
+from trustlog.merkle.hashing import HASH_SIZE
 
-_RECENT_CHECKPOINTS: Final = 16  # answers under way at once name few
-_KEPT_CHECKPOINTS: Final = 64  # to be proven consistent afterwards
-
-
-class _EntryAnswer(msgspec.Struct, frozen=True):
-    index: int
-    leaf_hash_b64u: str
-    entry: str
-    already_logged: bool
-    tree_size: int
-    checkpoint: str
-    inclusion_proof: list[str]
-
-
-_DECODER: Final = msgspec.json.Decoder(_EntryAnswer)
+_SIGNED_AT_ONCE: Final = 1024
+_HASH_CHARACTERS: Final = 43
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """How the load arrives: `batch` lines a request (or one envelope a request, `one_by_one`) on so many `connections`."""
+class LoadFile:
+    """Where the load is, and how it is laid out. Lengths in bytes, of one receipt."""
 
-    connections: int
-    batch: int
-    one_by_one: bool
+    path: Path
+    count: int
+    envelope_bytes: int
+    payload_bytes: int
+    entry_bytes: int
 
     @property
-    def receipts_a_request(self) -> int:
-        """How many receipts one request carries."""
-        return 1 if self.one_by_one else self.batch
+    def line_bytes(self) -> int:
+        """An envelope and its LF."""
+        return self.envelope_bytes + 1
+
+    @property
+    def hashes_start(self) -> int:
+        """Where the leaf hashes begin."""
+        return self.count * self.line_bytes
+
+    @property
+    def file_bytes(self) -> int:
+        """The whole file."""
+        return self.hashes_start + self.count * _HASH_CHARACTERS
+
+    def remove(self) -> None:
+        """Take its name away; the room is free once nobody has it open."""
+        self.path.unlink(missing_ok=True)
 
 
-@dataclass(slots=True)
-class Measured:
-    """What came of it. Times in seconds; a latency is from sending a request to having its whole answer."""
+class Load:
+    """A load that is there to be sent: a view of its file. Close it after use."""
 
-    elapsed_s: float = 0.0
-    verified: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    first_refusal: Refused | None = None
-    latencies_s: list[float] = field(default_factory=list)  # in the order in which the answers came
-    indexes: dict[int, int] = field(default_factory=dict)  # of the receipts that are to be read again
-    checkpoints: list[TrustedCheckpoint] = field(default_factory=list)  # some of those named, the newest last
+    def __init__(self, file: LoadFile) -> None:
+        self.file = file
+        self.count = file.count
+        with file.path.open("rb") as opened:
+            flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)  # no page faults while the clock runs
+            self._map = mmap.mmap(opened.fileno(), file.file_bytes, flags=flags, prot=mmap.PROT_READ)
+        self._view = memoryview(self._map)
 
-    def refuse(self, refusal: Refused, count: int) -> None:
-        """Count receipts that were not logged, or not provably."""
-        self.refused[refusal.code] += count
-        self.first_refusal = self.first_refusal or refusal
+    def lines(self, start: int, end: int) -> memoryview:
+        """The envelopes [start, end), each with an LF after it."""
+        return self._view[start * self.file.line_bytes : end * self.file.line_bytes]
+
+    def leaf_hash_texts(self, start: int, end: int) -> list[str]:
+        """The leaf hashes of the entries [start, end), in base64url."""
+        first = self.file.hashes_start + start * _HASH_CHARACTERS
+        text = str(self._view[first : first + (end - start) * _HASH_CHARACTERS], "ascii")
+        return [text[at : at + _HASH_CHARACTERS] for at in range(0, len(text), _HASH_CHARACTERS)]
+
+    def leaf_hash(self, number: int) -> bytes:
+        """The leaf hash (32 bytes) of receipt `number`'s entry."""
+        return decode_b64u(self.leaf_hash_texts(number, number + 1)[0], HASH_SIZE, "leaf_hash_b64u")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._view.release()
+        self._map.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
-class Driver:
-    """Sends a load to one log and judges what it answers, by a trust policy."""
-
-    def __init__(self, load: Load, trust: TrustPolicy, shape: Shape, *, sample: frozenset[int]) -> None:
-        """`sample` names the receipts whose indexes are remembered."""
-        self._load = load
-        self._trust = trust
-        self._shape = shape
-        self._sample = sample
-        self._trees: OrderedDict[str, tuple[TrustedCheckpoint, SharedProofs]] = OrderedDict()
-        self.measured = Measured()
-
-    async def run(self, url: URL, *, credential: str | None, report: Callable[[int, int], None]) -> Measured:
-        """Send everything. Raises Refused(LOG_UNREACHABLE) if the log cannot be reached at all."""
-        connections = [await Connection.open(url, credential) for _ in range(self._shape.connections)]
-        starts = iter(range(0, self._load.count, self._shape.receipts_a_request))
-        started = time.perf_counter()
+def prepare_load(recipe: Recipe, count: int, *, processes: int, report: Callable[[int, int], None]) -> LoadFile:
+    """Sign `count` receipts in so many processes. Raises Refused(STORAGE_FAILED) where there is no room for them."""
+    makers = recipe.makers()
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="trustlog-bench-")
+        file = LoadFile(Path(name), count, makers.envelope_bytes, makers.payload_bytes, makers.entry_bytes)
         try:
-            await asyncio.gather(*(self._send(connection, starts, report) for connection in connections))
+            os.posix_fallocate(descriptor, 0, file.file_bytes)
+        except OSError:
+            file.remove()
+            raise
         finally:
-            for connection in connections:
-                connection.close()
-        self.measured.elapsed_s = time.perf_counter() - started
-        self.measured.checkpoints.sort(key=lambda trusted: trusted.checkpoint.size)
-        return self.measured
+            os.close(descriptor)
+    except OSError as error:
+        hint = "free space, point TMPDIR elsewhere, or ask for fewer --entries"
+        raise Refused("STORAGE_FAILED", f"the receipts were not written: {error.strerror}", hint=hint) from None
+    try:
+        shares = max(1, min(processes, count // _SIGNED_AT_ONCE))
+        if shares == 1:
+            sign_share(recipe, file, 0, 1, lambda done: report(done, count))
+        else:
+            _sign_in_processes(recipe, file, shares, report)
+    except BaseException:
+        file.remove()
+        raise
+    return file
 
-    async def _send(self, connection: Connection, starts: Iterator[int], report: Callable[[int, int], None]) -> None:
-        media_type = JSON_TYPE if self._shape.one_by_one else NDJSON_TYPE
-        for start in starts:
-            end = min(start + self._shape.receipts_a_request, self._load.count)
-            body = self._load.lines(start, end)
-            sent = time.perf_counter()
+
+def sign_share(recipe: Recipe, file: LoadFile, share: int, shares: int, report: Callable[[int], None]) -> None:
+    """Sign every `shares`-th part of the load, from part `share` on, into its place in the file; report receipts done."""
+    makers = recipe.makers()
+    descriptor = os.open(file.path, os.O_WRONLY)
+    done = 0
+    try:
+        for start in range(share * _SIGNED_AT_ONCE, file.count, shares * _SIGNED_AT_ONCE):
+            made = [makers.make(number) for number in range(start, min(start + _SIGNED_AT_ONCE, file.count))]
+            assert all(len(envelope) == file.envelope_bytes for envelope, _ in made)
+            os.pwrite(descriptor, b"".join(envelope + b"\n" for envelope, _ in made), start * file.line_bytes)
+            hashes = "".join(encode_b64u(leaf_hash) for _, leaf_hash in made).encode("ascii")
+            os.pwrite(descriptor, hashes, file.hashes_start + start * _HASH_CHARACTERS)
+            done += len(made)
+            report(done)
+    finally:
+        os.close(descriptor)
+
+
+def _sign_in_processes(recipe: Recipe, file: LoadFile, shares: int, report: Callable[[int, int], None]) -> None:
+    context = multiprocessing.get_context("spawn")  # not fork: the caller may have threads
+    done: dict[Pipe, int] = {}
+    processes = []
+    for share in range(shares):
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_sign_and_tell, args=(recipe, file, share, shares, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        processes.append(process)
+        done[ours] = 0
+    waiting = set(done)
+    while waiting:
+        for pipe in wait(waiting):
+            assert isinstance(pipe, Pipe)
             try:
-                answer = await connection.post(body, media_type)
-            except Refused as refusal:  # this connection is over; what it had under way may or may not be logged
-                self.measured.refuse(refusal, end - start)
-                return
-            self.measured.latencies_s.append(time.perf_counter() - sent)
-            self.judge(answer, start, end)
-            report(self.measured.verified + self.measured.refused.total(), self._load.count)
-
-    def judge(self, answer: Answer, start: int, end: int) -> None:
-        """Count what the answer to the receipts [start, end) proves."""
-        if answer.status not in {200, 201}:
-            self.measured.refuse(parse_problem(answer.body, answer.status, None), end - start)
-            return
-        lines = [answer.body] if self._shape.one_by_one else answer.body.splitlines()
-        if len(lines) != end - start:
-            refusal = response_invalid("another number of answers than of lines", expected=end - start, found=len(lines))
-            self.measured.refuse(refusal, end - start)
-            return
-        for number, line in enumerate(lines, start=start):
-            try:
-                index = self._check(line, self._load.leaf_hash(number))
-            except Refused as refusal:
-                self.measured.refuse(refusal, 1)
-            else:
-                self.measured.verified += 1
-                if number in self._sample:
-                    self.measured.indexes[number] = index
-
-    def _check(self, line: bytes, leaf_hash: bytes) -> int:
-        """The index at which the answer proves our entry to be."""
-        try:
-            answer = _DECODER.decode(line)
-        except msgspec.DecodeError as error:
-            raise parse_line(line).refusal or response_invalid(f"the answer has another shape: {error}") from None
-        if hash_leaf(answer.entry.encode()) != leaf_hash or answer.leaf_hash_b64u != encode_b64u(leaf_hash):
-            raise Refused("LOG_LIES", "the log answers with another entry", expected=leaf_hash.hex())
-        if answer.already_logged:
-            raise response_invalid("the log says that a receipt of this run was there before")
-        trusted, proofs = self._tree(answer.checkpoint)
-        if trusted.checkpoint.size != answer.tree_size:
-            raise response_invalid("the answer contradicts itself", expected=trusted.checkpoint.size, found=answer.tree_size)
-        proofs.check(answer.index, leaf_hash, answer.inclusion_proof)
-        return answer.index
-
-    def _tree(self, note: str) -> tuple[TrustedCheckpoint, SharedProofs]:
-        known = self._trees.get(note)
-        if known is not None:
-            return known
-        trusted = accept_checkpoint(note.encode(), self._trust, now_s=time.time())
-        tree = self._trees[note] = (trusted, SharedProofs(trusted.checkpoint.size, trusted.checkpoint.root))
-        if len(self._trees) > _RECENT_CHECKPOINTS:
-            self._trees.popitem(last=False)
-        self._keep(trusted)
-        return tree
-
-    def _keep(self, trusted: TrustedCheckpoint) -> None:
-        """Keep the newest, and of the others every second, fourth, eighth … as they become many."""
-        kept = self.measured.checkpoints
-        kept.append(trusted)
-        if len(kept) > _KEPT_CHECKPOINTS:
-            del kept[1:-1:2]
+                done[pipe] = pipe.recv()
+            except EOFError:
+                waiting.discard(pipe)
+        report(sum(done.values()), file.count)
+    for process in processes:
+        process.join()
+    if sum(done.values()) != file.count:
+        raise Refused("STORAGE_FAILED", "the receipts were not all signed", expected=file.count, found=sum(done.values()))
 
 
-def percentile(values: list[float], share: float) -> float:
-    """The smallest value that `share` of the values do not exceed; 0 of none."""
-    if not values:
-        return 0.0
-    rank = math.ceil(len(values) * share)
-    return sorted(values)[min(max(rank, 1), len(values)) - 1]
+def _sign_and_tell(recipe: Recipe, file: LoadFile, share: int, shares: int, pipe: Pipe) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us is interrupted too, and ends us
+    sign_share(recipe, file, share, shares, pipe.send)

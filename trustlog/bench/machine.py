@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sqlite3
 import subprocess
 import sys
 import time
@@ -37,20 +38,22 @@ print(count / seconds)
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The machine that the bench runs on."""
+    """The machine that the bench runs on, with the versions that its Python has."""
 
     cores: int
     cpu: str
     python: str
+    sqlite: str
     system: str
     load_average: float
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Bytes of a log's files: the log proper (``log.db``, ``guard.db``), what waits in write-ahead logs, the derived index."""
+    """Bytes of a log's files: the log proper, its guard, what waits in write-ahead logs of these two, the derived index."""
 
     log_bytes: int
+    guard_bytes: int
     wal_bytes: int
     index_bytes: int
 
@@ -61,6 +64,7 @@ def describe_machine() -> Machine:
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         cpu=_cpu_model(),
         python=platform.python_version(),
+        sqlite=sqlite3.sqlite_version,
         system=f"{platform.system()} {platform.release()}",
         load_average=round(os.getloadavg()[0], 2),
     )
@@ -84,40 +88,11 @@ def measure_disk(directory: Path) -> Disk:
         raise Refused("INPUT_UNREADABLE", f"{directory} holds no log", param="dir", hint="name the directory that is served")
     size = {path.name: path.stat().st_size for path in directory.iterdir() if path.is_file()}
     return Disk(
-        log_bytes=size["log.db"] + size.get("guard.db", 0),
+        log_bytes=size["log.db"],
+        guard_bytes=size.get("guard.db", 0),
         wal_bytes=size.get("log.db-wal", 0) + size.get("guard.db-wal", 0),
         index_bytes=size.get("index.db", 0) + size.get("index.db-wal", 0),
     )
-
-
-def measure_memory(directory: Path) -> int | None:
-    """The most memory (bytes) that the server of `directory` and its processes have had; None where that cannot be seen."""
-    try:
-        root = int((directory / "lock").read_text(encoding="ascii"))
-        return sum(_peak_bytes(pid) for pid in _family(root))
-    except (OSError, ValueError):
-        return None
-
-
-def _family(root: int) -> list[int]:
-    """A process and all that descend from it."""
-    parents: dict[int, int] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(path.parent.name)] = int(path.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
-        except OSError:  # it has just ended
-            continue
-    family = [root]
-    for pid in family:
-        family += [child for child, parent in parents.items() if parent == pid]
-    return family
-
-
-def _peak_bytes(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def _cpu_model() -> str:

@@ -1,24 +1,19 @@
-"""The load: gateway receipts of one size, each another, signed beforehand and kept in a temporary file."""
+"""The receipts of the load: real gateway receipts of one size, each another, signed in turn by a few gateways."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
-from typing import Final, Self
+from dataclasses import dataclass
+from typing import Final
 
-from trustlog.errors import Refused
 from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.envelope import Signer, parse_envelope, seal_text
 from trustlog.formats.jsontext import canonicalize
-from trustlog.merkle.hashing import HASH_SIZE, hash_leaf
+from trustlog.merkle.hashing import hash_leaf
 from trustlog.records.candidate import read_candidate
 
 ENVELOPE_BYTES: Final = 1024  # what proxies in the field send is about this large
 _KIND: Final = "gateway_receipt"
-_SIGNED_AT_ONCE: Final = 1024
 
 
 class ReceiptMaker:
@@ -64,47 +59,34 @@ class ReceiptMaker:
         return {"id": receipt_id, **{part: encode_b64u(digest).encode() for part, digest in hashes.items()}}
 
 
-class Load:
-    """Signed receipts in a temporary file, one a line, and their leaf hashes in memory. Close it to remove the file."""
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that another process needs to make the same receipts: who signs, which run it is, when, for which log."""
 
-    def __init__(self, descriptor: int, maker: ReceiptMaker, leaf_hashes: bytes) -> None:
-        self._descriptor = descriptor
-        self._line_bytes = maker.envelope_bytes + 1
-        self._leaf_hashes = leaf_hashes
-        self.maker = maker
-        self.count = len(leaf_hashes) // HASH_SIZE
+    signers: tuple[Signer, ...]
+    run: str
+    issued_at: str
+    origin: str
 
-    @classmethod
-    def prepare(cls, maker: ReceiptMaker, count: int, report: Callable[[int, int], None]) -> Self:
-        """Sign `count` receipts. Raises Refused(STORAGE_FAILED) where there is no room for them."""
-        leaf_hashes = bytearray()
-        try:
-            descriptor, name = tempfile.mkstemp(prefix="trustlog-bench-")
-            Path(name).unlink()  # gone with the process, however that ends
-            with os.fdopen(os.dup(descriptor), "wb") as file:
-                for number in range(count):
-                    envelope, leaf_hash = maker.make(number)
-                    assert len(envelope) == maker.envelope_bytes
-                    file.write(envelope + b"\n")
-                    leaf_hashes += leaf_hash
-                    if (number + 1) % _SIGNED_AT_ONCE == 0 or number + 1 == count:
-                        report(number + 1, count)
-        except OSError as error:
-            hint = "free space, point TMPDIR elsewhere, or ask for fewer --entries"
-            raise Refused("STORAGE_FAILED", f"the receipts were not written: {error.strerror}", hint=hint) from None
-        return cls(descriptor, maker, bytes(leaf_hashes))
+    def makers(self) -> ReceiptMakers:
+        """What makes them."""
+        return ReceiptMakers(self)
 
-    def lines(self, start: int, end: int) -> bytes:
-        """The envelopes [start, end), each with an LF after it."""
-        return os.pread(self._descriptor, (end - start) * self._line_bytes, start * self._line_bytes)
 
-    def leaf_hash(self, number: int) -> bytes:
-        """The leaf hash (32 bytes) of receipt `number`'s entry."""
-        return self._leaf_hashes[number * HASH_SIZE : (number + 1) * HASH_SIZE]
+class ReceiptMakers:
+    """The makers of a recipe, taking turns."""
 
-    def close(self) -> None:
-        """Give the disk space back."""
-        os.close(self._descriptor)
+    def __init__(self, recipe: Recipe) -> None:
+        self._makers = [
+            ReceiptMaker(signer, run=recipe.run, issued_at=recipe.issued_at, origin=recipe.origin)
+            for signer in recipe.signers
+        ]
+        first = self._makers[0]
+        self.payload_bytes, self.entry_bytes, self.envelope_bytes = first.payload_bytes, first.entry_bytes, first.envelope_bytes
+
+    def make(self, number: int) -> tuple[bytes, bytes]:
+        """The envelope of receipt `number`, and the leaf hash (32 bytes) of its entry."""
+        return self._makers[number % len(self._makers)].make(number)
 
 
 def _payload_text(values: dict[str, bytes], padding: int) -> bytes:

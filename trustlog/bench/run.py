@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 import time
 from collections.abc import Callable
@@ -11,16 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from trustlog.bench.load import Driver, Measured, Shape
-from trustlog.bench.machine import Disk, Machine, describe_machine, measure_disk, measure_ed25519, measure_memory
-from trustlog.bench.receipts import Load, ReceiptMaker
-from trustlog.bench.sample import Sampled, read_again
+from trustlog.bench.generating import Target, WriteJob, Written, generating
+from trustlog.bench.load import Load, LoadFile, prepare_load
+from trustlog.bench.machine import Disk, Machine, describe_machine, measure_disk, measure_ed25519
+from trustlog.bench.receipts import Recipe
+from trustlog.bench.sample import Sampled, draw_sample, read_again
+from trustlog.bench.submitting import Shape
+from trustlog.bench.watching import WATCH_S, IndexLag, Memory, Watch
+from trustlog.bench.whole import read_whole
 from trustlog.client.http import LOOPBACK_HOSTS, open_session, parse_log_url
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused
 from trustlog.formats.envelope import Signer
 from trustlog.formats.timestamp import format_timestamp
-from trustlog.formats.trustpolicy import TrustPolicy
 
 Report: TypeAlias = Callable[[str, int, int], None]
 """Is told what is being done, how many are done, and how many there are."""
@@ -28,40 +30,55 @@ Report: TypeAlias = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be measured: `entries` receipts of `signer`, to the log at `url`, `sample` of them read again.
+    """What is to be measured: `entries` receipts of the `signers` in turn.
 
-    `directory` is the log's, where that is on this machine.
+    One in `check_every` is proven in full at once, `sample` of them are read again afterwards, the `whole` log if that is
+    asked for. `seed` draws both samples. `directory` is the log's and `pid` its server's, where they are on this machine.
     """
 
-    url: str
-    trust: TrustPolicy
-    signer: Signer
+    target: Target
+    signers: tuple[Signer, ...]
     entries: int
     shape: Shape
+    check_every: int
     sample: int
-    credential: str | None = None
+    seed: int
+    whole: bool = False
     directory: Path | None = None
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run was, and what came of it."""
+    """What one run was, and what came of it. Bare Ed25519 checks a second were measured before and after."""
 
     plan: Plan
     machine: Machine
-    ed25519_a_second: float
-    load: Load
+    ed25519_a_second: tuple[float, float]
+    file: LoadFile
     signing_s: float
-    measured: Measured
+    written: Written
     sampled: Sampled | None
-    failure: Refused | None  # of reading the sample again
+    whole_size: int | None
+    failure: Refused | None  # of reading again
     disk: tuple[Disk, Disk] | None  # before and after
-    memory_bytes: int | None
+    memory: Memory | None
+    server_cpu_s: float | None
+    index_lag: IndexLag | None
 
     @property
     def passed(self) -> bool:
-        """Whether every receipt was logged and proven, and the sample too."""
-        return self.measured.verified == self.plan.entries and self.failure is None
+        """Whether every receipt was logged, and everything that was checked proven."""
+        return self.written.judged.logged == self.plan.entries and self.failure is None
+
+
+@dataclass(slots=True)
+class _Again:
+    """What reading again has found so far."""
+
+    sampled: Sampled | None = None
+    whole_size: int | None = None
+    failure: Refused | None = None
 
 
 def check_place(url: str) -> None:
@@ -81,43 +98,74 @@ def check_place(url: str) -> None:
 def run_bench(plan: Plan, report: Report) -> Run:
     """Run it. Raises Refused before anything was sent: LOG_UNREACHABLE, what a checkpoint is refused for, STORAGE_FAILED."""
     machine = describe_machine()
-    before = None if plan.directory is None else measure_disk(plan.directory)
+    disk_before = None if plan.directory is None else measure_disk(plan.directory)
+    asyncio.run(_check_log(plan))
     issued_at = format_timestamp(time.time_ns())
-    maker = ReceiptMaker(plan.signer, run=secrets.token_hex(6), issued_at=issued_at, origin=plan.trust.origin)
-    started = time.perf_counter()
-    load = Load.prepare(maker, plan.entries, lambda done, total: report("receipts signed", done, total))
-    signing_s = time.perf_counter() - started
+    recipe = Recipe(plan.signers, run=secrets.token_hex(6), issued_at=issued_at, origin=plan.target.trust.origin)
+    started_s = time.perf_counter()
+    file = prepare_load(
+        recipe, plan.entries, processes=machine.cores, report=lambda done, total: report("receipts signed", done, total)
+    )
+    signing_s = time.perf_counter() - started_s
     try:
-        ed25519_a_second = measure_ed25519(machine.cores)
-        measured, sampled = asyncio.run(_drive(plan, load, report))
+        with Load(file) as load:  # held open: its name goes as soon as the generator has it open too
+            checks_before = measure_ed25519(machine.cores)
+            watch = Watch(plan.target.url, plan.pid)
+            written = _write(plan, file, watch, report)
+            checks_after = measure_ed25519(machine.cores)
+            again = asyncio.run(_read_again(plan, load, written, report))
     finally:
-        load.close()
+        file.remove()
     return Run(
         plan=plan,
         machine=machine,
-        ed25519_a_second=ed25519_a_second,
-        load=load,
+        ed25519_a_second=(checks_before, checks_after),
+        file=file,
         signing_s=signing_s,
-        measured=measured,
-        sampled=None if isinstance(sampled, Refused) else sampled,
-        failure=sampled if isinstance(sampled, Refused) else None,
-        disk=None if before is None or plan.directory is None else (before, measure_disk(plan.directory)),
-        memory_bytes=None if plan.directory is None else measure_memory(plan.directory),
+        written=written,
+        sampled=again.sampled,
+        whole_size=again.whole_size,
+        failure=again.failure,
+        disk=None if disk_before is None or plan.directory is None else (disk_before, measure_disk(plan.directory)),
+        memory=watch.memory(),
+        server_cpu_s=watch.server_cpu_s(),
+        index_lag=watch.index_lag(),
     )
 
 
-async def _drive(plan: Plan, load: Load, report: Report) -> tuple[Measured, Sampled | Refused]:
-    chosen = random.SystemRandom().sample(range(plan.entries), min(plan.sample, plan.entries))
+def _write(plan: Plan, file: LoadFile, watch: Watch, report: Report) -> Written:
+    job = WriteJob(plan.target, file, plan.shape, plan.check_every, plan.seed)
+    with generating(job) as generator:
+        generator.await_ready()
+        file.remove()
+        watch.look(0)
+        generator.begin()
+        while (written := generator.poll(WATCH_S)) is None:
+            watch.look(generator.done)
+            report("receipts answered", generator.done, plan.entries)
+        watch.look(written.judged.total)
+        report("receipts answered", written.judged.total, plan.entries)
+        return written
+
+
+async def _check_log(plan: Plan) -> None:
+    """Is it this log? Before anything is signed for it or sent to it."""
     async with open_session() as session:
-        client = LogClient(plan.url, plan.trust, session, credential=plan.credential)
-        await client.checkpoint()  # is it this log? before anything is sent to it
-        driver = Driver(load, plan.trust, plan.shape, sample=frozenset(chosen))
-        measured = await driver.run(
-            parse_log_url(plan.url),
-            credential=plan.credential,
-            report=lambda done, total: report("receipts answered", done, total),
-        )
+        target = plan.target
+        await LogClient(target.url, target.trust, session, credential=target.credential).checkpoint()
+
+
+async def _read_again(plan: Plan, load: Load, written: Written, report: Report) -> _Again:
+    again = _Again()
+    async with open_session() as session:
+        client = LogClient(plan.target.url, plan.target.trust, session, credential=plan.target.credential)
         try:
-            return measured, await read_again(client, load, measured)
+            numbers = draw_sample(written.judged, plan.sample, seed=plan.seed)
+            again.sampled = await read_again(client, load, written.judged, numbers=numbers)
+            if plan.whole:
+                again.whole_size = await read_whole(
+                    client, load, written.judged, lambda done, total: report("entries read back", done, total)
+                )
         except Refused as refusal:
-            return measured, refusal
+            again.failure = refusal
+    return again

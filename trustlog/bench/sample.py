@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trustlog.bench.load import Measured
-from trustlog.bench.receipts import Load
+from trustlog.bench.judging import NOT_LOGGED, Judged
+from trustlog.bench.load import Load
 from trustlog.client.checking import check_step, needs_proof
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused
@@ -31,18 +34,37 @@ class Sampled:
     index_lag_s: float | None
 
 
-async def read_again(client: LogClient, load: Load, measured: Measured) -> Sampled:
-    """Read the sample again. Raises Refused for the first entry, payload or checkpoint that is not what was answered."""
+async def read_again(client: LogClient, load: Load, judged: Judged, *, numbers: Sequence[int]) -> Sampled:
+    """Read receipts `numbers` again. Raises Refused for the first entry, payload or checkpoint that is not what was answered."""
     ended = time.perf_counter()
+    check_distinct(judged.indexes)
     newest = await client.checkpoint()
     lag_s = await _wait_for_index(client, newest.checkpoint.size, ended)
-    for trusted in measured.checkpoints:
+    for trusted in judged.checkpoints:
         old = trusted.checkpoint
         wanted = needs_proof(old, newest.checkpoint)
         check_step(old, newest.checkpoint, await client.consistency(old.size, newest.checkpoint.size) if wanted else [])
-    for number, index in sorted(measured.indexes.items()):
-        await _check_entry(client, load, number, index, with_payload=lag_s is not None)
-    return Sampled(len(measured.indexes), len(measured.checkpoints), newest.checkpoint.size, lag_s)
+    for number in numbers:
+        await _check_entry(client, load, number, judged.indexes[number], with_payload=lag_s is not None)
+    return Sampled(len(numbers), len(judged.checkpoints), newest.checkpoint.size, lag_s)
+
+
+def draw_sample(judged: Judged, count: int, *, seed: int) -> list[int]:
+    """At most `count` of the receipts that were logged, drawn by `seed`."""
+    chance = random.Random(seed)  # noqa: S311 - the same draw again for the same seed
+    drawn = chance.sample(range(len(judged.indexes)), min(count, len(judged.indexes)))
+    return sorted(number for number in drawn if judged.indexes[number] != NOT_LOGGED)
+
+
+def check_distinct(indexes: array[int]) -> None:
+    """Every receipt has an index of its own (``LOG_LIES``)."""
+    taken = bytearray(max(indexes, default=0) + 1)
+    for index in indexes:
+        if index == NOT_LOGGED:
+            continue
+        if taken[index]:
+            raise Refused("LOG_LIES", "the log answered with one index for two receipts", param="index", found=index)
+        taken[index] = 1
 
 
 async def _check_entry(client: LogClient, load: Load, number: int, index: int, *, with_payload: bool) -> None:

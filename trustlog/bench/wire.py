@@ -1,190 +1,140 @@
-"""One kept-alive HTTP/1.1 connection for submissions: as little work as the protocol allows, and nothing believed.
+"""One kept-alive HTTP/1.1 connection of the load: plain non-blocking sockets, as little work as the protocol allows.
 
 The bench shares the machine with the log, so what a request costs here is taken from the log. Answers are bounded; anything
-that is not a plain answer to a POST ends the connection.
+that is not a plain answer to what was asked ends the connection.
 """
 
 from __future__ import annotations
 
-import asyncio
+import socket
 import ssl
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final, Self
 
 from yarl import URL
 
+from trustlog.bench.answer import Answer, AnswerReader
 from trustlog.client.answers import response_invalid
 from trustlog.client.http import CONNECT_TIMEOUT_S
 from trustlog.errors import Refused
 
-REQUEST_TIMEOUT_S: Final = 60.0
-MAX_HEAD_BYTES: Final = 16 * 1024
-MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # a batch of 512 with the longest entries, notes and proofs
+_READ_BYTES: Final = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer."""
-
-    status: int
-    body: bytes
-
-
-class Connection(asyncio.Protocol):
-    """A connection to one log, for one request at a time."""
+class RequestHeads:
+    """The heads of requests to one log: everything before the body."""
 
     def __init__(self, url: URL, credential: str | None) -> None:
         host = url.host or ""
         shown = f"[{host}]" if ":" in host else host
         authority = shown if url.is_default_port() else f"{shown}:{url.port}"
-        self._head = (
-            f"POST {url.raw_path.rstrip('/')}/v1/entries HTTP/1.1\r\nHost: {authority}\r\nAccept-Encoding: identity\r\n"
-        )
+        self._prefix = url.raw_path.rstrip("/")
+        self._headers = f" HTTP/1.1\r\nHost: {authority}\r\nAccept-Encoding: identity\r\n"
         if credential is not None:
-            self._head += f"Authorization: Bearer {credential}\r\n"
-        self._transport: asyncio.Transport | None = None
-        self._waiting: asyncio.Future[Answer] | None = None
-        self._received = bytearray()
-        self._reader: _AnswerReader | None = None
+            self._headers += f"Authorization: Bearer {credential}\r\n"
+
+    def get(self, path: str) -> bytes:
+        """The head of a GET of `path` (and query) under the log's prefix; it has no body."""
+        return f"GET {self._prefix}/{path}{self._headers}\r\n".encode("ascii")
+
+    def post(self, path: str, media_type: str, length: int) -> bytes:
+        """The head of a POST of `length` bytes."""
+        head = f"POST {self._prefix}/{path}{self._headers}Content-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
+        return head.encode("ascii")
+
+
+class Connection:
+    """A connection to one log, for one request at a time: :meth:`begin` it, and :meth:`advance` whenever the socket is ready."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._unsent: list[memoryview] = []
+        self._buffer = bytearray(_READ_BYTES)
+        self._reader: AnswerReader | None = None
 
     @classmethod
-    async def open(cls, url: URL, credential: str | None) -> Self:
+    def open(cls, url: URL) -> Self:
         """Connect. Raises Refused(LOG_UNREACHABLE)."""
-        tls = ssl.create_default_context() if url.scheme == "https" else None
-        connection = cls(url, credential)
         assert url.host is not None  # parse_log_url saw to it
         assert url.port is not None
-        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await loop.create_connection(lambda: connection, url.host, url.port, ssl=tls)
+            sock = socket.create_connection((url.host, url.port), CONNECT_TIMEOUT_S)
+            if url.scheme == "https":
+                sock = ssl.create_default_context().wrap_socket(sock, server_hostname=url.host)
         except OSError as error:  # a time-out is one
-            raise _unreachable(f"the log at {url} was not reached: {error.strerror or 'no connection in time'}") from None
-        return connection
+            raise unreachable(f"the log at {url} was not reached: {error.strerror or 'no connection in time'}") from None
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+        return cls(sock)
 
-    async def post(self, body: bytes, media_type: str) -> Answer:
-        """Send one request, and wait for its answer. Raises Refused: LOG_UNREACHABLE, LOG_RESPONSE_INVALID."""
-        if self._transport is None or self._transport.is_closing() or self._received:
-            raise _unreachable("the log closed the connection")
-        self._waiting = asyncio.get_running_loop().create_future()
-        self._reader = _AnswerReader()
-        head = f"{self._head}Content-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-        self._transport.write(head.encode("ascii") + body)
-        try:
-            async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                return await self._waiting
-        except TimeoutError:
-            self.close()
-            raise _unreachable(f"no whole answer within {REQUEST_TIMEOUT_S:g} s") from None
+    def fileno(self) -> int:
+        """The socket's descriptor, to wait for."""
+        return self._socket.fileno()
+
+    @property
+    def sends(self) -> bool:
+        """Whether some of the request still waits for room."""
+        return bool(self._unsent)
+
+    def begin(self, head: bytes, body: bytes | memoryview = b"") -> None:
+        """Begin a request. Raises Refused(LOG_UNREACHABLE)."""
+        assert self._reader is None, "one request at a time"
+        self._reader = AnswerReader()
+        self._unsent = [memoryview(head), memoryview(body)] if len(body) else [memoryview(head)]
+        self._send()
+
+    def advance(self) -> Answer | None:
+        """Send and receive what is possible now; the answer, once it is whole.
+
+        Raises Refused: LOG_UNREACHABLE, LOG_RESPONSE_INVALID.
+        """
+        if self._unsent:
+            self._send()
+        while (count := self._receive()) > 0:
+            if self._reader is None:
+                raise response_invalid("the log sends what nobody asked for")
+            answer = self._reader.feed(memoryview(self._buffer)[:count])
+            if answer is not None:
+                self._reader = None
+                return answer
+            if count < len(self._buffer) and not isinstance(self._socket, ssl.SSLSocket):
+                break  # the socket is empty: no need to be told so
+        return None
 
     def close(self) -> None:
         """Let go."""
-        if self._transport is not None:
-            self._transport.close()
+        self._unsent = []
+        self._socket.close()
 
-    # asyncio.Protocol
+    def _send(self) -> None:
+        while self._unsent:
+            try:
+                sent = self._write(self._unsent)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return
+            except OSError as error:
+                raise unreachable(f"the log closed the connection: {error.strerror or type(error).__name__}") from None
+            while self._unsent and sent >= len(self._unsent[0]):
+                sent -= len(self._unsent.pop(0))
+            if sent:
+                self._unsent[0] = self._unsent[0][sent:]
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connected."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+    def _write(self, pieces: Sequence[memoryview]) -> int:
+        return self._socket.send(pieces[0]) if isinstance(self._socket, ssl.SSLSocket) else self._socket.sendmsg(pieces)
 
-    def data_received(self, data: bytes) -> None:
-        """A part of an answer."""
-        self._received += data
-        if self._waiting is None or self._waiting.done() or self._reader is None:
-            self.close()  # nobody asked
-            return
+    def _receive(self) -> int:
+        """How many bytes came into the buffer; 0 for none yet."""
         try:
-            answer = self._reader.read(self._received)
-        except Refused as refusal:
-            self._waiting.set_exception(refusal)
-            self.close()
-        else:
-            if answer is not None:
-                self._waiting.set_result(answer)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The other side is gone."""
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(_unreachable("the connection ended within an answer"))
+            count = self._socket.recv_into(self._buffer)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return 0
+        except OSError as error:
+            raise unreachable(f"the connection broke: {error.strerror or type(error).__name__}") from None
+        if count == 0:
+            raise unreachable("the connection ended within an answer" if self._reader else "the log closed the connection")
+        return count
 
 
-class _AnswerReader:
-    """Takes one answer out of what was received, as it comes."""
-
-    def __init__(self) -> None:
-        self._status = 0
-        self._length: int | None = None  # None: chunked
-        self._headed = False
-        self._chunks: list[bytes] = []
-        self._size = 0
-
-    def read(self, received: bytearray) -> Answer | None:
-        """The answer, once it is whole; what was understood is removed from `received`."""
-        if not self._headed and not self._read_head(received):
-            return None
-        if self._length is None:
-            return Answer(self._status, b"".join(self._chunks)) if self._read_chunks(received) else None
-        if len(received) < self._length:
-            return None
-        body = bytes(received[: self._length])
-        del received[: self._length]
-        return Answer(self._status, body)
-
-    def _read_head(self, received: bytearray) -> bool:
-        end = received.find(b"\r\n\r\n")
-        if end < 0:
-            _check_bound(len(received), MAX_HEAD_BYTES)
-            return False
-        first, *lines = received[:end].decode("latin-1").split("\r\n")
-        del received[: end + 4]
-        version, _, status = first.partition(" ")
-        if version != "HTTP/1.1" or not status[:3].isdecimal() or status[3:4] not in {"", " "}:
-            raise response_invalid("not an HTTP answer", found=first)
-        self._status = int(status[:3])
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        if "content-encoding" in headers:
-            raise response_invalid("the answer is compressed, which was not asked for")
-        length = headers.get("content-length")
-        if headers.get("transfer-encoding", "").lower() != "chunked":
-            if length is None or not length.isdecimal() or len(length) > 12:
-                raise response_invalid("an answer of unknown length", found=first)
-            self._length = int(length)
-            _check_bound(self._length, MAX_BODY_BYTES)
-        self._headed = True
-        return True
-
-    def _read_chunks(self, received: bytearray) -> bool:
-        """Whether the last chunk is there."""
-        start = 0
-        try:
-            while (end := received.find(b"\r\n", start)) >= 0:
-                line = received[start:end].decode("latin-1")
-                if not 0 < len(line) <= 8 or set(line.lower()) - set("0123456789abcdef"):
-                    raise response_invalid("a chunk without a length", found=line[:40])
-                size = int(line, 16)
-                after = end + 2 + size + 2
-                if len(received) < after:
-                    return False
-                if received[after - 2 : after] != b"\r\n":
-                    raise response_invalid("a chunk of another length than it says")
-                self._size += size
-                _check_bound(self._size, MAX_BODY_BYTES)
-                start = after
-                if size == 0:
-                    return True
-                self._chunks.append(bytes(received[end + 2 : after - 2]))
-            return False
-        finally:
-            del received[:start]
-            _check_bound(len(received), MAX_BODY_BYTES)
-
-
-def _check_bound(size: int, most: int) -> None:
-    if size > most:
-        raise response_invalid("the answer is too large", expected=f"at most {most} bytes")
-
-
-def _unreachable(detail: str) -> Refused:
+def unreachable(detail: str) -> Refused:
+    """``LOG_UNREACHABLE``: whether the request was heeded is unknown."""
     return Refused("LOG_UNREACHABLE", detail, hint="check the address, and that trustlog serve runs there")

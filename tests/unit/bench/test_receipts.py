@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trustlog.bench.receipts import ENVELOPE_BYTES, Load, ReceiptMaker
+from trustlog.bench.receipts import ENVELOPE_BYTES, ReceiptMaker, Recipe
 from trustlog.formats.envelope import parse_envelope
 from trustlog.keys.signer import SeedSigner
 from trustlog.records.candidate import read_candidate
@@ -38,13 +38,9 @@ def test_two_runs_never_meet() -> None:
     assert makers[0].receipt_id(0) != makers[1].receipt_id(0)
 
 
-def test_a_prepared_load_gives_the_same_lines(maker: ReceiptMaker) -> None:
-    told: list[tuple[int, int]] = []
-    load = Load.prepare(maker, 30, lambda done, total: told.append((done, total)))
-    made = [maker.make(number) for number in range(30)]
-    assert load.count == 30
-    assert load.lines(0, 30) == b"".join(envelope + b"\n" for envelope, _ in made)
-    assert load.lines(7, 9).splitlines() == [made[7][0], made[8][0]]
-    assert [load.leaf_hash(number) for number in range(30)] == [leaf_hash for _, leaf_hash in made]
-    assert told == [(30, 30)]
-    load.close()
+def test_gateways_take_turns_and_all_lengths_are_one() -> None:
+    signers = tuple(SeedSigner(bytes([n]) * 32) for n in range(3))
+    makers = Recipe(signers, run="x", issued_at="2026-01-01T00:00:00Z", origin=ORIGIN).makers()
+    envelopes = [parse_envelope(makers.make(number)[0]) for number in range(6)]
+    assert [envelope.signer_did for envelope in envelopes] == [signer.did for signer in signers] * 2
+    assert {len(makers.make(number)[0]) for number in range(6)} == {ENVELOPE_BYTES}
