@@ -16,6 +16,7 @@ import msgspec
 from trustlog.formats.entry import ref_value
 from trustlog.records.fields import UNSET, Instant, Salt, Struct, UtcInstant, convert_record, record_decoder
 
+_encode_parts: Final = msgspec.msgpack.Encoder().encode
 PERSON: Final = "person"  # a signer role: any key of a person of the roster in force
 ANY_PERMITTED: Final = "permitted"  # a signer role: depends on the record's target
 
@@ -107,10 +108,5 @@ def identity_key(kind: str, signer_did: str, payload_hash: str) -> bytes:
 
 
 def hash_parts(*parts: str) -> bytes:
-    """SHA-256 of the parts, each preceded by its length, so that no two lists collide."""
-    pieces: list[bytes] = []
-    for part in parts:
-        data = part.encode("utf-8")
-        pieces.append(len(data).to_bytes(4, "big"))
-        pieces.append(data)
-    return hashlib.sha256(b"".join(pieces)).digest()
+    """SHA-256 of the parts as a MessagePack array, in which each follows its length, so that no two lists collide."""
+    return hashlib.sha256(_encode_parts(parts)).digest()
