@@ -1,0 +1,107 @@
+"""A fault at any step: what was acknowledged is kept, what was not is refused or repaired, and an operator is told.
+
+A server starts on a log that a kill has left, works, and stops, and one of its calls that change ``log.db``, ``guard.db``, their
+write-ahead logs or the lock meets a fault. ``--faults all`` tries every call with every fault; the default tries some.
+"""
+
+from __future__ import annotations
+
+import errno
+import random
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.crash.faults import Action, Call, Fault
+from tests.crash.server_process import Forked, Launcher
+from tests.crash.stage import Stage, check_after, do_work, trace_of_work
+from tests.crash.witness import Witnessed
+
+REFUSALS = {"STORAGE_FAILED", "UNAVAILABLE"}
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A fault that is to be met by one call, or, `lasting`, by all from it on."""
+
+    call: Call
+    action: Action
+    error: int = 0
+    lasting: bool = False
+
+    def __str__(self) -> str:
+        how = "from then on" if self.lasting else "once"
+        what = {Action.KILL_BEFORE: "killed before", Action.KILL_AMIDST: "killed amidst"}.get(
+            self.action, f"{errno.errorcode.get(self.error)} {how} at"
+        )
+        return f"{what} call {self.call.number} ({self.call.operation} {self.call.name})"
+
+    def fault(self) -> Fault:
+        last = {} if self.lasting else {"last": self.call.number}
+        return Fault(self.action, self.call.number, error=self.error, **last)
+
+
+def points_of(calls: Sequence[Call]) -> list[Point]:
+    """Every fault that makes sense at each call."""
+    points = []
+    for call in calls:
+        points += [Point(call, Action.KILL_BEFORE), Point(call, Action.FAIL, errno.EIO)]
+        points += [Point(call, Action.FAIL, errno.EIO, lasting=True)]
+        if call.operation == "w":
+            points += [Point(call, Action.KILL_AMIDST), Point(call, Action.FAIL, errno.ENOSPC)]
+            points += [Point(call, Action.FAIL, errno.ENOSPC, lasting=True)]
+    return points
+
+
+def spread(items: Sequence[_T], count: int, seed: int = 1) -> list[_T]:
+    """`count` of the items, one at random of each of as many equal stretches; the same ones every time."""
+    count = min(count, len(items))
+    chance = random.Random(seed)  # noqa: S311 - the same every time
+    borders = [len(items) * i // count for i in range(count + 1)]
+    return [items[chance.randrange(start, end)] for start, end in zip(borders, borders[1:], strict=False)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+def test_no_fault_at_any_step_costs_what_was_acknowledged(
+    faulty_launcher: Launcher, stage: Stage, tmp_path: Path, faults: int
+) -> None:
+    """The long form: ``--faults 500``, or ``--faults all``."""
+    calls, _ = trace_of_work(faulty_launcher, stage, tmp_path)
+    points = spread(points_of(calls), faults)
+    acknowledged, failures = 0, list[str]()
+    for number, point in enumerate(points):
+        directory = stage.set_up(tmp_path / f"log-{number}")
+        witnessed = stage.begin()
+        with faulty_launcher.running(directory.path, point.fault()) as server:
+            do_work(server, witnessed)
+            code = server.terminate()
+        acknowledged += len(witnessed.answers) - len(stage.witnessed.answers)
+        try:
+            check_told(server, code, point, witnessed)
+            check_after(faulty_launcher, directory, witnessed)
+        except AssertionError as error:
+            failures.append(f"{point}: {error}\n  the server had said {server.stderr()}")
+    assert not failures, f"{len(failures)} of {len(points)} faults:\n" + "\n".join(failures)
+    assert acknowledged, "nothing was ever acknowledged: this test tested nothing"
+
+
+def check_told(server: Forked, code: int, point: Point, witnessed: Witnessed) -> None:
+    """It was killed, or stopped as asked, or stopped because it had to and said why."""
+    lines = server.stderr()
+    assert not any("Traceback" in line for line in lines), lines
+    assert {answer["code"] for answer in witnessed.refused} <= REFUSALS, witnessed.refused
+    assert {answer["status"] for answer in witnessed.refused} <= {503}
+    if code == -signal.SIGKILL:
+        assert point.action in {Action.KILL_BEFORE, Action.KILL_AMIDST}
+        return
+    assert code in {0, 1}, lines
+    assert bool(code) == any(line.startswith("error: ") for line in lines)
+    if code:
+        assert [line.split(":")[0] for line in lines[-2:]] == ["error", "hint"]
