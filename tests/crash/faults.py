@@ -12,7 +12,7 @@ from pathlib import Path
 SOURCE = Path(__file__).with_name("shim.c")
 ENDLESS = 2**62
 
-AUTHORITATIVE = ("log.db", "guard.db", "lock", ".")
+AUTHORITATIVE = ("log.db", "guard.db", ".")
 """The beginnings of the names of what the promise rests on. The directory itself is one: it is synced too."""
 
 

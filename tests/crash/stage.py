@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tests.integration.log.actors import make_log_directory, receipt
 from trustlog.log.directory import LogDirectory
 
 FIRST_SIZE = 245  # so that the work fills a tile and begins another
+NOTHING_FAILS = Fault()
 WORK = (1, 3, 20, 1)  # how many envelopes at a time
 
 
@@ -108,12 +109,14 @@ def check_same_place(answer: Answer, indexes: dict[str, int]) -> None:
         assert answer["index"] == indexes[answer["entry"]]
 
 
-def trace_of_work(launcher: Launcher, stage: Stage, folder: Path) -> tuple[list[Call], Witnessed]:
-    """The calls of a start, the work and a stop when nothing fails, and what was heard meanwhile."""
+def trace_of_work(
+    launcher: Launcher, stage: Stage, folder: Path, *, fault: Fault = NOTHING_FAILS
+) -> tuple[list[Call], Witnessed]:
+    """The calls of a start, the work and a stop when nothing fails, and what was heard meanwhile; `fault` says which calls."""
     directory = stage.set_up(folder / "traced")
     witnessed = stage.begin()
     trace = folder / "trace"
-    with launcher.running(directory.path, Fault(trace=trace)) as server:
+    with launcher.running(directory.path, replace(fault, trace=trace)) as server:
         do_work(server, witnessed)
         assert server.terminate() == 0
     assert witnessed.refused == []
