@@ -87,7 +87,7 @@ def _torn(call: Call, chance: random.Random) -> Iterator[Call]:
     while at < len(call.data):
         end = min(len(call.data), at + SECTOR - (call.offset + at) % SECTOR)
         if whole or chance.random() < 0.5:
-            yield Call(call.number, call.time_ns, "w", False, call.name, call.offset + at, call.data[at:end])  # noqa: FBT003
+            yield Call(call.number, call.time_ns, "w", False, call.name, call.offset + at, call.data[at:end])
         at = end
 
 

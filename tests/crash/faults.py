@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 SOURCE = Path(__file__).with_name("shim.c")
 ENDLESS = 2**62
+
+_T = TypeVar("_T")
 
 AUTHORITATIVE = ("log.db", "guard.db", ".")
 """The beginnings of the names of what the promise rests on. The directory itself is one: it is synced too."""
@@ -30,7 +35,7 @@ class Fault:
     """Calls `first` to `last` (from 1; inclusive) on `files` meet `action`; with a `gate`, only while that file exists.
 
     `error` is an errno. `everyone`: calls of all of the server's processes count, not only those of the first, and a kill is of
-    all of them. A `trace` is appended to.
+    all of them. A `trace` is appended to. A `clock` file, while it is there, says how many seconds the time of day is off.
     """
 
     action: Action = Action.COUNT
@@ -41,6 +46,7 @@ class Fault:
     everyone: bool = False
     gate: Path | None = None
     trace: Path | None = None
+    clock: Path | None = None
 
     def arguments(self, directory: Path) -> list[str | int | None]:
         """Those of ``fault_arm``."""
@@ -54,6 +60,7 @@ class Fault:
             self.first,
             self.last,
             None if self.gate is None else str(self.gate),
+            None if self.clock is None else str(self.clock),
         ]
 
 
@@ -98,3 +105,11 @@ def build_shim(folder: Path) -> Path | None:
         check=True,
     )
     return library
+
+
+def spread(items: Sequence[_T], count: int, seed: int = 1) -> list[_T]:
+    """`count` of the items, one at random of each of as many equal stretches; the same ones every time."""
+    count = min(count, len(items))
+    chance = random.Random(seed)  # noqa: S311 - the same every time
+    borders = [len(items) * i // count for i in range(count + 1)]
+    return [items[chance.randrange(start, end)] for start, end in itertools.pairwise(borders)]

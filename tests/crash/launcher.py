@@ -59,10 +59,9 @@ def arm(arguments: list[str | int | None] | None) -> None:
     if arguments is None:
         return
     as_c = [argument.encode() if isinstance(argument, str) else argument for argument in arguments]
-    directory, files, everyone, trace, action, error, first, last, gate = as_c
-    armed = ctypes.CDLL(None).fault_arm(
-        directory, files, everyone, trace, ctypes.c_char(action), error, ctypes.c_long(first), ctypes.c_long(last), gate
-    )
+    directory, files, everyone, trace, action, error, first, last, *paths = as_c
+    numbers = ctypes.c_char(action), error, ctypes.c_long(first), ctypes.c_long(last)
+    armed = ctypes.CDLL(None).fault_arm(directory, files, everyone, trace, *numbers, *paths)
     assert armed == 0, "the fault could not be armed"
 
 

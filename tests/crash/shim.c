@@ -8,6 +8,7 @@
  *   - The calls numbered first..last (from 1) meet the fault: 'e' fails with an error number and does nothing, 'k' kills before
  *     the call, 't' kills in the midst of it (half of what should be written is written; any other call is done whole).
  *   - While a `gate` file is named, faults happen only as long as that file exists.
+ *   - While a `clock` file is there, its text, in whole seconds, is added to the time of day.
  *   - Into a `trace` every call goes that was counted, with the time and all that it wrote: enough to tell what of a file had
  *     reached the disk at any moment.
  */
@@ -26,11 +27,13 @@
 #include <unistd.h>
 
 #define MOST_NAME 4096
+#define NS_PER_S 1000000000LL
 
 static struct {
   char directory[MOST_NAME]; /* without links, without a slash at the end; empty: not armed */
   char files[MOST_NAME];     /* beginnings of the names that are meant, each followed by a comma */
   char gate[MOST_NAME];
+  char clock[MOST_NAME];
   int trace;                 /* a descriptor, or -1 */
   int everyone;              /* 0: the first process only */
   char action;               /* 'e', 'k', 't', or '-' to count only */
@@ -56,12 +59,13 @@ static void copy(char *to, const char *from) { snprintf(to, MOST_NAME, "%s", fro
 
 /* From here on calls are counted. Returns 0, or -1 if the directory or the trace cannot be opened. */
 int fault_arm(const char *directory, const char *files, int everyone, const char *trace, char action, int error, long first,
-              long last, const char *gate) {
+              long last, const char *gate, const char *clock) {
   static int forks_are_guarded = 0;
   char *resolved = realpath(directory, NULL);
   if (resolved == NULL) return -1;
   copy(plan.files, files);
   copy(plan.gate, gate);
+  copy(plan.clock, clock);
   plan.everyone = everyone;
   plan.action = action;
   plan.error = error;
@@ -111,7 +115,7 @@ static void record(long number, char operation, char fate, const char *name, off
   struct timespec now;
   if (plan.trace < 0) return;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  int length = snprintf(head, sizeof head, "%ld %lld %c%c %lld %zu %s\n", number, now.tv_sec * 1000000000LL + now.tv_nsec,
+  int length = snprintf(head, sizeof head, "%ld %lld %c%c %lld %zu %s\n", number, now.tv_sec * NS_PER_S + now.tv_nsec,
                         operation, fate, (long long)offset, size, name);
   char *whole = malloc(length + size);
   memcpy(whole, head, length);
@@ -222,3 +226,14 @@ int rename(const char *from, const char *to) { ON_PATH('r', from, to, strlen(to)
 
 OPEN(open)
 OPEN(open64)
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+  int result = REAL(clock_gettime)(clock, now);
+  if (clock != CLOCK_REALTIME || plan.clock[0] == '\0') return result;
+  int descriptor = REAL(open)(plan.clock, O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return result;
+  char text[32] = "";
+  if (read(descriptor, text, sizeof text - 1) > 0) now->tv_sec += atol(text);
+  close(descriptor);
+  return result;
+}

@@ -6,7 +6,6 @@ import json
 import random
 import shutil
 import signal
-import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Any
 import pytest
 
 from tests.crash.server_process import Forked, Launcher, running, start
-from tests.crash.witness import Client, Witnessed, check_whole
+from tests.crash.witness import Client, Witnessed, check_by_verifier, check_whole
 from tests.integration.log.actors import make_log_directory, receipt
 from trustlog.log.directory import LogDirectory
+from trustlog.storage.guard import Guard, SignedTree
 
 LONGEST_RUN_S = 0.3
 CLIENTS = 3
@@ -75,6 +75,8 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_forked(launcher: Launcher, 
         stop_cleanly(launcher, directory)
         size = check_whole(directory, witnessed)
         assert size >= len({answer["index"] for answer in witnessed.answers}) > 0
+        if first == 0:
+            check_by_verifier(directory, tmp_path / "exported")
         shutil.rmtree(directory.path)
 
 
@@ -123,9 +125,11 @@ def test_a_second_server_on_the_directory_is_refused_and_says_so(tmp_path: Path)
 def test_a_fatal_failure_stops_the_process_and_says_what_to_do(tmp_path: Path) -> None:
     directory = make_log_directory(tmp_path / "log")
     with running(directory.path) as server:
-        guard = sqlite3.connect(directory.guard_path)
-        with guard:
-            guard.execute("UPDATE guard SET size = 7")
+        guard = Guard.open(directory.guard_path)
+        assert guard is not None
+        mine = guard.last_signed()
+        assert mine is not None
+        guard.advance(mine, SignedTree(7, bytes(32), b"another writer's"))
         guard.close()
         connection = server.connect()
         connection.request("POST", "/v1/entries", receipt("r"), {"Content-Type": "application/json"})

@@ -6,9 +6,12 @@ import contextlib
 import hashlib
 import http.client
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from trustlog.formats.base64 import decode_b64, decode_b64u
@@ -22,6 +25,8 @@ from trustlog.merkle.hashing import hash_leaf
 from trustlog.merkle.proofs import check_inclusion
 from trustlog.merkle.tiles import tiles_of_size
 from trustlog.storage.log_reader import LogReader
+
+ROOT = Path(__file__).resolve().parents[2]
 
 Answer = dict[str, Any]
 
@@ -106,6 +111,12 @@ class Client:
         with self._ask("GET", path) as response:
             return response.status, response.read()
 
+    def retry_after(self, path: str, body: bytes) -> str | None:
+        """What a refused submission says about trying again."""
+        with self._ask("POST", path, body, "application/json") as response:
+            response.read()
+            return response.getheader("Retry-After")
+
     @contextlib.contextmanager
     def _ask(
         self, method: str, path: str, body: bytes | None = None, content_type: str | None = None
@@ -165,3 +176,21 @@ def check_answer(answer: Answer, entries: Sequence[bytes], key: VerifierKey) -> 
     proof = [decode_b64(node, "node", 32) for node in answer["inclusion_proof"]]
     leaf_hash = decode_b64u(answer["leaf_hash_b64u"], 32, "leaf")
     check_inclusion(proof, answer["index"], checkpoint.size, leaf_hash, checkpoint.root)
+
+
+def export(directory: LogDirectory, out: Path) -> subprocess.CompletedProcess[str]:
+    """What ``trustlog export`` says and returns."""
+    return _run("trustlog.cli", "export", directory.path, out)
+
+
+def check_by_verifier(directory: LogDirectory, out: Path) -> None:
+    """The independent verifier finds nothing wrong with the whole log, exported to `out`."""
+    exported = export(directory, out)
+    assert exported.returncode == 0, exported.stderr
+    verified = _run("verifier", "log", out, "--trust", directory.trust_path, "--deep")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def _run(module: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
