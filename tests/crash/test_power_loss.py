@@ -10,6 +10,7 @@ import errno
 import random
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,8 +87,19 @@ def test_a_log_that_did_not_sync_would_be_found_out(faulty_launcher: Launcher, s
         check_moments(faulty_launcher, stage.path, careless, heard=heard, folder=tmp_path, wanted={middle})
 
 
-def is_commit(call: Call) -> bool:
-    return call.operation == "s" and call.name == "log.db-wal"
+def run_twice(launcher: Launcher, stage: Stage, folder: Path, fault: Fault) -> tuple[list[Call], int, Witnessed]:
+    """Work under a fault, then start again; all calls, how many are of the first run, and what was heard."""
+    directory = stage.set_up(folder / "log")
+    witnessed = stage.begin()
+    trace = folder / "trace of both"
+    with launcher.running(directory.path, replace(fault, trace=trace)) as server:
+        do_work(server, witnessed)
+        server.terminate()
+    first = len(read_trace(trace))
+    with launcher.running(directory.path, Fault(trace=trace)) as server:
+        assert Client(server.connect, witnessed).get_checkpoint() is not None
+        server.kill()
+    return read_trace(trace), first, witnessed
 
 
 @pytest.mark.xfail(
@@ -95,49 +107,33 @@ def is_commit(call: Call) -> bool:
 )
 @pytest.mark.timeout(0)
 def test_power_that_fails_while_a_kill_is_repaired_costs_nothing_acknowledged(
-    faulty_launcher: Launcher, stage: Stage, tmp_path: Path
+    faulty_launcher: Launcher, stage: Stage, tmp_path: Path, faults: int
 ) -> None:
     """Killed before the sync of a batch, started again, and then, at any moment of that start, the power fails.
 
     The start sees the batch, whole, in what the system has not written to the disk yet.
     """
     before, _ = trace_of_work(faulty_launcher, stage, tmp_path)
-    listening = next(i for i, call in enumerate(before) if call.name == "guard.db-wal" and call.operation == "s")
-    commit = [call for call in before[listening:] if is_commit(call)][1]  # the first is the checkpoint's
-    directory = stage.set_up(tmp_path / "log")
-    witnessed = stage.begin()
-    trace = tmp_path / "both"
-    with faulty_launcher.running(directory.path, Fault(Action.KILL_BEFORE, commit.number, trace=trace)) as server:
-        do_work(server, witnessed)
-        assert server.wait() == -9
-    killed = len(read_trace(trace))
-    with faulty_launcher.running(directory.path, Fault(trace=trace)) as server:
-        assert Client(server.connect, witnessed).get_checkpoint() is not None
-        started = len(read_trace(trace))
-        server.kill()
-    calls = read_trace(trace)
-    check_moments(
-        faulty_launcher, stage.path, calls, heard=witnessed, folder=tmp_path, wanted=set(range(killed, started + 1))
-    )
+    recovered = next(i for i, call in enumerate(before) if (call.operation, call.name) == ("s", "guard.db-wal"))
+    syncs = [call for call in before[recovered:] if (call.operation, call.name) == ("s", "log.db-wal")]
+    commit = syncs[1]  # the first is of the checkpoint that the start signed
+    fault = Fault(Action.KILL_BEFORE, commit.number)
+    calls, first, heard = run_twice(faulty_launcher, stage, tmp_path, fault)
+    wanted = set(spread(range(first, len(calls) + 1), faults // 2))
+    check_moments(faulty_launcher, stage.path, calls, heard=heard, folder=tmp_path, wanted=wanted)
 
 
 @pytest.mark.timeout(0)
 def test_a_sync_that_fails_is_not_believed_later(
     faulty_launcher: Launcher, stage: Stage, tmp_path: Path, faults: int
 ) -> None:
-    """What was written before a sync failed may never reach the disk, whatever is synced afterwards."""
+    """What was written before a sync failed may never reach the disk, whatever is synced afterwards, by a later start too."""
     before, _ = trace_of_work(faulty_launcher, stage, tmp_path)
     syncs = [call for call in before if call.operation == "s" and call.name != "."]
-    for sync in spread(syncs, max(1, faults // 5)):
+    for sync in spread(syncs, max(1, faults // 8)):
         folder = tmp_path / f"sync-{sync.number}"
         folder.mkdir()
-        directory = stage.set_up(folder / "log")
-        witnessed = stage.begin()
-        trace = folder / "trace"
-        fault = Fault(Action.FAIL, sync.number, sync.number, errno.EIO, trace=trace)
-        with faulty_launcher.running(directory.path, fault) as server:
-            do_work(server, witnessed)
-            server.terminate()
-        calls = read_trace(trace)
-        wanted = {*spread(range(sync.number, len(calls) + 1), 3), len(calls)}
-        check_moments(faulty_launcher, stage.path, calls, heard=witnessed, folder=folder, wanted=wanted)
+        fault = Fault(Action.FAIL, sync.number, sync.number, errno.EIO)
+        calls, first, heard = run_twice(faulty_launcher, stage, folder, fault)
+        wanted = {*spread(range(sync.number, len(calls) + 1), 2), first, len(calls)}
+        check_moments(faulty_launcher, stage.path, calls, heard=heard, folder=folder, wanted=wanted)
