@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -90,6 +91,8 @@ class Forked:
         self._reading = threading.Thread(target=self._read_stderr, args=(stderr,), daemon=True)
         self._reading.start()
         with stdout:
+            readable, _, _ = select.select([stdout], [], [], LONGEST_START_S)
+            assert readable, "the server neither listens nor ends"
             line = stdout.readline()
         self.port: int | None = int(json.loads(line)["url"].rpartition(":")[2]) if line else None
 

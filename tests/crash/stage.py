@@ -106,7 +106,9 @@ def check_after(launcher: Launcher, directory: LogDirectory, witnessed: Witnesse
         assert client.get_checkpoint() is not None
         indexes = {answer["entry"]: answer["index"] for answer in witnessed.answers}
         for envelopes in work():
-            for answer in client.submit(envelopes):
+            answers = client.submit(envelopes)
+            assert len(answers) == len(envelopes)
+            for answer in answers:
                 check_same_place(answer, indexes)
         had_payload = bool(witnessed.payloads)
         assert client.put_payload(PAYLOAD) in ([200] if had_payload else [200, 201])

@@ -44,7 +44,14 @@ def moments(start: Path, calls: list[Call], folder: Path, wanted: set[int]) -> I
 
 
 def check_moments(
-    launcher: Launcher, start: Path, calls: list[Call], *, heard: Witnessed, folder: Path, wanted: set[int], verify: bool = False
+    launcher: Launcher,
+    start: Path,
+    calls: list[Call],
+    *,
+    heard: Witnessed,
+    folder: Path,
+    wanted: set[int],
+    verify: bool = False,
 ) -> None:
     """Whatever had been heard before the next call was begun is kept. Raises NotRepaired if nothing is worse than that.
 

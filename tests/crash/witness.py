@@ -128,8 +128,14 @@ class Client:
                 yield response
 
 
-def _broken_off_is_fine() -> contextlib.AbstractContextManager[None]:
-    return contextlib.suppress(OSError, http.client.HTTPException, json.JSONDecodeError)
+@contextlib.contextmanager
+def _broken_off_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:  # a server may die, but not leave its clients waiting
+        raise
+    except (OSError, http.client.HTTPException, json.JSONDecodeError):
+        pass
 
 
 def read_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
