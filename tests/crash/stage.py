@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.crash.server_process import Forked, Launcher
 from tests.crash.witness import Answer, Client, Witnessed, check_whole
 from tests.integration.log.actors import make_log_directory, receipt
 from trustlog.log.directory import LogDirectory
+from trustlog.storage.log_reader import LogReader
 
 FIRST_SIZE = 245  # so that the work fills a tile and begins another
 NOTHING_FAILS = Fault()
@@ -48,9 +50,14 @@ def make_stage(launcher: Launcher, folder: Path) -> Stage:
         assert server.terminate() == 0
     started = count_calls(launcher, directory.path, folder / "trace", files=("guard.db",))
     with launcher.running(directory.path, Fault(Action.KILL_BEFORE, first=started + 1, files=("guard.db",))) as server:
-        assert Client(server.connect, witnessed).submit([receipt("unsigned")]) == []
-        assert server.wait() == -9
-    return Stage(directory.path, witnessed)
+        answers = Client(server.connect, witnessed).submit([receipt("unsigned")])
+        assert not any("checkpoint" in answer for answer in answers)
+        assert server.wait() == -signal.SIGKILL
+    stage = Stage(directory.path, witnessed)
+    reader = LogReader(stage.set_up(folder / "copy to look at").log_path)
+    assert reader.size() == FIRST_SIZE + 1
+    reader.close()
+    return stage
 
 
 def count_calls(launcher: Launcher, path: Path, trace: Path, *, files: tuple[str, ...]) -> int:
