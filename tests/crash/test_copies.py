@@ -117,6 +117,26 @@ def test_who_reads_stderr_is_told_what_to_do(launcher: Launcher, grown: Grown) -
             raise SaysNoHint(server.said_so_far())
 
 
+class TookFromNowhere(AssertionError):
+    """A server went on as if its files were still there: what it acknowledges is lost when it stops."""
+
+
+@pytest.mark.xfail(
+    strict=True, raises=TookFromNowhere, reason="nobody looks whether the open files are still in the directory"
+)
+@pytest.mark.parametrize("name", ["log.db", "guard.db"])
+def test_a_file_that_is_taken_away_from_a_running_server(
+    launcher: Launcher, grown: Grown, tmp_path: Path, name: str
+) -> None:
+    """It is not ready any more, and acknowledges nothing; or it stops and says why."""
+    with launcher.running(grown.directory.path) as server:
+        client = Client(server.connect, grown.witnessed)
+        (grown.directory.path / name).rename(tmp_path / "taken away")
+        if client.get("/readyz")[0] == 200:
+            raise TookFromNowhere(name)
+        assert "checkpoint" not in client.submit([receipt("new")])[0]
+
+
 def test_two_servers_on_one_directory(launcher: Launcher, grown: Grown) -> None:
     with launcher.running(grown.directory.path) as server:
         second = start(grown.directory.path)
