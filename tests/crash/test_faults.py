@@ -74,12 +74,14 @@ class Untold(AssertionError):
 
 
 @pytest.mark.xfail(strict=True, raises=Untold, reason="an error on the lock file at a start is a traceback, without a hint")
+@pytest.mark.timeout(0)
 def test_a_fault_on_the_lock_file_is_told(faulty_launcher: Launcher, stage: Stage, tmp_path: Path, faults: int) -> None:
     counted = Fault(files=("lock",))
     calls, _ = trace_of_work(faulty_launcher, stage, tmp_path, fault=counted)
     meet(faulty_launcher, stage, tmp_path, spread(points_of(calls), faults), counted)
 
 
+@pytest.mark.timeout(0)
 def test_a_fault_on_the_derived_index_costs_nobody_an_entry(
     faulty_launcher: Launcher, stage: Stage, tmp_path: Path, faults: int
 ) -> None:
