@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
 import random
+import shutil
 import signal
-import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -15,119 +13,82 @@ from typing import Any
 
 import pytest
 
-from tests.crash.server_process import Server, Witnessed, running, start
+from tests.crash.server_process import Forked, Launcher, running, start
+from tests.crash.witness import Client, Witnessed, check_by_verifier, check_whole
 from tests.integration.log.actors import make_log_directory, receipt
-from trustlog.formats.base64 import decode_b64, decode_b64u
-from trustlog.formats.checkpoint import Checkpoint, parse_checkpoint
-from trustlog.formats.note import VerifierKey, open_note
 from trustlog.log.directory import LogDirectory
-from trustlog.log.proving import Prover
-from trustlog.merkle.edge import Edge
-from trustlog.merkle.hashing import hash_leaf
-from trustlog.merkle.proofs import check_inclusion
-from trustlog.merkle.tiles import tiles_of_size
-from trustlog.storage.log_reader import LogReader
+from trustlog.storage.guard import Guard, SignedTree
 
-LONGEST_RUN_S = 0.4
+LONGEST_RUN_S = 0.3
+CLIENTS = 3
+KILLS_OF_ONE_LOG = 25  # then the next log: checking a whole log takes longer the longer it is
+KILLS_BEFORE_A_CHECK = 5
 
 
-def submit_until_dead(server: Server, name: str, witnessed: Witnessed, lock: threading.Lock) -> None:
-    """Submit one after the other, some of them batches; note every answer that came whole."""
-    connection = server.connect()
+def submit_until_dead(server: Forked, name: str, witnessed: Witnessed) -> None:
+    """Submit one after the other, some of them batches, until nothing comes back."""
+    client = Client(server.connect, witnessed)
     number = 0
-    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-        while True:
-            lines = [receipt(f"{name}-{number + i}") for i in range(40 if number % 7 == 0 else 1)]
-            number += len(lines)
-            one = len(lines) == 1
-            content_type = "application/json" if one else "application/x-ndjson"
-            connection.request(
-                "POST", "/v1/entries", b"".join(lines) if one else b"\n".join(lines), {"Content-Type": content_type}
-            )
-            response = connection.getresponse()
-            for line in response if not one else [response.read()]:
-                answer = json.loads(line)
-                with lock:
-                    witnessed.answers.append(answer)
-                    witnessed.checkpoints.add(answer["checkpoint"])
-            connection.request("GET", "/checkpoint")
-            note = connection.getresponse().read().decode()
-            with lock:
-                witnessed.checkpoints.add(note)
-    connection.close()
+    while True:
+        envelopes = [receipt(f"{name}-{number + i}") for i in range(40 if number % 7 == 0 else 1)]
+        number += len(envelopes)
+        answers = client.submit(envelopes)
+        if len(answers) < len(envelopes) or client.get_checkpoint() is None:
+            return
 
 
-def kill_while_writing(directory: Path, round_name: str, witnessed: Witnessed, after_s: float) -> None:
-    lock = threading.Lock()
-    with running(directory) as server:
+def kill_while_writing(
+    launcher: Launcher, directory: LogDirectory, witnessed: Witnessed, *, name: str, after_s: float, everyone: bool
+) -> None:
+    """Kill the first process, or `everyone` at once, a moment after it listens."""
+    with launcher.running(directory.path) as server:
         threads = [
-            threading.Thread(target=submit_until_dead, args=(server, f"{round_name}-{n}", witnessed, lock)) for n in range(3)
+            threading.Thread(target=submit_until_dead, args=(server, f"{name}-{n}", witnessed)) for n in range(CLIENTS)
         ]
         for thread in threads:
             thread.start()
         time.sleep(after_s)
-        server.kill()
+        if everyone:
+            server.kill_all()
+        else:
+            server.kill()
         for thread in threads:
             thread.join()
+        assert not any("Traceback" in line for line in server.stderr()), server.stderr()
 
 
-def read_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
-    return parse_checkpoint(open_note(note.encode(), [key]).text)
-
-
-def check_whole(directory: LogDirectory, witnessed: Witnessed) -> int:
-    """Every acknowledged entry is there, every checkpoint ever seen is of this tree, and the tree recomputes; its size."""
-    key = directory.read_signer().key
-    reader = LogReader(directory.log_path)
-    size = reader.size()
-    entries = reader.entries(0, size)
-    edge, tiles = Edge.empty().append([hash_leaf(entry) for entry in entries])
-    computed = dict(tiles)
-    assert reader.tiles(list(tiles_of_size(size))) == [computed[tile] for tile in tiles_of_size(size)]
-    prover = Prover(reader, size)
-    for note in witnessed.checkpoints:
-        checkpoint = read_checkpoint(note, key)
-        assert checkpoint.size <= size
-        assert prover.root(checkpoint.size) == checkpoint.root
-    for answer in witnessed.answers:
-        check_answer(answer, entries, key)
-    payloads = sqlite3.connect(directory.log_path)
-    assert payloads.execute("SELECT count(*) FROM entries WHERE payload IS NULL").fetchone() == (0,)
-    payloads.close()
-    newest = reader.checkpoint(size)
-    assert newest is not None
-    assert read_checkpoint(newest.decode(), key).root == edge.root()
-    reader.close()
-    return size
-
-
-def check_answer(answer: dict[str, Any], entries: list[bytes], key: VerifierKey) -> None:
-    checkpoint = read_checkpoint(answer["checkpoint"], key)
-    assert entries[answer["index"]].decode() == answer["entry"]
-    proof = [decode_b64(node, "node", 32) for node in answer["inclusion_proof"]]
-    leaf_hash = decode_b64u(answer["leaf_hash_b64u"], 32, "leaf")
-    check_inclusion(proof, answer["index"], checkpoint.size, leaf_hash, checkpoint.root)
+def stop_cleanly(launcher: Launcher, directory: LogDirectory) -> None:
+    with launcher.running(directory.path) as server:
+        assert server.terminate() == 0
+        assert server.stderr() == []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-def test_nothing_acknowledged_is_lost_and_nothing_is_forked(tmp_path: Path, kills: int) -> None:
-    directory = make_log_directory(tmp_path / "log")
-    witnessed = Witnessed()
+def test_nothing_acknowledged_is_lost_and_nothing_is_forked(launcher: Launcher, tmp_path: Path, kills: int) -> None:
+    """The long form: ``--kills 2000`` takes about half an hour."""
     moments = random.Random(kills)  # noqa: S311 - the same moments every time
-    for i in range(kills):
-        kill_while_writing(directory.path, f"round-{i}", witnessed, moments.uniform(0.0, LONGEST_RUN_S))
-        if i % 10 == 9:
-            with running(directory.path) as server:  # a clean start and stop in between
-                server.process.send_signal(signal.SIGTERM)
-                assert server.process.wait(20) == 0
-            check_whole(directory, witnessed)
-    with running(directory.path) as server:
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(20) == 0
-    size = check_whole(directory, witnessed)
-    assert witnessed.answers, "nothing was ever acknowledged: this test tested nothing"
-    assert size >= len({answer["index"] for answer in witnessed.answers})
+    for first in range(0, kills, KILLS_OF_ONE_LOG):
+        directory = make_log_directory(tmp_path / f"log-{first}")
+        witnessed = Witnessed()
+        for number in range(min(KILLS_OF_ONE_LOG, kills - first)):
+            kill_while_writing(
+                launcher,
+                directory,
+                witnessed,
+                name=f"kill-{first + number}",
+                after_s=moments.uniform(0.0, LONGEST_RUN_S),
+                everyone=moments.random() < 0.5,
+            )
+            if number % KILLS_BEFORE_A_CHECK == KILLS_BEFORE_A_CHECK - 1:
+                stop_cleanly(launcher, directory)
+                check_whole(directory, witnessed)
+        stop_cleanly(launcher, directory)
+        size = check_whole(directory, witnessed)
+        assert size >= len({answer["index"] for answer in witnessed.answers}) > 0
+        if first == 0:
+            check_by_verifier(directory, tmp_path / "exported")
+        shutil.rmtree(directory.path)
 
 
 def test_submitting_again_after_a_kill_finds_the_first_entry(tmp_path: Path) -> None:
@@ -175,9 +136,11 @@ def test_a_second_server_on_the_directory_is_refused_and_says_so(tmp_path: Path)
 def test_a_fatal_failure_stops_the_process_and_says_what_to_do(tmp_path: Path) -> None:
     directory = make_log_directory(tmp_path / "log")
     with running(directory.path) as server:
-        guard = sqlite3.connect(directory.guard_path)
-        with guard:
-            guard.execute("UPDATE guard SET size = 7")
+        guard = Guard.open(directory.guard_path)
+        assert guard is not None
+        mine = guard.last_signed()
+        assert mine is not None
+        guard.advance(mine, SignedTree(7, bytes(32), b"another writer's"))
         guard.close()
         connection = server.connect()
         connection.request("POST", "/v1/entries", receipt("r"), {"Content-Type": "application/json"})
