@@ -89,7 +89,7 @@ def failing(launcher: Launcher, disk: Disk) -> Iterator[tuple[Forked, Client]]:
         disk.fail()
         for i in range(TRIES):
             (refused,) = client.submit([receipt(f"refused-{i}")])
-            assert (refused["status"], refused["code"]) == (503, "STORAGE_FAILED"), refused
+            assert (refused["status"], refused["code"]) == (503, "STORAGE_FAILED"), (refused, server.said_so_far())
             assert "Free space or repair the disk" in refused["hint"]
         yield server, client
 

@@ -54,7 +54,7 @@ def kill_while_writing(
             server.kill()
         for thread in threads:
             thread.join()
-        assert not any("Traceback" in line for line in server.stderr()), server.stderr()
+        assert not any("Traceback" in line for line in server.stderr()), "\n".join(server.stderr())
 
 
 def stop_cleanly(launcher: Launcher, directory: LogDirectory) -> None:

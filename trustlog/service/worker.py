@@ -114,7 +114,8 @@ class _Door:
                 continue
             self._accepted += 1
             self._show()
-            await loop.connect_accepted_socket(self._server, connected)
+            # whole, also when this task is cancelled meanwhile: half a connection would be closed under a request
+            await asyncio.shield(loop.create_task(loop.connect_accepted_socket(self._server, connected)))
 
     async def tell(self, app: web.Application) -> None:
         """Tell the others, again and again, how many connections are open and what was counted."""
