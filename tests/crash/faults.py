@@ -111,5 +111,5 @@ def spread(items: Sequence[_T], count: int, seed: int = 1) -> list[_T]:
     """`count` of the items, one at random of each of as many equal stretches; the same ones every time."""
     count = min(count, len(items))
     chance = random.Random(seed)  # noqa: S311 - the same every time
-    borders = [len(items) * i // count for i in range(count + 1)]
+    borders = [len(items) * i // max(1, count) for i in range(count + 1)]
     return [items[chance.randrange(start, end)] for start, end in itertools.pairwise(borders)]

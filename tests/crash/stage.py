@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from tests.crash.faults import Action, Call, Fault, read_trace
+from tests.crash.faults import AUTHORITATIVE, Action, Call, Fault, read_trace
 from tests.crash.server_process import Forked, Launcher
 from tests.crash.witness import Answer, Client, Witnessed, check_whole
 from tests.integration.log.actors import make_log_directory, receipt
@@ -60,7 +60,7 @@ def make_stage(launcher: Launcher, folder: Path) -> Stage:
     return stage
 
 
-def count_calls(launcher: Launcher, path: Path, trace: Path, *, files: tuple[str, ...]) -> int:
+def count_calls(launcher: Launcher, path: Path, trace: Path, *, files: tuple[str, ...] = AUTHORITATIVE) -> int:
     """How many calls on `files` a start makes before the server listens."""
     with launcher.running(path, Fault(files=files, trace=trace)) as server:
         assert server.port is not None

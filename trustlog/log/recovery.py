@@ -16,6 +16,9 @@ is smaller than what the guard holds, or another              read-only: ``log.d
 has no guard beside it                                        read-only: the log may have signed more than it knows
 ============================================================  ====================================================
 
+What a start finds may be in the system's memory only: the power could take it away after it was signed. So both databases are
+made durable (:mod:`trustlog.storage.durable`) before either is opened, and all of the above is said of what is on the disk.
+
 A tree whose tiles or last entries contradict each other, or that carries no checkpoint of its own key, is not served at all.
 """
 

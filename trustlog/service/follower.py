@@ -9,10 +9,9 @@ from contextlib import closing
 from typing import Final
 
 from trustlog.log.directory import LogDirectory
-from trustlog.log.following import follow
+from trustlog.log.following import follow, open_index
 from trustlog.log.messages import STATE
 from trustlog.log.shared import Slot
-from trustlog.storage.index import DerivedIndex
 from trustlog.storage.log_reader import LogReader
 
 _POLL_S: Final = 0.02
@@ -27,8 +26,11 @@ def run_follower(directory: LogDirectory, state: Slot, connected: socket.socket)
     while not state.read():  # the log is not open yet
         if stop.wait(_POLL_S):
             return 0
-    with closing(LogReader(directory.log_path)) as reader, closing(DerivedIndex.open(directory.index_path, reader)) as index:
-        follow(reader, index, lambda: STATE.decode(state.read()).size, stopped=stop.is_set)
+    with closing(LogReader(directory.log_path)) as reader:
+        index = open_index(directory.index_path, reader, stopped=stop.is_set)
+        if index is not None:
+            with closing(index):
+                follow(reader, index, lambda: STATE.decode(state.read()).size, stopped=stop.is_set)
     return 0
 
 
