@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import time
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,8 @@ from trustlog.storage.log_reader import LogReader
 FIRST_SIZE = 245  # so that the work fills a tile and begins another
 NOTHING_FAILS = Fault()
 WORK = (1, 3, 20, 1)  # how many envelopes at a time
+PAUSE_AFTER = 3  # so many
+PAUSE_S = 0.1  # long enough for what the log does when nobody submits
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ def do_work(server: Forked, witnessed: Witnessed) -> None:
     for envelopes in work():
         client.submit(envelopes)
         client.get_checkpoint()
+        if len(envelopes) == PAUSE_AFTER:
+            time.sleep(PAUSE_S)
     client.put_payload(PAYLOAD)
     client.get_checkpoint()
 

@@ -22,6 +22,7 @@ from trustlog.service.context import METRICS
 
 TICK_S: Final = 0.1  # how old the numbers are that front ends tell each other
 DEFERENCE_S: Final = 0.002  # how long the others get to accept a connection first, if they have fewer
+FAREWELL_S: Final = 1.0  # how long connections get once the writer is gone and nothing can be logged for them
 MAX_CONNECTIONS: Final = 4096
 SPARE_DESCRIPTORS: Final = 128  # databases, sockets of ours
 
@@ -77,8 +78,11 @@ async def _work(place: Place, connected: socket.socket) -> int:
         if task.done():
             task.result()  # they never end by themselves
         task.cancel()
+    await asyncio.wait(tasks)
     place.listening.close()
-    await runner.cleanup()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(None if log.link.ended is None else FAREWELL_S):
+            await runner.cleanup()  # waits for requests that are being read or answered
     await log.close()
     return 0
 
@@ -114,8 +118,7 @@ class _Door:
                 continue
             self._accepted += 1
             self._show()
-            # whole, also when this task is cancelled meanwhile: half a connection would be closed under a request
-            await asyncio.shield(loop.create_task(loop.connect_accepted_socket(self._server, connected)))
+            await _finish(loop.create_task(loop.connect_accepted_socket(self._server, connected)))
 
     async def tell(self, app: web.Application) -> None:
         """Tell the others, again and again, how many connections are open and what was counted."""
@@ -134,6 +137,18 @@ class _Door:
     def _least_of_others(self) -> int:
         others = [n for n in range(self._place.count) if n != self._place.number]
         return min((int.from_bytes(self._place.load(n).read(), "big") for n in others), default=1 << 30)
+
+
+async def _finish(connecting: asyncio.Task[object]) -> None:
+    """Wait for a connection that is being taken, also when told to stop meanwhile.
+
+    Half of one would be closed under its request, or nobody would end it.
+    """
+    try:
+        await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        await asyncio.wait([connecting])
+        raise
 
 
 async def _readable(listening: socket.socket) -> None:
