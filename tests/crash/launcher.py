@@ -64,7 +64,7 @@ def arm(arguments: list[str | int | None] | None) -> None:
     """Call ``fault_arm`` of the library that was loaded before all others (shim.c)."""
     if arguments is None:
         return
-    as_c = [argument.encode() if isinstance(argument, str) else argument for argument in arguments]
+    as_c: list[Any] = [argument.encode() if isinstance(argument, str) else argument for argument in arguments]
     directory, files, everyone, reads, trace, action, error, first, last, *paths = as_c
     numbers = ctypes.c_char(action), error, ctypes.c_long(first), ctypes.c_long(last)
     armed = ctypes.CDLL(None).fault_arm(directory, files, everyone, reads, trace, *numbers, *paths)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.faults import Action, Call, Fault, read_trace, spread
+from tests.crash.faults import ENDLESS, Action, Call, Fault, read_trace, spread
 from tests.crash.server_process import Forked, Launcher
 from tests.crash.stage import FIRST_SIZE, NOTHING_FAILS, PAUSE_S, WORK, Stage, check_after, do_work, trace_of_work
 from tests.crash.witness import Client, Witnessed, check_by_verifier, check_whole
@@ -46,8 +46,8 @@ class Point:
 
     def fault(self, counted: Fault) -> Fault:
         """`counted` says which calls have the numbers."""
-        last = {} if self.lasting else {"last": self.call.number}
-        return replace(counted, action=self.action, first=self.call.number, error=self.error, **last)
+        last = ENDLESS if self.lasting else self.call.number
+        return replace(counted, action=self.action, first=self.call.number, last=last, error=self.error)
 
 
 def points_of(calls: Sequence[Call]) -> list[Point]:
