@@ -23,6 +23,7 @@ from trustlog.storage.index import DerivedIndex
 TICK_S: Final = 0.1  # how old the numbers are that front ends tell each other
 DEFERENCE_S: Final = 0.002  # how long the others get to accept a connection first, if they have fewer
 MAX_CONNECTIONS: Final = 4096
+ORPHANED_S: Final = 0.5  # how long clients may take once the writer is gone: nothing is to be waited for
 SPARE_DESCRIPTORS: Final = 128  # databases, sockets of ours
 
 _LOGGER = logging.getLogger(__name__)
@@ -77,7 +78,9 @@ async def _work(place: Place, connected: socket.socket) -> int:
     for task in tasks:
         task.cancel()
     place.listening.close()
-    await runner.cleanup()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(None if log.link.ended is None else ORPHANED_S):  # else the application's own bound holds
+            await runner.cleanup()
     await log.close()
     index.close()
     return 0
