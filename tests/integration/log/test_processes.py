@@ -345,6 +345,52 @@ def test_a_start_that_is_cut_short_leaves_nothing_behind(directory: LogDirectory
     check_starts_again(directory, receipt("r"), 0)
 
 
+SIGNALLED_WHILE_STARTING = """
+import os, signal, sys
+from pathlib import Path
+from trustlog.service import server
+opening = server.Sequencer.open
+def open_late(*arguments):
+    for name in sys.argv[2:]:
+        os.killpg(0, signal.Signals[name])
+    return opening(*arguments)
+server.Sequencer.open = open_late
+sys.exit(server.serve(Path(sys.argv[1]), "127.0.0.1", 0, workers=2))
+"""  # the signals come when all processes are there and the log is not open yet
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_stop_that_is_asked_for_during_the_start_is_graceful(directory: LogDirectory, name: str) -> None:
+    process = spawn("-c", SIGNALLED_WHILE_STARTING, str(directory.path), "SIGHUP", name)
+    with ended(process):
+        out, err = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0
+        assert json.loads(out)["pid"] == process.pid
+        assert [line for line in err.decode().splitlines() if "trust.toml was read again" not in line] == []
+        check_all_gone(group_members(process.pid))
+
+
+def test_a_hangup_during_the_start_ends_nothing(directory: LogDirectory) -> None:
+    with serving(directory, "-c", SIGNALLED_WHILE_STARTING, str(directory.path), "SIGHUP") as server:
+        assert server.submit(receipt("r"))["index"] == 0
+        assert len(server.others()) == 3
+        server.process.send_signal(signal.SIGTERM)
+        assert server.end()[0] == 0
+
+
+def test_a_front_end_that_crashes_during_a_stop_is_not_passed_over(directory: LogDirectory) -> None:
+    with serving(directory) as server, contextlib.closing(server.connect()) as connection:
+        upload(connection, [receipt("r")])  # holds up the end of one front end
+        connection.sock.recv(1)
+        others, busy = server.others(), server.front_ends()
+        server.process.send_signal(signal.SIGTERM)
+        assert wait_until(lambda: len(alive(busy)) == 1)
+        os.kill(alive(busy)[0], signal.SIGKILL)
+        code, lines = server.end()
+        assert (code, [line.partition(":")[0] for line in lines]) == (1, ["error", "hint"]), lines
+        check_all_gone(others)
+
+
 def memory_holds(pid: int, needles: Sequence[bytes]) -> bool:
     """Whether any of `needles` is in what a process may write."""
     overlap = max(map(len, needles)) - 1
@@ -367,7 +413,7 @@ def memory_holds(pid: int, needles: Sequence[bytes]) -> bool:
 
 def test_only_the_first_process_has_the_key_and_the_guard(directory: LogDirectory) -> None:
     """As the command starts it. Looked for in every descriptor, and in the memory of every process."""
-    text = directory.key_path.read_text().strip().rpartition("+")[2].encode()
+    text = directory.key_path.read_text().strip().split("+", 4)[4].encode()
     command = ("-m", "trustlog.cli", "serve", str(directory.path), "--listen", "127.0.0.1:0", "--workers", "2")
     with serving(directory, *command) as server:
         server.submit(receipt("r"))

@@ -72,12 +72,12 @@ def test_another_process_sees_every_record_written_after_the_one_it_read() -> No
             os.write(theirs[1], b".")
 
     pid = fork(answer)
-    seen = []
+    answers, seen = slots.slot(1), []
     for i in range(20):
         slots.slot(0).write(b"ask %02d:" % i)
         os.write(ours[1], b".")
         os.read(theirs[0], 1)
-        seen.append(slots.slot(1).read())
+        seen.append(answers.read())
     os.waitpid(pid, 0)
     for end in (*ours, *theirs):
         os.close(end)
