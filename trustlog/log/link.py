@@ -197,7 +197,8 @@ class WriterLink(asyncio.Protocol):
 
     def _answers(self) -> list[asyncio.Future[Any]]:
         """Of all that is under way."""
-        return [opened.answer for opened in (*self._open.values(), *self._puts.values())]
+        submitted: list[asyncio.Future[Any]] = [opened.answer for opened in self._open.values()]
+        return submitted + [opened.answer for opened in self._puts.values()]
 
     def _end(self, why: TrustlogError) -> None:
         """Nobody gets an answer any more. What was under way may be in the log: the next start decides."""

@@ -13,6 +13,7 @@ from trustlog.log.directory import LogDirectory
 from trustlog.log.following import follow
 from trustlog.log.messages import STATE
 from trustlog.log.shared import Slot
+from trustlog.service.children import end_soon
 from trustlog.storage.index import DerivedIndex
 from trustlog.storage.log_reader import LogReader
 
@@ -54,3 +55,4 @@ def _open(directory: LogDirectory, reader: LogReader, stop: threading.Event) -> 
 def _await_end(connected: socket.socket, stop: threading.Event) -> None:
     connected.recv(1)
     stop.set()
+    end_soon()

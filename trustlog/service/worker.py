@@ -17,6 +17,7 @@ from trustlog.log.directory import LogDirectory
 from trustlog.log.log import Log
 from trustlog.log.shared import SharedSlots, Slot
 from trustlog.service.app import create_app, make_runner
+from trustlog.service.children import end_soon
 from trustlog.service.context import METRICS
 from trustlog.storage.index import DerivedIndex
 
@@ -78,6 +79,8 @@ async def _work(place: Place, connected: socket.socket) -> int:
     for task in tasks:
         task.cancel()
     place.listening.close()
+    if log.link.ended is not None:
+        end_soon()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(None if log.link.ended is None else ORPHANED_S):  # else the application's own bound holds
             await runner.cleanup()

@@ -221,6 +221,26 @@ def test_clients_under_way_do_not_keep_them(directory: LogDirectory) -> None:
         check_all_gone(others, within_s=PROMISED_S)
 
 
+HANGING = """
+import sys, time
+from pathlib import Path
+from trustlog.log.log import Log
+from trustlog.service.server import serve
+async def close(log):
+    await log.read(time.sleep, 60)
+Log.close = close
+sys.exit(serve(Path(sys.argv[1]), "127.0.0.1", 0, workers=2))
+"""  # a thread that reads something large for a minute
+
+
+def test_a_long_reading_does_not_keep_them(directory: LogDirectory) -> None:
+    with serving(directory, "-c", HANGING, str(directory.path)) as server:
+        others = server.others()
+        server.process.kill()
+        server.process.wait()
+        check_all_gone(others, within_s=PROMISED_S)
+
+
 @pytest.mark.parametrize("which", [*range(WORKERS), "follower"])
 def test_one_that_ends_unasked_ends_all_and_the_first_says_so(directory: LogDirectory, which: int | str) -> None:
     with serving(directory) as server:
