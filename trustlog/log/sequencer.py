@@ -147,7 +147,10 @@ class Sequencer:
         self._selector.unregister(descriptor)
 
     def stop(self, *, within_s: float = STOP_S) -> None:
-        """Ask every front end to finish; :meth:`run` returns when all have, and fails if one has not in time. Called in its thread."""
+        """Ask every front end to finish; :meth:`run` returns when all have, and fails if one has not within `within_s`.
+
+        Called in its thread.
+        """
         self._stop_by = time.monotonic() + within_s
         for channel in self._channels:
             self._send(channel, Stop())

@@ -87,7 +87,8 @@ def _check_ends(front_ends: list[Child]) -> None:
     """After a graceful stop: whoever crashed meanwhile may have left somebody without an answer."""
     for child in front_ends:
         if child.failed:
-            raise Fatal("INTERNAL_ERROR", f"the {child.name} ended before it had finished: {child.how_it_ended()}", param="process")
+            detail = f"the {child.name} ended before it had finished: {child.how_it_ended()}"
+            raise Fatal("INTERNAL_ERROR", detail, param="process")
 
 
 class _Conductor:

@@ -204,6 +204,16 @@ def test_the_others_end_when_the_first_process_is_killed(directory: LogDirectory
     check_starts_again(directory, receipt("r"), 0)
 
 
+def test_no_process_holds_the_first_ones_end_of_a_channel(directory: LogDirectory) -> None:
+    """Else whoever waits for that end to close would wait for others too."""
+    with serving(directory) as server:
+        ends = {target for target in descriptors(server.pid) if target.startswith("socket:")}
+        assert len(ends) > WORKERS
+        for pid in server.others():
+            assert ends.isdisjoint(descriptors(pid))
+        server.stop()
+
+
 def test_clients_under_way_do_not_keep_them(directory: LogDirectory) -> None:
     """An idle connection, and an upload that has not ended."""
     with serving(directory) as server, contextlib.ExitStack() as stack:
