@@ -462,6 +462,32 @@ def test_only_the_first_process_has_the_key_and_the_guard(directory: LogDirector
         server.stop()
 
 
+TELLING_READS = """
+import os, sys
+from trustlog.cli.main import main
+from trustlog.log.directory import LogDirectory
+forked, fork, read = [], os.fork, LogDirectory.read_signer
+def telling_fork():
+    pid = fork()
+    forked.append(pid)
+    return pid
+def telling_read(directory):
+    print(os.getpid(), len(forked), file=sys.stderr, flush=True)
+    return read(directory)
+os.fork, LogDirectory.read_signer = telling_fork, telling_read
+main()
+"""
+
+
+def test_the_key_is_read_once_when_all_others_have_parted(directory: LogDirectory) -> None:
+    """Memory that was freed may still say what was in it, so they must never have had it."""
+    command = ("-c", TELLING_READS, "serve", str(directory.path), "--listen", "127.0.0.1:0", "--workers", "2")
+    with serving(directory, *command) as server:
+        server.submit(receipt("r"))
+        server.process.send_signal(signal.SIGTERM)
+        assert server.end() == (0, [f"{server.pid} 3"])
+
+
 def signer_seed(encoded: bytes) -> bytes:
     """The 32 bytes of a C2SP private key's last part, after its type."""
     return base64.b64decode(encoded)[1:]
