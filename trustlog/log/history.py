@@ -10,7 +10,6 @@ from trustlog.records.history import HELD
 from trustlog.records.ledger import Held, Ledger, Row
 from trustlog.storage.keys import KeyTable
 from trustlog.storage.log_reader import LogReader, StoredEntry
-from trustlog.storage.segment import split_keys
 
 
 class StoredHistory:
@@ -22,8 +21,7 @@ class StoredHistory:
         self._keys: dict[bytes, Held] = {}
         self._entries: dict[int, bytes] = {}
         for row in reader.all_keys():
-            for key, _, index in split_keys(*row):
-                self._stored.add(key, index)
+            self._stored.load(*row)
 
     def held(self, key: bytes) -> Held | None:
         """What `key` (32 bytes) holds, and since which index."""

@@ -54,6 +54,7 @@ MAX_BATCH_BYTES: Final = 32 * 1024 * 1024
 IDLE_S: Final = 1.0  # how often the store is looked after when nothing happens
 KEEP_AFTER_S: Final = 0.05  # after which silence the newest checkpoint is kept: a lone submitter comes back sooner
 FAREWELL_S: Final = 2.0  # how long the last messages may take
+STOP_S: Final = 30.0  # how long front ends may take to finish: some times what they give their clients
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -119,6 +120,7 @@ class Sequencer:
         self._selector = selectors.DefaultSelector()
         self._channels: list[Channel] = []
         self._queue: deque[_Waiting] = deque()
+        self._stop_by: float | None = None
         self._show()
 
     @classmethod
@@ -140,8 +142,16 @@ class Sequencer:
         """Call `react`, in the thread of :meth:`run`, whenever `descriptor` can be read."""
         self._selector.register(descriptor, selectors.EVENT_READ, lambda _mask: react())
 
-    def stop(self) -> None:
-        """Ask every front end to finish; :meth:`run` returns when all have. Called in its thread."""
+    def unwatch(self, descriptor: int) -> None:
+        """No longer, for instance because there is nothing but an end to read."""
+        self._selector.unregister(descriptor)
+
+    def stop(self, *, within_s: float = STOP_S) -> None:
+        """Ask every front end to finish; :meth:`run` returns when all have, and fails if one has not within `within_s`.
+
+        Called in its thread.
+        """
+        self._stop_by = time.monotonic() + within_s
         for channel in self._channels:
             self._send(channel, Stop())
 
@@ -185,13 +195,15 @@ class Sequencer:
             self._commit()
         elif not events:
             self._look_after()
+        if self._stop_by is not None and time.monotonic() > self._stop_by and self._channels:
+            raise Fatal("INTERNAL_ERROR", "a front end did not finish when it was asked to; what it took may be unanswered")
 
     def _patience_s(self) -> float:
         """How long to wait for something to happen: not at all while entries wait."""
         if self._queue:
             return 0.0
         is_kept = self._committer is None or self._committer.is_kept
-        return IDLE_S if is_kept else KEEP_AFTER_S
+        return IDLE_S if is_kept or self._trouble is not None else KEEP_AFTER_S
 
     def _serve(self, channel: Channel, mask: int) -> None:
         if mask & selectors.EVENT_WRITE:
@@ -217,7 +229,8 @@ class Sequencer:
             self._meet_trouble(failure)
             committed = Committed([failure] * len(offers), self._published, None)
         else:
-            self._leave_trouble()
+            if committed.growth is not None:  # what only repeats the log, or is refused, says nothing of the store
+                self._leave_trouble()
         packed = [pack_outcome(outcome) for outcome in committed.outcomes]
         answers: dict[Channel, list[tuple[int, list[int | Problem]]]] = {}
         start = 0
@@ -247,7 +260,8 @@ class Sequencer:
             self._meet_trouble(failure)
             self._send(channel, PutDone(put.number, created=False, problem=Problem.of(failure)))
         else:
-            self._leave_trouble()
+            if created:
+                self._leave_trouble()
             self._send(channel, PutDone(put.number, created=created))
 
     # The state that everyone sees.
@@ -310,11 +324,13 @@ class Sequencer:
             channel.lost()
 
     def _say_farewell(self, fatal: Fatal) -> None:
+        """To each at once: one that does not read must not keep it from the others."""
         deadline = time.monotonic() + FAREWELL_S
         for channel in self._channels:
             channel.send(Ended(Problem.of(fatal)))
-            while channel.has_unsent and time.monotonic() < deadline:
-                time.sleep(0.01)
+        while any(channel.has_unsent for channel in self._channels) and time.monotonic() < deadline:
+            time.sleep(0.01)
+            for channel in self._channels:
                 channel.flush()
 
     def _read_ledger(self, trust: TrustPolicy) -> Ledger:

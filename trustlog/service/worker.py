@@ -18,11 +18,13 @@ from trustlog.log.directory import LogDirectory
 from trustlog.log.log import Log
 from trustlog.log.shared import SharedSlots, Slot
 from trustlog.service.app import create_app, make_runner
+from trustlog.service.children import end_soon
 from trustlog.service.context import METRICS
 
 TICK_S: Final = 0.1  # how old the numbers are that front ends tell each other
 DEFERENCE_S: Final = 0.002  # how long the others get to accept a connection first, if they have fewer
 MAX_CONNECTIONS: Final = 4096
+ORPHANED_S: Final = 0.5  # how long clients may take once the writer is gone: nothing is to be waited for
 SPARE_DESCRIPTORS: Final = 128  # databases, sockets of ours
 
 _LOGGER = logging.getLogger(__name__)
@@ -78,7 +80,11 @@ async def _work(place: Place, connected: socket.socket) -> int:
             task.result()  # they never end by themselves
         task.cancel()
     place.listening.close()
-    await runner.cleanup()
+    if log.link.ended is not None:
+        end_soon()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(None if log.link.ended is None else ORPHANED_S):  # else the application's own bound holds
+            await runner.cleanup()
     await log.close()
     return 0
 

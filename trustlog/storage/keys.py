@@ -7,26 +7,36 @@ coincide: what is found is a hint, to be confirmed by the keys stored beside the
 
 from __future__ import annotations
 
+import struct
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
 _INDEX_BYTES: Final = 5  # 2^40 entries
 _FINGERPRINT: Final = slice(2, 9)
 _RECORD: Final = 7 + _INDEX_BYTES
+_IDENTITY: Final = struct.Struct("2s7s23x")
+_CLAIM: Final = struct.Struct("B2s7s55x")
 
 
 class KeyTable:
     """A multimap from 32-byte keys to indexes that only grows. One million entries with two keys each take some 30 MB."""
 
     def __init__(self) -> None:
-        self._buckets: dict[bytes, bytearray] = {}
+        self._buckets: defaultdict[bytes, bytearray] = defaultdict(bytearray)
 
     def add(self, key: bytes, index: int) -> None:
         """Say that the entry at `index` holds `key`."""
-        bucket = self._buckets.get(key[:2])
-        if bucket is None:
-            bucket = self._buckets[key[:2]] = bytearray()
-        bucket += key[_FINGERPRINT] + index.to_bytes(_INDEX_BYTES, "big")
+        self._buckets[key[:2]] += key[_FINGERPRINT] + index.to_bytes(_INDEX_BYTES, "big")
+
+    def load(self, first: int, identities: bytes, claims: bytes) -> None:
+        """Add a row of ``keys`` (:mod:`trustlog.storage.schema`): what :meth:`add` would, some times faster."""
+        buckets = self._buckets
+        indexes = [index.to_bytes(_INDEX_BYTES, "big") for index in range(first, first + len(identities) // 32)]
+        for (prefix, fingerprint), index in zip(_IDENTITY.iter_unpack(identities), indexes, strict=True):
+            buckets[prefix] += fingerprint + index
+        for position, prefix, fingerprint in _CLAIM.iter_unpack(claims):
+            buckets[prefix] += fingerprint + indexes[position]
 
     def find(self, key: bytes) -> Iterator[int]:
         """The indexes of the entries that may hold `key`, those added first at first. Most keys give none."""
