@@ -7,6 +7,7 @@
 ``log.db``         entries, payloads, tiles, keys, checkpoints
 ``guard.db``       the last checkpoint signed: never in a backup, never restored
 ``index.db``       derived; may be deleted at any time
+``keys.cache``     derived from ``log.db``; may be deleted at any time
 ``lock``           held by the one process that may write
 =================  ====================================================================================
 """
@@ -29,6 +30,7 @@ from trustlog.log.commit import sign_tree
 from trustlog.merkle.hashing import EMPTY_ROOT
 from trustlog.storage.connection import create_database, storage_errors
 from trustlog.storage.guard import Guard
+from trustlog.storage.key_cache import NAME
 from trustlog.storage.log_writer import LogWriter
 from trustlog.storage.schema import LOG
 
@@ -121,6 +123,11 @@ class LogDirectory:
     def index_path(self) -> Path:
         """The derived index."""
         return self.path / "index.db"
+
+    @property
+    def key_cache_path(self) -> Path:
+        """What spares a start the reading of all keys."""
+        return self.path / NAME
 
     @property
     def lock_path(self) -> Path:

@@ -87,6 +87,7 @@ class WriterLink(asyncio.Protocol):
         self._open_entries = 0
         self._open_bytes = 0
         self._waiting_for_room: dict[asyncio.Future[None], None] = {}
+        self._turn = asyncio.Lock()  # whoever waits for room: first come, first served, or small chunks would keep out large ones
 
     @classmethod
     async def connect(cls, connected: socket.socket) -> WriterLink:
@@ -106,13 +107,19 @@ class WriterLink(asyncio.Protocol):
         much is under way and the caller does not wait, or when the writer has ended.
         """
         byte_size = sum(offer.byte_size for offer in offers)
-        share = STREAMS_SHARE if wait_for_room else 1.0
-        while not self._has_room(len(offers), byte_size, share):
+        if not wait_for_room:
             self._check_open()
-            if not wait_for_room:
+            if not self._has_room(len(offers), byte_size, 1.0):
                 raise _unavailable(_TOO_MUCH)
-            await self._room()
-        self._check_open()
+            return self._submit(offers, byte_size)
+        async with self._turn:
+            while not self._has_room(len(offers), byte_size, STREAMS_SHARE):
+                self._check_open()
+                await self._room()
+            self._check_open()
+            return self._submit(offers, byte_size)
+
+    def _submit(self, offers: Sequence[Offer], byte_size: int) -> asyncio.Future[Submitted]:
         answer: asyncio.Future[Submitted] = asyncio.get_running_loop().create_future()
         self._numbers += 1
         self._open[self._numbers] = _Open(offers, byte_size, answer)

@@ -53,6 +53,8 @@ MAX_BATCH_ENTRIES: Final = 1024  # four full tiles: some twenty milliseconds of 
 MAX_BATCH_BYTES: Final = 32 * 1024 * 1024
 IDLE_S: Final = 1.0  # how often the store is looked after when nothing happens
 KEEP_AFTER_S: Final = 0.05  # after which silence the newest checkpoint is kept: a lone submitter comes back sooner
+SAVE_KEYS_EVERY: Final = 262_144  # entries: some fifty milliseconds once in twenty seconds of the highest load
+SAVE_KEYS_LEAST: Final = 16_384  # entries, when there is time: fewer are read in no time
 FAREWELL_S: Final = 2.0  # how long the last messages may take
 STOP_S: Final = 30.0  # how long front ends may take to finish: some times what they give their clients
 
@@ -101,7 +103,7 @@ class Sequencer:
             self.read_only: TrustlogError | None = recovered.read_only
             self._committer: Committer | None = None
             if self.read_only is None and self._store.guard is not None:
-                self._history = StoredHistory(self._store.reader)
+                self._history = StoredHistory(self._store.reader, recovered.edge.size, directory.key_cache_path)
                 self._committer = Committer(
                     signer=signer,
                     reader=self._store.reader,
@@ -180,6 +182,7 @@ class Sequencer:
         try:
             if self._committer is not None:
                 self._committer.keep_checkpoint()
+                self._save_keys(SAVE_KEYS_LEAST)
         except StorageFailed as failure:
             _LOGGER.warning("the newest checkpoint is in guard.db only: %s", failure)
         finally:
@@ -240,6 +243,7 @@ class Sequencer:
             start = end
         for channel, outcomes in answers.items():
             self._send(channel, make_done(committed, outcomes))
+        self._save_keys(SAVE_KEYS_EVERY)
 
     def _take_batch(self) -> list[_Waiting]:
         """What waits, oldest first, up to the bound of a batch: messages as they came, at least one."""
@@ -263,6 +267,16 @@ class Sequencer:
             if created:
                 self._leave_trouble()
             self._send(channel, PutDone(put.number, created=created))
+
+    def _save_keys(self, least: int) -> None:
+        """Spare the next start the keys of what was logged since they were saved last, if it is as much as `least`."""
+        size, root = self._published.size, self._published.root
+        if self._committer is not None and size - self._history.saved_to >= least:
+            try:
+                self._history.save(size, root)
+            except StorageFailed as failure:
+                _LOGGER.warning("the next start takes longer: %s", failure)
+                self._history.saved_to = size  # not again at once
 
     # The state that everyone sees.
 
@@ -294,6 +308,7 @@ class Sequencer:
         try:
             self._committer.check_in_place()
             self._committer.keep_checkpoint()
+            self._save_keys(SAVE_KEYS_LEAST)
             if self._trouble is not None:
                 self._store.writer.prove_writable()
         except StorageFailed as failure:

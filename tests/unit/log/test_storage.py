@@ -252,7 +252,7 @@ def test_keys_that_coincide_in_the_table_are_told_apart_by_what_is_stored(path: 
     again = NewEntry(b"entry 1", b"", None, coincide("b"), [(coincide("claim"), key("2"))], governs=False)
     with closing(LogWriter.open(path)) as writer, closing(LogReader(path)) as reader:
         writer.append(0, [first, again], [])
-        history = StoredHistory(reader)  # as at a start
+        history = StoredHistory(reader, reader.size(), path.with_name("keys.cache"))  # as at a start
         assert history.held(coincide("a")) == Held(HELD, 0)
         assert history.held(coincide("b")) == Held(HELD, 1)
         assert history.held(coincide("claim")) == Held(key("1"), 0), "the first holder keeps it"
