@@ -1,4 +1,7 @@
-"""Inclusion and consistency proofs from the server, for those who do not read tiles."""
+"""Inclusion and consistency proofs from the server, for those who do not read tiles.
+
+A proof between sizes that the request names never changes, so caches may keep it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from trustlog.limits import MIN_SIZE_WAIT_S
 from trustlog.log.log import Log
 from trustlog.log.proving import Prover
 from trustlog.merkle.hashing import hash_leaf
-from trustlog.service.context import json_response, log_of, parameter_invalid, read_number, read_query
+from trustlog.service.context import IMMUTABLE, UNCACHED, json_response, log_of, parameter_invalid, read_number, read_query
 
 
 async def get_inclusion_proof(request: web.Request) -> web.StreamResponse:
@@ -38,7 +41,8 @@ async def get_inclusion_proof(request: web.Request) -> web.StreamResponse:
             "leaf_hash_b64u": encode_b64u(leaf_hash),
             "tree_size": size,
             "inclusion_proof": [encode_b64(node) for node in proof],
-        }
+        },
+        cache=IMMUTABLE if "tree_size" in query else UNCACHED,
     )
 
 
@@ -50,7 +54,10 @@ async def get_consistency_proof(request: web.Request) -> web.StreamResponse:
     new = read_number(query.get("to", str(published)), "to", most=published)
     old = read_number(query.get("from", str(published)), "from", most=new)
     proof = Prover(log.reader, new).consistency(old)
-    return json_response({"from": old, "to": new, "consistency_proof": [encode_b64(node) for node in proof]})
+    return json_response(
+        {"from": old, "to": new, "consistency_proof": [encode_b64(node) for node in proof]},
+        cache=IMMUTABLE if {"from", "to"} <= query.keys() else UNCACHED,
+    )
 
 
 async def _find_leaf(log: Log, leaf_hash: str, size: int) -> int:
