@@ -41,6 +41,11 @@ class Connections:
         self._idle: dict[RequestHandler, float] = {}  # since when, the longest first
         self._answers: dict[asyncio.Transport, _Answer] = {}
 
+    @property
+    def untaken(self) -> int:
+        """How many answers wait for their clients to take them."""
+        return sum(transport.get_write_buffer_size() > 0 for transport in self._answers)
+
     def note_idle(self, protocol: RequestHandler, now: float) -> None:
         """It was opened, or its request is answered."""
         self._idle.pop(protocol, None)

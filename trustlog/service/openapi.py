@@ -11,10 +11,9 @@ from trustlog import __version__
 from trustlog.formats.entry import REF_NAMES
 from trustlog.limits import MAX_REF_VALUE_CHARACTERS
 from trustlog.records.kinds import KINDS
-from trustlog.service.bounds import DEFAULT_BOUNDS as _BOUNDS
-from trustlog.service.bounds import MAX_FIELD_BYTES
 from trustlog.service.context import SHORT, json_response
 from trustlog.service.lookups import HASH_TERMS
+from trustlog.service.rules import BATCH, EVERYWHERE
 
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
 _COUNT: Final[dict[str, Any]] = {"type": "integer", "minimum": 0}
@@ -86,24 +85,6 @@ def _schema(name: str) -> dict[str, str]:
 
 def _content(media_type: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
     return {media_type: {} if schema is None else {"schema": schema}}
-
-
-DESCRIPTION: Final = f"""Every refusal is a problem document (RFC 9457), but for what is not HTTP at all: that is a plain 400.
-
-Answers 429 and 503 carry Retry-After; nothing was logged that was not confirmed, and the same envelope again is never logged twice.
-A connection is closed after {_BOUNDS.idle_s:g} s without a request, or with a part of one's head; when more connections come than the
-server holds, those that are idle give way. A body, and each line of a batch, has to come within {_BOUNDS.body_s:g} s and one second
-more for each {_BOUNDS.rate // 1024} KiB (408); an answer has to be taken at that rate, or the connection is cut after
-{_BOUNDS.unread_s:g} s. Header fields and the request line are at most {MAX_FIELD_BYTES} bytes long."""
-
-BATCH: Final = f"""application/json: one envelope; 201, or 200 for one that was logged before.
-
-application/x-ndjson: one envelope a line; the status is 200 once the first line was read. There is one answer a line, in the order of
-the lines, each a result or a problem with its status. Answers come while the batch is still being sent, and have to be read
-meanwhile: lines are read only as fast as their answers are taken. Who sends on and takes no answer at all for {_BOUNDS.stall_s:g} s gets
-answers to the lines that were taken, the rest of the body is dropped, and the last line is a problem that belongs to no line of the
-batch (REQUEST_TIMEOUT). So it ends too when the body is too slow, and (UNAVAILABLE) when the log stops: fewer answers than lines.
-Lines without an answer may be logged or not: send them again. At most {_BOUNDS.batches} batches are read at once; others are 503."""
 
 
 def _operation(
@@ -183,7 +164,13 @@ PATHS: Final[dict[str, dict[str, Any]]] = {
     "/": {"get": _operation("Status page", {"200": _content("text/html")})},
     "/checkpoint": {"get": _operation("The newest published checkpoint", {"200": _PLAIN, "304": None})},
     "/tile/entries/{path}": {
-        "get": _operation("An entry bundle (C2SP tlog-tiles)", {"200": _BYTES, "304": None}, coded=True, refusals=("404",), path={"path": _TEXT})
+        "get": _operation(
+            "An entry bundle (C2SP tlog-tiles)",
+            {"200": _BYTES, "304": None},
+            coded=True,
+            refusals=("404",),
+            path={"path": _TEXT},
+        )
     },
     "/tile/{level}/{path}": {
         "get": _operation(
@@ -300,7 +287,7 @@ async def get_openapi(request: web.Request) -> web.StreamResponse:
         "info": {
             "title": "trustlog",
             "version": __version__,
-            "description": DESCRIPTION,
+            "description": EVERYWHERE,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": {path: operations for path, operations in PATHS.items() if path in served},

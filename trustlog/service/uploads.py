@@ -23,6 +23,11 @@ class Uploads:
         self._waiting: set[asyncio.Timeout] = set()
         self._stopping = False
 
+    @property
+    def held_bytes(self) -> int:
+        """How much is in memory of bodies, and of lines, that have not come whole."""
+        return self._held
+
     async def stop(self, _app: web.Application) -> None:
         """Wait for nobody any longer: a handler of the application's ``on_shutdown``."""
         self._stopping = True
