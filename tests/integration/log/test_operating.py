@@ -70,7 +70,8 @@ async def test_histograms_only_grow_with_their_bounds(service: Service) -> None:
     for i in range(5):
         await service.post(receipt(f"r-{i}"))
     text = (await service.get("/metrics")).body.decode()
-    series = re.findall(r'^trustlog_request_seconds_bucket\{route="/v1/entries",method="POST",le="([^"]+)"\} (\d+)$', text, re.MULTILINE)
+    bucket = r'^trustlog_request_seconds_bucket\{route="/v1/entries",method="POST",le="([^"]+)"\} (\d+)$'
+    series = re.findall(bucket, text, re.MULTILINE)
     counts = [int(count) for _, count in series]
     assert series[-1] == ("+Inf", "5")
     assert counts == sorted(counts)
