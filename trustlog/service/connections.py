@@ -7,6 +7,7 @@ not taken has a time-out, and a connection that does nothing gives way to one th
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,7 @@ from aiohttp.web_protocol import RequestHandler
 from trustlog.service.bounds import Bounds
 
 IDLE_BEFORE_GIVING_WAY_S: Final = 1.0  # a connection that was just opened is about to bring a request
+UNSENT_BYTES: Final = 128 * 1024  # that the system holds for a client: it takes more in small steps, so that it is seen to read
 
 
 @dataclass(slots=True)
@@ -57,8 +59,11 @@ class Connections:
 
     async def note_answer(self, request: web.BaseRequest, _response: web.StreamResponse) -> None:
         """An answer begins: a handler of the application's ``on_response_prepare``."""
-        if request.transport is not None:
-            self._answers[request.transport] = _Answer(request.writer, 0, asyncio.get_running_loop().time())
+        transport = request.transport
+        if transport is not None:
+            if transport not in self._answers:
+                _bound_unsent(transport)
+            self._answers[transport] = _Answer(request.writer, 0, asyncio.get_running_loop().time())
 
     def make_room(self, now: float) -> bool:
         """Close the connection that has been idle the longest, if there is one; whether there was."""
@@ -94,3 +99,10 @@ class Connections:
         while True:
             await asyncio.sleep(self._bounds.sweep_s)
             self.sweep(loop.time())
+
+
+def _bound_unsent(transport: asyncio.Transport) -> None:
+    """Without a bound the system takes megabytes, and then nothing for as long as a slow client needs for the third of them."""
+    connected = transport.get_extra_info("socket")
+    if connected is not None and connected.family != socket.AF_UNIX and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)

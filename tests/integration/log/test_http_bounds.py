@@ -119,17 +119,22 @@ async def test_a_client_that_takes_no_answers_is_cut_off(directory: LogDirectory
         assert (await service.get("/healthz")).status == 200
 
 
-async def test_a_client_that_takes_its_answers_slowly_gets_them_all(directory: LogDirectory) -> None:
+async def test_a_client_that_takes_a_large_answer_slowly_gets_it_whole(directory: LogDirectory) -> None:
+    payload = bytes(range(256)) * 32 * 1024
     async with (
         serving(directory, bounds=bounds(unread_s=0.3, rate=1000)) as service,
         connected(service.host, service.port, small=True) as wire,
     ):
-        await service.post_lines([receipt(f"r-{i}") for i in range(300)])
-        answer = (await service.get("/v1/entries?limit=300&min_size=300")).body
-        await wire.send(get_head("/v1/entries?limit=300&min_size=300") * 60)
-        for _ in range(60):
+        answer = await service.post(payload, path="/v1/payloads", content_type="application/octet-stream")
+        await wire.send(get_head(f"/v1/payloads/{answer.json()['sha256_b64u']}"))
+        status, headers = await wire.head()
+        assert (status, int(headers["content-length"])) == (200, len(payload))
+        received = bytearray()
+        while has_untaken_answers(service):
+            received += await wire.reader.readexactly(64 * 1024)
             await asyncio.sleep(0.02)
-            assert (await wire.answer())[2] == answer
+        received += await wire.reader.readexactly(len(payload) - len(received))
+        assert received == payload
 
 
 async def test_bodies_under_way_fill_no_more_memory_than_they_may(directory: LogDirectory) -> None:
