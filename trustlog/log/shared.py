@@ -44,9 +44,9 @@ class Slot:
         head, body = self._start, self._start + _HEAD.size
         size, checksum = len(record), zlib.crc32(record)
         writing = self._counter() | 1  # it goes on from what is there: every record has a number of its own
-        _HEAD.pack_into(self._memory, head, writing, size, checksum)
+        self._memory[head:body] = _HEAD.pack(writing, size, checksum)  # packing in place would first show zeros
         self._memory[body : body + size] = record
-        _HEAD.pack_into(self._memory, head, writing + 1, size, checksum)
+        self._memory[head:body] = _HEAD.pack(writing + 1, size, checksum)
 
     def read(self) -> bytes:
         """The record as it was last written; empty if it never was. The same object while nothing changes."""

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from trustlog.errors import Refused
+from trustlog.formats.note import VerifierKey
+from trustlog.log.recovery import open_signed
 from trustlog.merkle.edge import Edge, partial_tiles
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.merkle.proofs import Node, prove_consistency, prove_inclusion
@@ -105,6 +107,17 @@ class VerifiedReader:
             self._edge = {(t.level, t.index): TileRows(edge.rows[t.level]) for t in partial_tiles(tree.size)}
             self._edge_of = tree
         return self._edge
+
+
+def check_stored_checkpoint(note: bytes, size: int, vkey: str) -> bytes:
+    """`note` if it is a checkpoint of the tree of `size` leaves by the log's key `vkey`. Raises StorageFailed(LOG_CORRUPT)."""
+    try:
+        key = VerifierKey.parse(vkey)
+        if open_signed(note, key).size == size:
+            return note
+    except Refused as error:
+        raise _corrupt(f"the checkpoint of size {size} is not what was signed: {error.detail}", "checkpoints") from error
+    raise _corrupt(f"the checkpoint of size {size} is of another tree", "checkpoints")
 
 
 def _corrupt(detail: str, param: str) -> StorageFailed:
