@@ -14,8 +14,8 @@ from tests.crash.faults import build_shim  # noqa: E402 - rewritten first
 from tests.crash.server_process import Launcher  # noqa: E402
 from tests.crash.stage import Stage, make_stage  # noqa: E402
 
-SHORT_KILLS = 20
-SHORT_FAULTS = 25
+SHORT_KILLS = 16
+SHORT_FAULTS = 16
 EVERY_FAULT = 10**9
 
 

@@ -34,6 +34,8 @@ class Action(StrEnum):
 class Fault:
     """Calls `first` to `last` (from 1; inclusive) on `files` meet `action`; with a `gate`, only while that file exists.
 
+    The calls are those that change a file, or, with `reads`, those that read one.
+
     `error` is an errno. `everyone`: calls of all of the server's processes count, not only those of the first, and a kill is of
     all of them. A `trace` is appended to. A `clock` file, while it is there, says how many seconds the time of day is off.
     """
@@ -44,6 +46,7 @@ class Fault:
     error: int = 0
     files: tuple[str, ...] = AUTHORITATIVE
     everyone: bool = False
+    reads: bool = False
     gate: Path | None = None
     trace: Path | None = None
     clock: Path | None = None
@@ -54,6 +57,7 @@ class Fault:
             str(directory),
             ",".join((*self.files, "")),
             int(self.everyone),
+            int(self.reads),
             None if self.trace is None else str(self.trace),
             self.action.value,
             self.error,
@@ -68,7 +72,8 @@ class Fault:
 class Call:
     """One call that was counted. `name` is the file's, ``.`` for the directory; `data` is what a write wrote, all of it.
 
-    `operation` is ``w`` write, ``s`` sync, ``t`` truncate (to `offset`), ``u`` unlink, ``c`` open or create, ``r`` rename;
+    `operation` is ``w`` write, ``s`` sync, ``t`` truncate (to `offset`), ``u`` unlink, ``c`` open or create, ``r`` rename,
+    ``g`` read;
     `failed`: nothing of it was done. `time_ns` is of the monotonic clock, before it was done.
     """
 
@@ -111,5 +116,5 @@ def spread(items: Sequence[_T], count: int, seed: int = 1) -> list[_T]:
     """`count` of the items, one at random of each of as many equal stretches; the same ones every time."""
     count = min(count, len(items))
     chance = random.Random(seed)  # noqa: S311 - the same every time
-    borders = [len(items) * i // count for i in range(count + 1)]
+    borders = [len(items) * i // max(1, count) for i in range(count + 1)]
     return [items[chance.randrange(start, end)] for start, end in itertools.pairwise(borders)]

@@ -10,14 +10,20 @@ import ctypes
 import json
 import os
 import socket
+import sqlite3
 import sys
 import traceback
 from pathlib import Path
 from typing import Any, NoReturn
+from unittest.mock import patch
 
 from trustlog.service.server import serve
+from trustlog.storage import connection as connection_module
+from trustlog.storage import guard, log_writer
 
 MOST_ORDER_BYTES = 65536
+FRONT_ENDS = 2
+FOLD_AFTER_PAGES = {"log.db": 24, "guard.db": 3}  # of 4,096 bytes; 1,000 is what SQLite does
 
 
 def launch_as_told(channel: socket.socket) -> None:
@@ -45,7 +51,7 @@ def become_server(order: dict[str, Any], stdout: int, stderr: int) -> NoReturn:
     code = 70
     try:
         arm(order["fault"])
-        code = serve(Path(order["directory"]), "127.0.0.1", 0)
+        code = serve(Path(order["directory"]), "127.0.0.1", 0, workers=FRONT_ENDS)
     except BaseException:  # noqa: BLE001 - a traceback on stderr is what the tests look for
         traceback.print_exc()
     finally:
@@ -58,12 +64,25 @@ def arm(arguments: list[str | int | None] | None) -> None:
     """Call ``fault_arm`` of the library that was loaded before all others (shim.c)."""
     if arguments is None:
         return
-    as_c = [argument.encode() if isinstance(argument, str) else argument for argument in arguments]
-    directory, files, everyone, trace, action, error, first, last, *paths = as_c
+    as_c: list[Any] = [argument.encode() if isinstance(argument, str) else argument for argument in arguments]
+    directory, files, everyone, reads, trace, action, error, first, last, *paths = as_c
     numbers = ctypes.c_char(action), error, ctypes.c_long(first), ctypes.c_long(last)
-    armed = ctypes.CDLL(None).fault_arm(directory, files, everyone, trace, *numbers, *paths)
+    armed = ctypes.CDLL(None).fault_arm(directory, files, everyone, reads, trace, *numbers, *paths)
     assert armed == 0, "the fault could not be armed"
 
 
+def fold_often() -> None:
+    """Have write-ahead logs folded into their databases every few batches, as a busy log has it every few hundred."""
+
+    def open_writer(path: Path) -> sqlite3.Connection:
+        connection = connection_module.open_writer(path)
+        connection.execute(f"PRAGMA wal_autocheckpoint = {FOLD_AFTER_PAGES[path.name]}")
+        return connection
+
+    for module in (log_writer, guard):
+        patch.object(module, "open_writer", open_writer).start()
+
+
 if __name__ == "__main__":
+    fold_often()
     launch_as_told(socket.socket(fileno=int(sys.argv[1])))

@@ -114,6 +114,10 @@ class Forked:
             os.killpg(self.pid, signal.SIGKILL)
         self.wait()
 
+    def children(self) -> list[int]:
+        """The process ids of its other processes, in the order of their making: the front ends, then the follower."""
+        return sorted(map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()))
+
     def wait(self) -> int:
         """The exit code of the first process (minus the signal's number), once all its processes are gone."""
         if self._code is None:

@@ -1,7 +1,7 @@
 /*
  * Faults on the files of one directory, for the processes that load this (LD_PRELOAD).
  *
- * Every call that changes a file of the directory is counted; a shared-memory file of SQLite (-shm) is not, because nothing of
+ * Every call that changes a file of the directory is counted, or, where `reads` are meant, every call that reads one; a shared-memory file of SQLite (-shm) is not, because nothing of
  * it has to outlive a process. A process does nothing of this before it calls fault_arm(). What is armed passes to the
  * processes that it forks: all of them count together, unless only the first is meant.
  *
@@ -36,6 +36,7 @@ static struct {
   char clock[MOST_NAME];
   int trace;                 /* a descriptor, or -1 */
   int everyone;              /* 0: the first process only */
+  int reads;                 /* 0: calls that change a file; else: calls that read one */
   char action;               /* 'e', 'k', 't', or '-' to count only */
   int error;
   long first, last;
@@ -58,8 +59,8 @@ static void *real(const char *name) {
 static void copy(char *to, const char *from) { snprintf(to, MOST_NAME, "%s", from == NULL ? "" : from); }
 
 /* From here on calls are counted. Returns 0, or -1 if the directory or the trace cannot be opened. */
-int fault_arm(const char *directory, const char *files, int everyone, const char *trace, char action, int error, long first,
-              long last, const char *gate, const char *clock) {
+int fault_arm(const char *directory, const char *files, int everyone, int reads, const char *trace, char action, int error,
+              long first, long last, const char *gate, const char *clock) {
   static int forks_are_guarded = 0;
   char *resolved = realpath(directory, NULL);
   if (resolved == NULL) return -1;
@@ -67,6 +68,7 @@ int fault_arm(const char *directory, const char *files, int everyone, const char
   copy(plan.gate, gate);
   copy(plan.clock, clock);
   plan.everyone = everyone;
+  plan.reads = reads;
   plan.action = action;
   plan.error = error;
   plan.first = first;
@@ -134,6 +136,7 @@ static void die(void) {
  * and then the process dies.
  */
 static char meet(char operation, const char *name, off_t offset, const void *data, size_t size) {
+  if ((operation == 'g') != (plan.reads != 0)) return '.';
   long number = __atomic_add_fetch(plan.count, 1, __ATOMIC_SEQ_CST);
   int hit = plan.action != '-' && number >= plan.first && number <= plan.last;
   if (hit && plan.gate[0] != '\0' && access(plan.gate, F_OK) != 0) hit = 0;
@@ -194,6 +197,25 @@ ssize_t pwrite64(int descriptor, const void *data, size_t size, off64_t offset) 
                 REAL(pwrite64)(descriptor, data, size / 2, offset));
 }
 
+/* Nearly all reads are of other things: these are let through before anything is looked up. */
+#define READ(whole, part) \
+  do { \
+    if (!plan.reads) return whole; \
+    ON_DESCRIPTOR('g', 0, NULL, 0, whole, part); \
+  } while (0)
+
+ssize_t read(int descriptor, void *data, size_t size) {
+  READ(REAL(read)(descriptor, data, size), REAL(read)(descriptor, data, size / 2));
+}
+
+ssize_t pread(int descriptor, void *data, size_t size, off_t offset) {
+  READ(REAL(pread)(descriptor, data, size, offset), REAL(pread)(descriptor, data, size / 2, offset));
+}
+
+ssize_t pread64(int descriptor, void *data, size_t size, off64_t offset) {
+  READ(REAL(pread64)(descriptor, data, size, offset), REAL(pread64)(descriptor, data, size / 2, offset));
+}
+
 int fsync(int descriptor) { ON_DESCRIPTOR('s', 0, NULL, 0, REAL(fsync)(descriptor), REAL(fsync)(descriptor)); }
 
 int fdatasync(int descriptor) { ON_DESCRIPTOR('s', 0, NULL, 0, REAL(fdatasync)(descriptor), REAL(fdatasync)(descriptor)); }
@@ -233,7 +255,7 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
   int descriptor = REAL(open)(plan.clock, O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return result;
   char text[32] = "";
-  if (read(descriptor, text, sizeof text - 1) > 0) now->tv_sec += atol(text);
+  if (REAL(read)(descriptor, text, sizeof text - 1) > 0) now->tv_sec += atol(text);
   close(descriptor);
   return result;
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import signal
+import time
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from tests.crash.faults import Action, Call, Fault, read_trace
+from tests.crash.faults import AUTHORITATIVE, Action, Call, Fault, read_trace
 from tests.crash.server_process import Forked, Launcher
 from tests.crash.witness import Answer, Client, Witnessed, check_whole
 from tests.integration.log.actors import make_log_directory, receipt
@@ -18,6 +19,8 @@ from trustlog.storage.log_reader import LogReader
 FIRST_SIZE = 245  # so that the work fills a tile and begins another
 NOTHING_FAILS = Fault()
 WORK = (1, 3, 20, 1)  # how many envelopes at a time
+PAUSE_AFTER = 3  # so many
+PAUSE_S = 0.1  # long enough for what the log does when nobody submits
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def make_stage(launcher: Launcher, folder: Path) -> Stage:
     return stage
 
 
-def count_calls(launcher: Launcher, path: Path, trace: Path, *, files: tuple[str, ...]) -> int:
+def count_calls(launcher: Launcher, path: Path, trace: Path, *, files: tuple[str, ...] = AUTHORITATIVE) -> int:
     """How many calls on `files` a start makes before the server listens."""
     with launcher.running(path, Fault(files=files, trace=trace)) as server:
         assert server.port is not None
@@ -87,6 +90,8 @@ def do_work(server: Forked, witnessed: Witnessed) -> None:
     for envelopes in work():
         client.submit(envelopes)
         client.get_checkpoint()
+        if len(envelopes) == PAUSE_AFTER:
+            time.sleep(PAUSE_S)
     client.put_payload(PAYLOAD)
     client.get_checkpoint()
 

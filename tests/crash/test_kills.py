@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
 import threading
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.crash.launcher import FRONT_ENDS
 from tests.crash.server_process import Forked, Launcher, running, start
 from tests.crash.witness import Client, Witnessed, check_by_verifier, check_whole
 from tests.integration.log.actors import make_log_directory, receipt
@@ -37,10 +40,32 @@ def submit_until_dead(server: Forked, name: str, witnessed: Witnessed) -> None:
             return
 
 
+class Victim(StrEnum):
+    """What is killed."""
+
+    ALL = "all processes at once"
+    FIRST = "the first process"
+    FRONT_END = "a front end"
+    FOLLOWER = "the follower"
+
+
+def kill(server: Forked, victim: Victim) -> None:
+    """Kill it; where the first process outlives it, that ends too, and says why."""
+    if victim == Victim.ALL:
+        server.kill_all()
+    elif victim == Victim.FIRST:
+        server.kill()
+    else:
+        os.kill(server.children()[0 if victim == Victim.FRONT_END else -1], signal.SIGKILL)
+        assert server.wait() == 1
+        assert [line.split(":")[0] for line in server.stderr()] == ["error", "hint"]
+        assert "ended unasked: by signal 9" in server.stderr()[0]
+
+
 def kill_while_writing(
-    launcher: Launcher, directory: LogDirectory, witnessed: Witnessed, *, name: str, after_s: float, everyone: bool
+    launcher: Launcher, directory: LogDirectory, witnessed: Witnessed, *, name: str, after_s: float, victim: Victim
 ) -> None:
-    """Kill the first process, or `everyone` at once, a moment after it listens."""
+    """Kill the `victim` a moment after the server listens."""
     with launcher.running(directory.path) as server:
         threads = [
             threading.Thread(target=submit_until_dead, args=(server, f"{name}-{n}", witnessed)) for n in range(CLIENTS)
@@ -48,13 +73,10 @@ def kill_while_writing(
         for thread in threads:
             thread.start()
         time.sleep(after_s)
-        if everyone:
-            server.kill_all()
-        else:
-            server.kill()
+        kill(server, victim)
         for thread in threads:
             thread.join()
-        assert not any("Traceback" in line for line in server.stderr()), server.stderr()
+        assert not any("Traceback" in line for line in server.stderr()), "\n".join(server.stderr())
 
 
 def stop_cleanly(launcher: Launcher, directory: LogDirectory) -> None:
@@ -65,9 +87,13 @@ def stop_cleanly(launcher: Launcher, directory: LogDirectory) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-def test_nothing_acknowledged_is_lost_and_nothing_is_forked(launcher: Launcher, tmp_path: Path, kills: int) -> None:
-    """The long form: ``--kills 2000`` takes about half an hour."""
+def test_nothing_acknowledged_is_lost_and_nothing_is_forked(
+    launcher: Launcher, tmp_path: Path, kills: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The long form: ``--kills 2000``. It prints what it has done after each log, and runs beside anything else."""
     moments = random.Random(kills)  # noqa: S311 - the same moments every time
+    began = time.monotonic()
+    answers = checkpoints = 0
     for first in range(0, kills, KILLS_OF_ONE_LOG):
         directory = make_log_directory(tmp_path / f"log-{first}")
         witnessed = Witnessed()
@@ -78,7 +104,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_forked(launcher: Launcher, 
                 witnessed,
                 name=f"kill-{first + number}",
                 after_s=moments.uniform(0.0, LONGEST_RUN_S),
-                everyone=moments.random() < 0.5,
+                victim=moments.choice(list(Victim)),
             )
             if number % KILLS_BEFORE_A_CHECK == KILLS_BEFORE_A_CHECK - 1:
                 stop_cleanly(launcher, directory)
@@ -89,6 +115,28 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_forked(launcher: Launcher, 
         if first == 0:
             check_by_verifier(directory, tmp_path / "exported")
         shutil.rmtree(directory.path)
+        answers += len(witnessed.answers)
+        checkpoints += len({heard.checkpoint for heard in witnessed.heard})
+        if kills > KILLS_OF_ONE_LOG:
+            with capsys.disabled():
+                done = f"{min(first + KILLS_OF_ONE_LOG, kills)} kills, {answers} acknowledged entries checked"
+                report = f"{done}, {checkpoints} checkpoints compared, {time.monotonic() - began:.0f} s"
+                print("", report, sep="\n", end="", flush=True)  # noqa: T201 - whoever waits for the long form wants to see it
+
+
+@pytest.mark.parametrize("victim", [Victim.FRONT_END, Victim.FOLLOWER])
+def test_the_service_ends_with_any_of_its_processes(launcher: Launcher, tmp_path: Path, victim: Victim) -> None:
+    """Half a service is none: whoever watches over it sees one process end, and starts it again."""
+    directory = make_log_directory(tmp_path / "log")
+    witnessed = Witnessed()
+    with launcher.running(directory.path) as server:
+        assert len(server.children()) == FRONT_ENDS + 1
+        assert Client(server.connect, witnessed).submit([receipt("r")])[0]["index"] == 0
+        kill(server, victim)
+    with launcher.running(directory.path) as server:
+        assert Client(server.connect, witnessed).submit([receipt("r")])[0]["already_logged"]
+        assert server.terminate() == 0
+    assert check_whole(directory, witnessed) == 1
 
 
 def test_submitting_again_after_a_kill_finds_the_first_entry(tmp_path: Path) -> None:

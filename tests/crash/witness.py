@@ -88,6 +88,7 @@ class Client:
 
     def put_payload(self, data: bytes) -> int | None:
         """Store content on its own; the status if the answer came whole."""
+        status: int | None = None
         with _broken_off_is_fine(), self._ask("POST", "/v1/payloads", data, "application/octet-stream") as response:
             answer = json.loads(response.read())
             if response.status in {200, 201}:
@@ -95,7 +96,6 @@ class Client:
             else:
                 self.witnessed.refused.append(answer)
             return response.status
-        return None
 
     def get_checkpoint(self) -> str | None:
         """The checkpoint if it came whole."""

@@ -31,6 +31,7 @@ from trustlog.log.recovery import newest_carried
 from trustlog.log.whole import WholeLog, check_whole
 from trustlog.storage.connection import storage_errors
 from trustlog.storage.copying import add_checkpoint, copy_database
+from trustlog.storage.durable import sync_directory
 from trustlog.storage.guard import Guard, SignedTree
 from trustlog.storage.log_reader import LogReader
 
@@ -123,15 +124,6 @@ def put_in_place(made: Path, out: Path, replaced: Path) -> None:
             replaced.rename(out)
         raise
     sync_directory(out.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _check_place(out: Path, *, force: bool) -> None:

@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trustlog.errors import Refused, TrustlogError
+from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.bundle import encode_bundle
+from trustlog.formats.entry import parse_entry
 from trustlog.formats.note import VerifierKey
 from trustlog.log.directory import LogDirectory
 from trustlog.log.recovery import newest_carried
@@ -77,8 +79,8 @@ def _write(
         rows = list(reader.stored_range(start, min(start + TILE_WIDTH, tree.size)))
         _write_file(out / entry_bundle_path(start // TILE_WIDTH, len(rows)), encode_bundle(row.entry for row in rows))
         for row in rows:
-            if row.payload is not None:
-                payloads.add(_write_payload(out, row.payload))
+            if row.payload is not None:  # else it was erased
+                payloads.add(_write_payload(out, row.payload, parse_entry(row.entry).payload_hash))
         edge, tiles = edge.append([hash_leaf(row.entry) for row in rows])
         for tile, hashes in tiles:
             if tile.is_full:
@@ -91,7 +93,7 @@ def _write(
     for sha256 in reader.blob_hashes():
         blob = reader.blob(sha256)
         if blob is not None:
-            payloads.add(_write_payload(out, blob))
+            payloads.add(_write_payload(out, blob, sha256))
     _write_file(out / "checkpoint", tree.note)
     return Exported(tree, len(payloads))
 
@@ -102,8 +104,10 @@ def _write_tile(reader: LogReader, out: Path, tile: Tile, hashes: bytes) -> None
     _write_file(out / tile.path(), hashes)
 
 
-def _write_payload(out: Path, payload: bytes) -> bytes:
-    sha256 = hashlib.sha256(payload).digest()
+def _write_payload(out: Path, payload: bytes, sha256: bytes) -> bytes:
+    """Write `payload` under `sha256`, which must be its hash; that."""
+    if hashlib.sha256(payload).digest() != sha256:
+        raise TrustlogError("LOG_CORRUPT", "a stored payload has another hash", param="payload", expected=encode_b64u(sha256))
     path = out / "payloads" / sha256.hex()[:2] / sha256.hex()
     if not path.exists():
         _write_file(path, payload)

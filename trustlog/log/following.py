@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from trustlog.storage.connection import StorageFailed
@@ -18,6 +19,23 @@ from trustlog.storage.index_search import EntryReader
 _LOGGER = logging.getLogger(__name__)
 _PAUSE_S: Final = 0.02  # what arrives meanwhile is one commit
 _RETRY_S: Final = 1.0
+
+
+def open_index(path: Path, log: EntryReader, *, stopped: Callable[[], bool]) -> DerivedIndex | None:
+    """The index at `path`, as soon as the store gives it: what it refuses is logged once and tried again each second.
+
+    None if ``stopped()`` before.
+    """
+    failing = False
+    while not stopped():
+        try:
+            return DerivedIndex.open(path, log)
+        except StorageFailed as error:
+            if not failing:
+                _LOGGER.warning("the derived index cannot be opened: %s", error)
+            failing = True
+            _pause(_RETRY_S, stopped)
+    return None
 
 
 def follow(

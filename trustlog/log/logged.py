@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from trustlog.errors import TrustlogError
 from trustlog.log.link import Submitted
+from trustlog.log.verified import VerifiedReader
 from trustlog.storage.guard import SignedTree
 
 

@@ -27,13 +27,14 @@ from typing import Final
 
 from trustlog.errors import Refused
 from trustlog.formats.note import Note, VerifierKey, open_note
-from trustlog.log.backup import VKEY_NAME, Report, check_copy, copy_file, put_in_place, sync_directory
+from trustlog.log.backup import VKEY_NAME, Report, check_copy, copy_file, put_in_place
 from trustlog.log.directory import LogDirectory
 from trustlog.log.proving import Prover
 from trustlog.log.recovery import open_signed
 from trustlog.log.whole import WholeLog
 from trustlog.storage.connection import storage_errors
 from trustlog.storage.copying import copy_database
+from trustlog.storage.durable import sync_directory
 from trustlog.storage.guard import Guard, SignedTree
 from trustlog.storage.lock import DirectoryLock
 from trustlog.storage.log_reader import LogReader

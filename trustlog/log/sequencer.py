@@ -45,6 +45,7 @@ from trustlog.log.recovery import recover
 from trustlog.log.shared import Slot
 from trustlog.records.ledger import Ledger
 from trustlog.storage.connection import StorageFailed
+from trustlog.storage.durable import make_durable
 from trustlog.storage.guard import Guard, SignedTree
 from trustlog.storage.lock import DirectoryLock
 from trustlog.storage.log_reader import LogReader
@@ -79,6 +80,8 @@ class _Store:
         with ExitStack() as opened:
             lock = DirectoryLock.acquire(directory.lock_path)
             opened.callback(lock.release)
+            for path in (directory.guard_path, directory.log_path):
+                make_durable(path)
             self.guard = Guard.open(directory.guard_path)
             if self.guard is not None:
                 opened.callback(self.guard.close)
@@ -102,7 +105,7 @@ class Sequencer:
         self._state = state
         self._store = _Store(directory)
         try:
-            recovered = recover(self._store.reader, self._store.writer, self._store.guard, signer)
+            recovered = recover(self._store.reader, self._store.guard, signer)
             self._published = recovered.published
             self.read_only: TrustlogError | None = recovered.read_only
             self._committer: Committer | None = None

@@ -168,4 +168,4 @@ def _announce(listening: socket.socket, sequencer: Sequencer) -> None:
     line = msgspec.json.encode({"url": url, "vkey": sequencer.vkey, "pid": os.getpid()})
     print(line.decode(), flush=True)  # noqa: T201
     if sequencer.read_only is not None:
-        _LOGGER.error("read-only: %s", sequencer.read_only)
+        _LOGGER.error("read-only: %s; %s", sequencer.read_only, sequencer.read_only.hint)

@@ -8,7 +8,7 @@ import logging
 import resource
 import socket
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import uvloop
 from aiohttp import web
@@ -30,6 +30,7 @@ ORPHANED_S: Final = 0.5  # how long clients may take once the writer is gone: no
 SPARE_DESCRIPTORS: Final = 128  # databases, sockets of ours
 
 _LOGGER = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ async def _work(place: Place, connected: socket.socket) -> int:
         if task.done():
             task.result()  # they never end by themselves
         task.cancel()
+    await asyncio.wait(tasks)
     place.listening.close()
     door.close()
     if log.link.ended is not None:
@@ -129,7 +131,8 @@ class _Door:
                 continue
             self._accepted += 1
             self._show()
-            _, protocol = await loop.connect_accepted_socket(self._server, connected)
+            accepting = loop.create_task(loop.connect_accepted_socket(self._server, connected))
+            _, protocol = await _finish(accepting)
             self._connections.note_idle(protocol, loop.time())
 
     def close(self) -> None:
@@ -162,6 +165,18 @@ class _Door:
     def _least_of_others(self) -> int:
         others = [n for n in range(self._place.count) if n != self._place.number]
         return min((int.from_bytes(self._place.load(n).read(), "big") for n in others), default=1 << 30)
+
+
+async def _finish(connecting: asyncio.Task[_T]) -> _T:
+    """Wait for a connection that is being taken, also when told to stop meanwhile.
+
+    Half of one would be closed under its request, or nobody would end it.
+    """
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        await asyncio.wait([connecting])
+        raise
 
 
 async def _readable(listening: socket.socket) -> None:

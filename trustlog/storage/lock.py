@@ -34,9 +34,15 @@ class DirectoryLock:
                 found=f"process {holder}",
                 hint=hint,
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0)
-        return cls(descriptor)
+        lock = cls(descriptor)
+        try:
+            with storage_errors(f"write {path.name}"):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0)
+        except BaseException:
+            lock.release()
+            raise
+        return lock
 
     def release(self) -> None:
         """Let the next one in. The file stays: removing it would let two processes lock two files of one name."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from trustlog.merkle.tiles import Tile
 from trustlog.storage.connection import open_writer, storage_errors, transaction
@@ -15,6 +16,8 @@ from trustlog.storage.schema import SCHEMA_VERSION
 from trustlog.storage.segment import NewEntry, keys_row, segment_row, split_at_bundles
 
 __all__ = ["LogWriter", "NewEntry"]
+
+_FOLDING_MS: Final = 1000  # how long the last folding waits for readers
 
 
 class LogWriter:
@@ -89,7 +92,14 @@ class LogWriter:
             return cursor.rowcount == 1
 
     def close(self) -> None:
-        """Fold the write-ahead log into the database and let go of it."""
+        """Fold the write-ahead log into the database and let go of it.
+
+        The last connection to a database folds it too, but that may be one that only reads, and cannot. What cannot be folded
+        now, because somebody reads for long or the disk fails, is folded after the next start: nothing is lost by it.
+        """
+        with suppress(sqlite3.Error):
+            self._connection.execute(f"PRAGMA busy_timeout = {_FOLDING_MS}")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         with storage_errors("close log.db"):
             self._connection.close()
 

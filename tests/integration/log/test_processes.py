@@ -409,13 +409,12 @@ def test_a_hangup_during_the_start_ends_nothing(directory: LogDirectory) -> None
 
 
 def test_a_front_end_that_crashes_during_a_stop_is_not_passed_over(directory: LogDirectory) -> None:
-    with serving(directory) as server, contextlib.closing(server.connect()) as connection:
-        upload(connection, [receipt("r")])  # holds up the end of one front end
-        connection.sock.recv(1)
+    with serving(directory) as server:
         others, busy = server.others(), server.front_ends()
+        os.kill(busy[0], signal.SIGSTOP)  # holds up the end of one front end
         server.process.send_signal(signal.SIGTERM)
         assert wait_until(lambda: len(alive(busy)) == 1)
-        os.kill(alive(busy)[0], signal.SIGKILL)
+        os.kill(busy[0], signal.SIGKILL)
         code, lines = server.end()
         assert (code, [line.partition(":")[0] for line in lines]) == (1, ["error", "hint"]), lines
         check_all_gone(others)
