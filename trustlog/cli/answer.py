@@ -53,6 +53,7 @@ _UNDECIDED_CODES: Final = frozenset(
         "PAYLOAD_UNREADABLE",
         "PLAN_MISSING",
         "RATE_LIMITED",
+        "REQUEST_TIMEOUT",
         "UNAVAILABLE",
         "VIEW_STALE",
     }

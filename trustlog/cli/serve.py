@@ -35,7 +35,8 @@ def serve(directory: Path, *, listen: str, workers: int | None, _as_json: bool) 
 
     host, port = parse_listen(listen)
     log = LogDirectory(directory)
-    log.read_signer()  # what is unreadable is said before anything is opened
+    log.check_key_file()  # what is unreadable is said before anything is opened; the key itself is only the writer's to read
+    log.read_configuration()
     log.read_trust()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     return run_server(directory, host, port, workers=workers)

@@ -29,7 +29,7 @@ class Channel:
         return bool(self._unsent)
 
     def receive(self) -> Iterator[ToWriter]:
-        """The messages that have come whole. Closed by the other side: `is_open` is False from then on."""
+        """The messages that have come whole. `is_open` is False once all was read and the other side has closed."""
         try:
             data = self.socket.recv(_READ_BYTES)
         except BlockingIOError:
@@ -55,9 +55,8 @@ class Channel:
                 del self._unsent[: self.socket.send(self._unsent)]
         except BlockingIOError:
             pass
-        except OSError:
+        except OSError:  # it is gone; what it said before can still be read, and then its end
             self._unsent.clear()
-            self.is_open = False
 
     def close(self) -> None:
         """Let go."""

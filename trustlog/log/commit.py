@@ -100,7 +100,8 @@ class Committer:
         self._frontier = Frontier.of_edge(edge)
         self._signed = signed
         self._publish = publish
-        self._unkept: tuple[int, bytes] | None = None  # the newest checkpoint, until log.db has it
+        is_kept = reader.checkpoint(signed.size) is not None  # not if a crash came before step 9
+        self._unkept = None if is_kept else (signed.size, signed.note)  # the newest checkpoint, until log.db has it
 
     @property
     def size(self) -> int:

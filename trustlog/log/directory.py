@@ -7,6 +7,7 @@
 ``log.db``         entries, payloads, tiles, keys, checkpoints
 ``guard.db``       the last checkpoint signed: never in a backup, never restored
 ``index.db``       derived; may be deleted at any time
+``keys.cache``     derived from ``log.db``; may be deleted at any time
 ``lock``           held by the one process that may write
 =================  ====================================================================================
 """
@@ -29,6 +30,7 @@ from trustlog.log.commit import sign_tree
 from trustlog.merkle.hashing import EMPTY_ROOT
 from trustlog.storage.connection import create_database, storage_errors
 from trustlog.storage.guard import Guard
+from trustlog.storage.key_cache import NAME
 from trustlog.storage.log_writer import LogWriter
 from trustlog.storage.schema import LOG
 
@@ -123,21 +125,33 @@ class LogDirectory:
         return self.path / "index.db"
 
     @property
+    def key_cache_path(self) -> Path:
+        """What spares a start the reading of all keys."""
+        return self.path / NAME
+
+    @property
     def lock_path(self) -> Path:
         """Held by the one writer."""
         return self.path / "lock"
 
     def read_signer(self) -> NoteSigner:
         """The log's key. Refuses (INPUT_UNREADABLE) a file that others may read, and a key of another origin."""
+        self.check_key_file()
         text = self._read(self.key_path)
-        mode = self.key_path.stat().st_mode & 0o777
-        if mode & 0o077:
-            raise _unreadable(self.key_path, "others may read the log's key", expected="mode 0600", found=f"mode {mode:04o}")
         signer = NoteSigner.parse(text.decode("utf-8", "replace"))
         origin = self.read_configuration().origin
         if signer.key.name != origin:
             raise Refused("ORIGIN_MISMATCH", "log.key is the key of another log", expected=origin, found=signer.key.name)
         return signer
+
+    def check_key_file(self) -> None:
+        """Refuse what :meth:`read_signer` refuses about the file, without reading it: for a process that shall not have the key."""
+        try:
+            mode = self.key_path.stat().st_mode & 0o777
+        except OSError as error:
+            raise self._cannot_read(self.key_path, error) from error
+        if mode & 0o077:
+            raise _unreadable(self.key_path, "others may read the log's key", expected="mode 0600", found=f"mode {mode:04o}")
 
     def read_configuration(self) -> Configuration:
         """What ``config.toml`` says. Raises Refused(INPUT_UNREADABLE)."""
@@ -151,9 +165,11 @@ class LogDirectory:
         try:
             return path.read_bytes()
         except OSError as error:
-            raise _unreadable(
-                path, f"cannot read {path}: {error.strerror}", hint=f"trustlog init {self.path} makes a new log"
-            ) from error
+            raise self._cannot_read(path, error) from error
+
+    def _cannot_read(self, path: Path, error: OSError) -> Refused:
+        hint = f"trustlog init {self.path} makes a new log"
+        return _unreadable(path, f"cannot read {path}: {error.strerror}", hint=hint)
 
 
 def init_directory(path: Path, origin: str, *, random_bytes: Callable[[int], bytes] = os.urandom) -> NoteSigner:

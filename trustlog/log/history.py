@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from trustlog.errors import TrustlogError
+from trustlog.log.proving import Prover
 from trustlog.records.candidate import Candidate, read_logged
 from trustlog.records.history import HELD
 from trustlog.records.ledger import Held, Ledger, Row
-from trustlog.storage.keys import KeyTable
+from trustlog.storage.key_cache import read_key_cache, write_key_cache
 from trustlog.storage.log_reader import LogReader, StoredEntry
-from trustlog.storage.segment import split_keys
 
 
 class StoredHistory:
     """The history of the committing thread: what is stored, and, until :meth:`keep` or :meth:`forget`, what a batch adds."""
 
-    def __init__(self, reader: LogReader) -> None:
+    def __init__(self, reader: LogReader, size: int, cache: Path) -> None:
+        """The history of the stored tree of `size` leaves; `cache` is where :meth:`save` may have left its keys."""
         self._reader = reader
-        self._stored = KeyTable()
+        self._cache = cache
         self._keys: dict[bytes, Held] = {}
         self._entries: dict[int, bytes] = {}
-        for row in reader.all_keys():
-            for key, _, index in split_keys(*row):
-                self._stored.add(key, index)
+        self._stored, self.saved_to = read_key_cache(cache, lambda at: _root_at(reader, at, size))
+        for row in reader.all_keys(self.saved_to):
+            self._stored.load(*row)
+
+    def save(self, size: int, root: bytes) -> None:
+        """Spare the next start the reading of all keys: those of the tree of `size` leaves with `root`. Raises StorageFailed."""
+        write_key_cache(self._cache, self._stored, size, root)
+        self.saved_to = size
 
     def held(self, key: bytes) -> Held | None:
         """What `key` (32 bytes) holds, and since which index."""
@@ -57,6 +64,13 @@ class StoredHistory:
             for taken, value in self._reader.keys_at(index):
                 if taken == key:
                     return Held(HELD if value is None else value, index)
+        return None
+
+
+def _root_at(reader: LogReader, at: int, size: int) -> bytes | None:
+    try:
+        return Prover(reader, size).root(at) if at <= size else None
+    except TrustlogError:  # a damaged tile: whoever needs it is told
         return None
 
 

@@ -32,6 +32,7 @@ from trustlog.storage.guard import SignedTree
 MAX_OPEN_ENTRIES: Final = 8192  # under a second of work: who waits longer is better told so
 MAX_OPEN_BYTES: Final = 64 * 1024 * 1024  # eight of the largest bundles
 STREAMS_SHARE: Final = 0.75  # of this, for those who wait: so that they leave room for those who would be turned away
+_TOO_MUCH: Final = "more is under way than the log takes at once"
 
 
 class Batch:
@@ -63,6 +64,12 @@ class _Open:
     answer: asyncio.Future[Submitted]
 
 
+@dataclass(slots=True)
+class _OpenPut:
+    byte_size: int
+    answer: asyncio.Future[bool]
+
+
 class WriterLink(asyncio.Protocol):
     """The connection to the writer. Lives on one event loop."""
 
@@ -76,10 +83,11 @@ class WriterLink(asyncio.Protocol):
         self._received = bytearray()
         self._numbers = 0
         self._open: dict[int, _Open] = {}
-        self._puts: dict[int, asyncio.Future[bool]] = {}
+        self._puts: dict[int, _OpenPut] = {}
         self._open_entries = 0
         self._open_bytes = 0
         self._waiting_for_room: dict[asyncio.Future[None], None] = {}
+        self._turn = asyncio.Lock()  # whoever waits for room: first come, first served, or small chunks would keep out large ones
 
     @classmethod
     async def connect(cls, connected: socket.socket) -> WriterLink:
@@ -99,13 +107,19 @@ class WriterLink(asyncio.Protocol):
         much is under way and the caller does not wait, or when the writer has ended.
         """
         byte_size = sum(offer.byte_size for offer in offers)
-        share = STREAMS_SHARE if wait_for_room else 1.0
-        while not self._has_room(len(offers), byte_size, share):
+        if not wait_for_room:
             self._check_open()
-            if not wait_for_room:
-                raise _unavailable("more is under way than the log takes at once")
-            await self._room()
-        self._check_open()
+            if not self._has_room(len(offers), byte_size, 1.0):
+                raise _unavailable(_TOO_MUCH)
+            return self._submit(offers, byte_size)
+        async with self._turn:
+            while not self._has_room(len(offers), byte_size, STREAMS_SHARE):
+                self._check_open()
+                await self._room()
+            self._check_open()
+            return self._submit(offers, byte_size)
+
+    def _submit(self, offers: Sequence[Offer], byte_size: int) -> asyncio.Future[Submitted]:
         answer: asyncio.Future[Submitted] = asyncio.get_running_loop().create_future()
         self._numbers += 1
         self._open[self._numbers] = _Open(offers, byte_size, answer)
@@ -115,18 +129,20 @@ class WriterLink(asyncio.Protocol):
         return answer
 
     async def put(self, sha256: bytes, data: bytes) -> bool:
-        """Store content under its SHA-256; whether it was new. Raises TrustlogError."""
+        """Store content under its SHA-256; whether it was new. Raises TrustlogError: UNAVAILABLE when too much is under way."""
         self._check_open()
+        if not self._has_room(0, len(data), 1.0):
+            raise _unavailable(_TOO_MUCH)
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._numbers += 1
-        self._puts[self._numbers] = answer
+        self._puts[self._numbers] = _OpenPut(len(data), answer)
+        self._open_bytes += len(data)
         self._send(Put(self._numbers, sha256, data))
         return await answer
 
     async def finish(self) -> None:
         """Wait for what is under way, then tell the writer that nothing more will come."""
-        waiting = [opened.answer for opened in self._open.values()] + list(self._puts.values())
-        if waiting:
+        if waiting := self._answers():
             await asyncio.wait(waiting)
         if self._transport is not None:
             self._transport.close()
@@ -158,11 +174,7 @@ class WriterLink(asyncio.Protocol):
             for number, outcomes in message.outcomes:
                 self._answer(number, Submitted(self._open[number].offers, [unpack_outcome(each) for each in outcomes], batch))
         elif isinstance(message, PutDone):
-            future = self._puts.pop(message.number)
-            if not future.done() and message.problem is not None:
-                future.set_exception(message.problem.error())
-            elif not future.done():
-                future.set_result(message.created)
+            self._answer_put(message)
         elif isinstance(message, Ready):
             self.ready.set_result(message)
         elif isinstance(message, Ended):
@@ -178,18 +190,33 @@ class WriterLink(asyncio.Protocol):
             opened.answer.set_result(submitted)
         self._make_room()
 
+    def _answer_put(self, message: PutDone) -> None:
+        opened = self._puts.pop(message.number)
+        self._open_bytes -= opened.byte_size
+        if opened.answer.done():
+            pass  # its caller went away
+        elif message.problem is not None:
+            opened.answer.set_exception(message.problem.error())
+        else:
+            opened.answer.set_result(message.created)
+        self._make_room()
+
+    def _answers(self) -> list[asyncio.Future[Any]]:
+        """Of all that is under way."""
+        submitted: list[asyncio.Future[Any]] = [opened.answer for opened in self._open.values()]
+        return submitted + [opened.answer for opened in self._puts.values()]
+
     def _end(self, why: TrustlogError) -> None:
         """Nobody gets an answer any more. What was under way may be in the log: the next start decides."""
         self.ended = self.ended or why
         refusal = _unavailable("the log stopped before it could answer; submit again", found=self.ended.code)
-        waiting: list[asyncio.Future[Any]] = [opened.answer for opened in self._open.values()]
-        waiting += self._puts.values()
-        for future in waiting:
+        for future in self._answers():
             if not future.done():
                 future.set_exception(refusal)
                 future.exception()  # whoever waited may be gone: then nobody asks
         self._open.clear()
         self._puts.clear()
+        self._open_entries = self._open_bytes = 0
         self._make_room()
         if not self.stopping.done():
             self.stopping.set_result(None)
@@ -201,7 +228,7 @@ class WriterLink(asyncio.Protocol):
 
     def _has_room(self, entries: int, byte_size: int, share: float) -> bool:
         """What is alone always has room: its size was checked before."""
-        return not self._open or (
+        return not (self._open or self._puts) or (
             self._open_entries + entries <= MAX_OPEN_ENTRIES * share and self._open_bytes + byte_size <= MAX_OPEN_BYTES * share
         )
 

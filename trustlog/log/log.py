@@ -29,6 +29,7 @@ from trustlog.log.messages import STATE, Ready, State
 from trustlog.log.offer import Offer, Problem, make_offer
 from trustlog.log.sequencer import Sequencer
 from trustlog.log.shared import SharedSlots, Slot
+from trustlog.log.verified import VerifiedReader
 from trustlog.storage.guard import SignedTree
 from trustlog.storage.index import DerivedIndex
 from trustlog.storage.index_reader import IndexReader
@@ -84,6 +85,7 @@ class Log:
         self.vkey = ready.vkey
         self.read_only: TrustlogError | None = None if ready.read_only is None else ready.read_only.error()
         self.reader = LogReader(directory.log_path)
+        self.verified = VerifiedReader(self.reader)
         self.index = DerivedIndex.open_reader(directory.index_path, self.reader)
         self.indexing = Indexing(self.index)
         self.link = link
@@ -160,7 +162,7 @@ class Log:
         submitted = await (await self.offer([each for each in admitted if isinstance(each, Offer)]))
         positions = iter(range(len(submitted.offers)))
         return [
-            each if isinstance(each, TrustlogError) else logged_of(self.reader, submitted, next(positions)) for each in admitted
+            each if isinstance(each, TrustlogError) else logged_of(self.verified, submitted, next(positions)) for each in admitted
         ]
 
     async def admit(self, bodies: Sequence[bytes | Refused]) -> list[Offer | TrustlogError]:

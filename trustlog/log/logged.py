@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trustlog.errors import Refused, TrustlogError
+from trustlog.errors import TrustlogError
 from trustlog.log.link import Submitted
-from trustlog.log.proving import Prover
-from trustlog.merkle.hashing import hash_leaf
-from trustlog.merkle.proofs import check_inclusion
+from trustlog.log.verified import VerifiedReader
 from trustlog.storage.guard import SignedTree
-from trustlog.storage.log_reader import LogReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +27,21 @@ class Logged:
     inclusion_proof: Sequence[bytes]
 
 
-def prove_stored(reader: LogReader, index: int, tree: SignedTree) -> Logged:
-    """What is stored at `index`, below the size of `tree`. Raises TrustlogError(LOG_CORRUPT) where nothing is."""
-    stored = reader.stored(index)
-    if stored is None:
-        raise TrustlogError("LOG_CORRUPT", f"entry {index} is missing")
-    leaf_hash, proof = hash_leaf(stored.entry), Prover(reader, tree.size).inclusion(index)
-    try:
-        check_inclusion(proof, index, tree.size, leaf_hash, tree.root)
-    except Refused as error:
-        raise TrustlogError("LOG_CORRUPT", f"entry {index} cannot be proven: {error.detail}") from error
+def prove_stored(reader: VerifiedReader, index: int, tree: SignedTree) -> Logged:
+    """What is stored at `index`, below the size of `tree`. Raises TrustlogError(LOG_CORRUPT) for what cannot be proven."""
+    stored = reader.stored(index, tree)
     return Logged(
         index=index,
         entry=stored.entry,
-        leaf_hash=leaf_hash,
+        leaf_hash=reader.leaf_hash(index, tree),
         already_logged=True,
         attachments=stored.attachments,
         tree=tree,
-        inclusion_proof=proof,
+        inclusion_proof=reader.inclusion(index, tree),
     )
 
 
-def logged_of(reader: LogReader, submitted: Submitted, position: int) -> Logged | TrustlogError:
+def logged_of(reader: VerifiedReader, submitted: Submitted, position: int) -> Logged | TrustlogError:
     """What became of the offer at `position`."""
     outcome, batch, offer = submitted.outcomes[position], submitted.batch, submitted.offers[position]
     if isinstance(outcome, TrustlogError):

@@ -8,7 +8,7 @@ published checkpoint that the tree still carries.
 ============================================================  ====================================================
 the tree                                                      then
 ============================================================  ====================================================
-is what the guard holds                                       go on; publish it if the crash came before that
+is what the guard holds                                       go on, and show it
 begins with what the guard holds, and nothing newer was       sign the tree, advance the guard, publish
 published (crash between storing and signing)
 begins with what the guard holds, but more was published      read-only: the guard is an old copy
@@ -38,7 +38,6 @@ from trustlog.merkle.hashing import hash_leaf
 from trustlog.merkle.tiles import TILE_WIDTH, Tile
 from trustlog.storage.guard import Guard, SignedTree
 from trustlog.storage.log_reader import LogReader
-from trustlog.storage.log_writer import LogWriter
 
 _PUT_BACK: Final = "reading goes on; put back the newest log.db and guard.db, both of the same moment, never older ones"
 _NAME_NEWEST: Final = (
@@ -66,7 +65,7 @@ class Recovered:
     read_only: TrustlogError | None
 
 
-def recover(reader: LogReader, writer: LogWriter, guard: Guard | None, signer: NoteSigner) -> Recovered:
+def recover(reader: LogReader, guard: Guard | None, signer: NoteSigner) -> Recovered:
     """Compare, repair what a crash can leave, or refuse to write. Raises Fatal(LOG_CORRUPT) where nothing can be served."""
     edge = read_edge(reader)
     try:
@@ -79,7 +78,6 @@ def recover(reader: LogReader, writer: LogWriter, guard: Guard | None, signer: N
         signed = sign_tree(signer, edge.size, edge.root())
         guard.advance(last, signed)
         last = signed
-    writer.record_checkpoint(last.size, last.note)
     return Recovered(edge, last, None)
 
 

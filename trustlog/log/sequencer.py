@@ -1,7 +1,8 @@
 """The sequencer: the one writer of a log. It takes what front ends offer, one batch at a time, and tells them what became of it.
 
 A batch closes as soon as the writer is free, with what has arrived by then, up to a bound. So a lone submitter never waits for
-company, and under load the batches are as large as what arrives while the one before is written: no timer decides anything.
+company, and under load the batches are as large as what arrives while the one before is written. Only where the last batch shows
+that there is company, and little has arrived, does the writer wait for more: two milliseconds, less than the batch itself takes.
 
 It runs in a process of its own, or in a thread for whoever opens a log inside a program. Everything that it owns (the lock, the
 key, the two databases' write connections, the ledger) is touched by that one thread. Front ends bound what they have under way,
@@ -52,9 +53,14 @@ from trustlog.storage.log_writer import LogWriter
 
 MAX_BATCH_ENTRIES: Final = 1024  # four full tiles: some twenty milliseconds of work
 MAX_BATCH_BYTES: Final = 32 * 1024 * 1024
+GATHER_ENTRIES: Final = 64  # that wait: as many are a batch worth its syncs
+GATHER_S: Final = 0.002
 IDLE_S: Final = 1.0  # how often the store is looked after when nothing happens
 KEEP_AFTER_S: Final = 0.05  # after which silence the newest checkpoint is kept: a lone submitter comes back sooner
+SAVE_KEYS_EVERY: Final = 262_144  # entries: some fifty milliseconds once in twenty seconds of the highest load
+SAVE_KEYS_LEAST: Final = 16_384  # entries, when there is time: fewer are read in no time
 FAREWELL_S: Final = 2.0  # how long the last messages may take
+STOP_S: Final = 30.0  # how long front ends may take to finish: some times what they give their clients
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -64,6 +70,7 @@ class _Waiting:
     channel: Channel
     submit: Submit
     byte_size: int
+    since: float
 
 
 class _Store:
@@ -98,12 +105,12 @@ class Sequencer:
         self._state = state
         self._store = _Store(directory)
         try:
-            recovered = recover(self._store.reader, self._store.writer, self._store.guard, signer)
+            recovered = recover(self._store.reader, self._store.guard, signer)
             self._published = recovered.published
             self.read_only: TrustlogError | None = recovered.read_only
             self._committer: Committer | None = None
             if self.read_only is None and self._store.guard is not None:
-                self._history = StoredHistory(self._store.reader)
+                self._history = StoredHistory(self._store.reader, recovered.edge.size, directory.key_cache_path)
                 self._committer = Committer(
                     signer=signer,
                     reader=self._store.reader,
@@ -122,6 +129,8 @@ class Sequencer:
         self._selector = selectors.DefaultSelector()
         self._channels: list[Channel] = []
         self._queue: deque[_Waiting] = deque()
+        self._last_batch = 1  # entries
+        self._stop_by: float | None = None
         self._show()
 
     @classmethod
@@ -143,8 +152,16 @@ class Sequencer:
         """Call `react`, in the thread of :meth:`run`, whenever `descriptor` can be read."""
         self._selector.register(descriptor, selectors.EVENT_READ, lambda _mask: react())
 
-    def stop(self) -> None:
-        """Ask every front end to finish; :meth:`run` returns when all have. Called in its thread."""
+    def unwatch(self, descriptor: int) -> None:
+        """No longer, for instance because there is nothing but an end to read."""
+        self._selector.unregister(descriptor)
+
+    def stop(self, *, within_s: float = STOP_S) -> None:
+        """Ask every front end to finish; :meth:`run` returns when all have, and fails if one has not within `within_s`.
+
+        Called in its thread.
+        """
+        self._stop_by = time.monotonic() + within_s
         for channel in self._channels:
             self._send(channel, Stop())
 
@@ -173,6 +190,7 @@ class Sequencer:
         try:
             if self._committer is not None:
                 self._committer.keep_checkpoint()
+                self._save_keys(SAVE_KEYS_LEAST)
         except StorageFailed as failure:
             _LOGGER.warning("the newest checkpoint is in guard.db only: %s", failure)
         finally:
@@ -184,17 +202,25 @@ class Sequencer:
         events = self._selector.select(self._patience_s())
         for key, mask in events:
             key.data(mask)
-        if self._queue:
+        if self._queue and self._gathering_s() <= 0.0:
             self._commit()
-        elif not events:
+        elif not events and not self._queue:
             self._look_after()
+        if self._stop_by is not None and time.monotonic() > self._stop_by and self._channels:
+            raise Fatal("INTERNAL_ERROR", "a front end did not finish when it was asked to; what it took may be unanswered")
 
     def _patience_s(self) -> float:
-        """How long to wait for something to happen: not at all while entries wait."""
+        """How long to wait for something to happen: hardly at all while entries wait."""
         if self._queue:
-            return 0.0
+            return max(0.0, self._gathering_s())
         is_kept = self._committer is None or self._committer.is_kept
-        return IDLE_S if is_kept else KEEP_AFTER_S
+        return IDLE_S if is_kept or self._trouble is not None else KEEP_AFTER_S
+
+    def _gathering_s(self) -> float:
+        """How long the entries that wait should still wait for more."""
+        if self._last_batch == 1 or sum(len(waiting.submit.offers) for waiting in self._queue) >= GATHER_ENTRIES:
+            return 0.0
+        return self._queue[0].since + GATHER_S - time.monotonic()
 
     def _serve(self, channel: Channel, mask: int) -> None:
         if mask & selectors.EVENT_WRITE:
@@ -204,7 +230,7 @@ class Sequencer:
             for message in channel.receive():
                 if isinstance(message, Submit):
                     byte_size = sum(offer.byte_size for offer in message.offers)
-                    self._queue.append(_Waiting(channel, message, byte_size))
+                    self._queue.append(_Waiting(channel, message, byte_size, time.monotonic()))
                 else:
                     self._put(channel, message)
         if not channel.is_open:
@@ -214,13 +240,15 @@ class Sequencer:
         assert self._committer is not None  # the front ends of a read-only log offer nothing
         batch = self._take_batch()
         offers = [offer for waiting in batch for offer in waiting.submit.offers]
+        self._last_batch = len(offers)
         try:
             committed = self._committer.commit(offers)
         except StorageFailed as failure:
             self._meet_trouble(failure)
             committed = Committed([failure] * len(offers), self._published, None)
         else:
-            self._leave_trouble()
+            if committed.growth is not None:  # what only repeats the log, or is refused, says nothing of the store
+                self._leave_trouble()
         packed = [pack_outcome(outcome) for outcome in committed.outcomes]
         answers: dict[Channel, list[tuple[int, list[int | Problem]]]] = {}
         start = 0
@@ -230,6 +258,7 @@ class Sequencer:
             start = end
         for channel, outcomes in answers.items():
             self._send(channel, make_done(committed, outcomes))
+        self._save_keys(SAVE_KEYS_EVERY)
 
     def _take_batch(self) -> list[_Waiting]:
         """What waits, oldest first, up to the bound of a batch: messages as they came, at least one."""
@@ -250,8 +279,19 @@ class Sequencer:
             self._meet_trouble(failure)
             self._send(channel, PutDone(put.number, created=False, problem=Problem.of(failure)))
         else:
-            self._leave_trouble()
+            if created:
+                self._leave_trouble()
             self._send(channel, PutDone(put.number, created=created))
+
+    def _save_keys(self, least: int) -> None:
+        """Spare the next start the keys of what was logged since they were saved last, if it is as much as `least`."""
+        size, root = self._published.size, self._published.root
+        if self._committer is not None and size - self._history.saved_to >= least:
+            try:
+                self._history.save(size, root)
+            except StorageFailed as failure:
+                _LOGGER.warning("the next start takes longer: %s", failure)
+                self._history.saved_to = size  # not again at once
 
     # The state that everyone sees.
 
@@ -283,6 +323,7 @@ class Sequencer:
         try:
             self._committer.check_in_place()
             self._committer.keep_checkpoint()
+            self._save_keys(SAVE_KEYS_LEAST)
             if self._trouble is not None:
                 self._store.writer.prove_writable()
         except StorageFailed as failure:
@@ -313,11 +354,13 @@ class Sequencer:
             channel.lost()
 
     def _say_farewell(self, fatal: Fatal) -> None:
+        """To each at once: one that does not read must not keep it from the others."""
         deadline = time.monotonic() + FAREWELL_S
         for channel in self._channels:
             channel.send(Ended(Problem.of(fatal)))
-            while channel.has_unsent and time.monotonic() < deadline:
-                time.sleep(0.01)
+        while any(channel.has_unsent for channel in self._channels) and time.monotonic() < deadline:
+            time.sleep(0.01)
+            for channel in self._channels:
                 channel.flush()
 
     def _read_ledger(self, trust: TrustPolicy) -> Ledger:

@@ -14,6 +14,7 @@ from typing import Final
 
 SLOT_BYTES: Final = 128 * 1024
 _HEAD: Final = struct.Struct("=QII")  # a counter, odd while being written; the length; CRC-32
+_COUNTER: Final = struct.Struct("=Q")
 _PATIENCE_S: Final = 1.0
 
 
@@ -21,12 +22,12 @@ class SharedSlots:
     """A number of slots, all empty at first. Make it before the processes part; all of them then see the same bytes."""
 
     def __init__(self, count: int) -> None:
-        self._memory = mmap.mmap(-1, count * SLOT_BYTES)
-        self.count = count
+        memory = mmap.mmap(-1, count * SLOT_BYTES)
+        self._slots = [Slot(memory, number * SLOT_BYTES) for number in range(count)]
 
     def slot(self, number: int) -> Slot:
-        """One of them."""
-        return Slot(self._memory, number * SLOT_BYTES)
+        """One of them: always the same object, which remembers what was read last."""
+        return self._slots[number]
 
 
 class Slot:
@@ -35,23 +36,26 @@ class Slot:
     def __init__(self, memory: mmap.mmap, start: int) -> None:
         self._memory = memory
         self._start = start
-        self._written = 0
-        self._read = -1
-        self._record = b""
+        self._seen = (-1, b"")  # the counter and its record: one attribute, so that threads see both change at once
 
     def write(self, record: bytes) -> None:
         """Replace the record: readers see the old one or the new one."""
         assert len(record) <= SLOT_BYTES - _HEAD.size
         head, body = self._start, self._start + _HEAD.size
-        _HEAD.pack_into(self._memory, head, self._written + 1, len(record), zlib.crc32(record))
-        self._memory[body : body + len(record)] = record
-        self._written += 2
-        _HEAD.pack_into(self._memory, head, self._written, len(record), zlib.crc32(record))
+        size, checksum = len(record), zlib.crc32(record)
+        writing = self._counter() | 1  # it goes on from what is there: every record has a number of its own
+        self._memory[head:body] = _HEAD.pack(writing, size, checksum)  # packing in place would first show zeros
+        self._memory[body : body + size] = record
+        self._memory[head:body] = _HEAD.pack(writing + 1, size, checksum)
 
     def read(self) -> bytes:
         """The record as it was last written; empty if it never was. The same object while nothing changes."""
-        (counter,) = struct.unpack_from("=Q", self._memory, self._start)
-        return self._record if counter == self._read else self._read_whole()
+        counter, record = self._seen
+        return record if counter == self._counter() else self._read_whole()
+
+    def _counter(self) -> int:
+        (counter,) = _COUNTER.unpack_from(self._memory, self._start)
+        return int(counter)
 
     def _read_whole(self) -> bytes:
         deadline = time.monotonic() + _PATIENCE_S
@@ -59,10 +63,10 @@ class Slot:
             before, size, checksum = _HEAD.unpack_from(self._memory, self._start)
             body = self._start + _HEAD.size
             record = self._memory[body : body + size] if size <= SLOT_BYTES - _HEAD.size else b""
-            (after,) = struct.unpack_from("=Q", self._memory, self._start)
-            if before == after and before % 2 == 0 and zlib.crc32(record) == checksum:
-                self._read, self._record = before, record
+            if before == self._counter() and before % 2 == 0 and zlib.crc32(record) == checksum:
+                self._seen = (before, record)
                 return record
-            if time.monotonic() > deadline:
-                return self._record  # the writer ended while it wrote: what was read before stays true
+            if time.monotonic() > deadline:  # the writer ended while it wrote: what was read before stays true
+                self._seen = (before, self._seen[1])  # and nobody waits for the rest of this one again
+                return self._seen[1]
             time.sleep(0)

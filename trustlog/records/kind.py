@@ -16,7 +16,7 @@ import msgspec
 from trustlog.formats.entry import ref_value
 from trustlog.records.fields import UNSET, Instant, Salt, Struct, UtcInstant, convert_record, record_decoder
 
-_encode_parts: Final = msgspec.msgpack.Encoder().encode
+_encode_parts: Final = msgspec.msgpack.Encoder(enc_hook=str).encode  # a DID is a str of its own class
 PERSON: Final = "person"  # a signer role: any key of a person of the roster in force
 ANY_PERMITTED: Final = "permitted"  # a signer role: depends on the record's target
 

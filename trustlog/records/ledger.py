@@ -77,7 +77,7 @@ class Ledger:
         self._check_kind(candidate, index)
 
     def accept(self, candidate: Judged, index: int) -> list[Row]:
-        """The rows to store for an entry that was judged, its identity first and no key that is held; updates rosters and revoked keys."""
+        """The rows to store for an entry that was judged: its identity, and keys that nobody holds; updates rosters and such."""
         self._apply(candidate, index)
         rows: list[Row] = [(candidate.identity, HELD)]
         rows += [(claim.key, claim.value) for claim in candidate.claims if self._history.held(claim.key) is None]

@@ -15,8 +15,8 @@ from trustlog.errors import TrustlogError
 from trustlog.formats.base64 import encode_b64, encode_b64u
 from trustlog.log.link import Batch, Submitted
 from trustlog.log.logged import Logged, logged_of
+from trustlog.log.verified import VerifiedReader
 from trustlog.merkle.growth import Growth
-from trustlog.storage.log_reader import LogReader
 
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
@@ -40,7 +40,7 @@ def answer_of(logged: Logged) -> Mapping[str, Any]:
 class AnswerWriter:
     """Writes the answers of batches; remembers what the answers of the last batch shared."""
 
-    def __init__(self, reader: LogReader) -> None:
+    def __init__(self, reader: VerifiedReader) -> None:
         self._reader = reader
         self._batch: Batch | None = None
         self._shared: _SharedText | None = None

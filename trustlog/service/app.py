@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from aiohttp import web
@@ -14,11 +15,14 @@ from trustlog.log.log import Log
 from trustlog.log.shared import Slot
 from trustlog.service import entries, health, openapi, page, payloads, proofs, tiles
 from trustlog.service.answers import AnswerWriter
-from trustlog.service.context import ANSWERS, LOG, METRICS, BuildEvidence
+from trustlog.service.bounds import DEFAULT_BOUNDS, MAX_FIELD_BYTES, Bounds
+from trustlog.service.connections import Connections
+from trustlog.service.context import ANSWERS, CONNECTIONS, LOG, METRICS, UPLOADS, BuildEvidence
 from trustlog.service.credentials import to_read, to_submit
 from trustlog.service.evidence import build_evidence_of_log, make_get_evidence
 from trustlog.service.metrics import Metrics
 from trustlog.service.problems import answer_problems
+from trustlog.service.uploads import Uploads
 
 _HTTP_LOGGER: Final = logging.getLogger("trustlog.http")
 READ_BYTES: Final = 256 * 1024  # of a body, before its sender is slowed down: one chunk of a batch
@@ -26,13 +30,22 @@ DRAIN_S: Final = 10.0  # how long open connections may take to finish at a stop
 
 
 def create_app(
-    log: Log, *, build_evidence: BuildEvidence = build_evidence_of_log, peers: Sequence[Slot] = ()
+    log: Log,
+    *,
+    build_evidence: BuildEvidence = build_evidence_of_log,
+    peers: Sequence[Slot] = (),
+    bounds: Bounds = DEFAULT_BOUNDS,
 ) -> web.Application:
     """The service of an open log, which stays the caller's to close. `peers` show what other front ends of it have counted."""
     app = web.Application(middlewares=[answer_problems], client_max_size=MAX_BUNDLE_ENVELOPE_BYTES)
     app[LOG] = log
+    app[UPLOADS] = uploads = Uploads(bounds)
+    app[CONNECTIONS] = connections = Connections(bounds)
+    app.on_response_prepare.append(connections.note_answer)
+    app.on_shutdown.append(uploads.stop)
+    app.cleanup_ctx.append(_look_after_connections)
     app[METRICS] = Metrics(peers)
-    app[ANSWERS] = AnswerWriter(log.reader)
+    app[ANSWERS] = AnswerWriter(log.verified)
     app.add_routes(
         [
             web.get("/", page.get_page),
@@ -58,11 +71,27 @@ def create_app(
     return app
 
 
-def make_runner(app: web.Application) -> web.AppRunner:
+async def _look_after_connections(app: web.Application) -> AsyncIterator[None]:
+    task = asyncio.create_task(app[CONNECTIONS].look_after(), name="look after connections")
+    yield
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def make_runner(app: web.Application, *, bounds: Bounds = DEFAULT_BOUNDS) -> web.AppRunner:
     """What serves the application on sockets. It expands no bodies, and is silent about bytes that are not HTTP."""
     _HTTP_LOGGER.addFilter(_is_worth_a_line)
     return web.AppRunner(
-        app, access_log=None, auto_decompress=False, logger=_HTTP_LOGGER, shutdown_timeout=DRAIN_S, read_bufsize=READ_BYTES
+        app,
+        access_log=None,
+        auto_decompress=False,
+        logger=_HTTP_LOGGER,
+        keepalive_timeout=bounds.idle_s,
+        lingering_time=bounds.linger_s,
+        max_line_size=MAX_FIELD_BYTES,
+        max_field_size=MAX_FIELD_BYTES,
+        read_bufsize=READ_BYTES,
+        shutdown_timeout=DRAIN_S,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
 from trustlog.errors import Refused
 from trustlog.log.admission import check_size
+from trustlog.service.context import UPLOADS
 
 
 def check_plain(request: web.Request) -> None:
@@ -24,39 +25,49 @@ def check_plain(request: web.Request) -> None:
 
 
 async def read_body(request: web.Request, most: int) -> bytes:
-    """The whole body, of at most `most` bytes. Raises Refused(BODY_TOO_LARGE) as soon as that is clear."""
+    """The whole body, of at most `most` bytes.
+
+    Raises Refused: BODY_TOO_LARGE as soon as that is clear, REQUEST_TIMEOUT, UNAVAILABLE where bodies fill what memory they may.
+    """
     check_plain(request)
     check_size(request.content_length or 0, most)
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        check_size(len(body), most)
+    with request.config_dict[UPLOADS].open(request.content) as upload:
+        async for chunk in upload.chunks():
+            body += chunk
+            check_size(len(body), most)
+            upload.hold(len(body))
     return bytes(body)
 
 
-async def read_lines(request: web.Request, most: int) -> AsyncIterator[list[bytes | Refused]]:
+async def read_lines(request: web.Request, most: int) -> AsyncGenerator[list[bytes | Refused], None]:
     """The lines of the body, without their LF, as they arrive: every item is what one read brought, and is not empty.
 
     A line of more than `most` bytes is dropped as it comes and stands as a refusal in its place. A last line without LF counts
-    if the body ended as its headers said; of an upload that broke off it is dropped.
+    if the body ended as its headers said; of an upload that broke off it is dropped. Raises as :func:`read_body` does, for the
+    rest of the body.
     """
     check_plain(request)
     line = bytearray()  # the beginning of the line that has not ended yet
     too_long = False
-    async for chunk in request.content.iter_any():
-        lines: list[bytes | Refused] = []
-        *ended, rest = chunk.split(b"\n")
-        for piece in ended:
-            line += piece
-            lines.append(_too_long(most) if too_long or len(line) > most else bytes(line))
-            line.clear()
-            too_long = False
-        line += rest
-        if len(line) > most:
-            line.clear()
-            too_long = True
-        if lines:
-            yield lines
+    with request.config_dict[UPLOADS].open(request.content) as upload:
+        async for chunk in upload.chunks():
+            *ended, rest = chunk.split(b"\n")
+            lines: list[bytes | Refused] = [piece if len(piece) <= most else _too_long(most) for piece in ended]
+            if ended:
+                if line or too_long:
+                    line += ended[0]
+                    lines[0] = _too_long(most) if too_long or len(line) > most else bytes(line)
+                line.clear()
+                too_long = False
+            line += rest
+            if len(line) > most:
+                line.clear()
+                too_long = True
+            upload.hold(len(line))
+            if lines:
+                upload.renew()
+                yield lines
     if line or too_long:
         yield [_too_long(most) if too_long else bytes(line)]
 

@@ -12,7 +12,9 @@ from aiohttp import web
 from trustlog.errors import Refused
 from trustlog.log.log import Log
 from trustlog.service.answers import AnswerWriter
+from trustlog.service.connections import Connections
 from trustlog.service.metrics import Metrics
+from trustlog.service.uploads import Uploads
 
 BuildEvidence: TypeAlias = Callable[[Log, Mapping[str, str]], Awaitable[bytes]]
 """Builds the evidence pack that a query asks for. Raises TrustlogError."""
@@ -22,6 +24,8 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LOG: Final = web.AppKey("log", Log)
 ANSWERS: Final = web.AppKey("answers", AnswerWriter)
 METRICS: Final = web.AppKey("metrics", Metrics)
+CONNECTIONS: Final = web.AppKey("connections", Connections)
+UPLOADS: Final = web.AppKey("uploads", Uploads)
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 
 _DECIMAL: Final = re.compile("0|[1-9][0-9]{0,17}")

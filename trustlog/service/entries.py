@@ -24,6 +24,7 @@ from trustlog.service.context import (
     read_number,
     read_query,
 )
+from trustlog.service.lookups import check_terms
 from trustlog.service.ndjson import answer_lines
 
 DEFAULT_LIMIT = 100
@@ -44,7 +45,7 @@ async def submit(request: web.Request) -> web.StreamResponse:
             found=request.content_type,
         )
     submitted = await log.submit(await read_body(request, MAX_BUNDLE_ENVELOPE_BYTES))
-    metrics_of(request).count_logged(submitted.outcomes)
+    metrics_of(request).count_logged(submitted)
     answer = request.config_dict[ANSWERS].write(submitted, 0)
     if isinstance(answer, TrustlogError):
         raise answer
@@ -63,7 +64,7 @@ async def get_entry(request: web.Request) -> web.StreamResponse:
         raise Refused(
             "NOT_FOUND", "the log is not that long", param="index", expected=f"an index below {tree.size}", found=index
         )
-    return json_response(answer_of(prove_stored(log.reader, index, tree)))
+    return json_response(answer_of(prove_stored(log.verified, index, tree)))
 
 
 async def list_entries(request: web.Request) -> web.StreamResponse:
@@ -75,6 +76,7 @@ async def list_entries(request: web.Request) -> web.StreamResponse:
         raise parameter_invalid("limit", "nothing is asked for", expected=f"1 to {MAX_LIST_LIMIT}", found=0)
     min_size = read_number(query.pop("min_size", "0"), "min_size")
     start = read_number(query.pop("cursor", "0"), "cursor")
+    check_terms(query)
     await log.indexing.reached(min_size, MIN_SIZE_WAIT_S)
     complete_to = log.indexing.value
     found = await log.read(find_entries, log.reader, log.index, query, start=start, end=complete_to, limit=limit + 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 from contextlib import closing
@@ -12,11 +11,10 @@ from trustlog.log.directory import LogDirectory
 from trustlog.log.following import follow, open_index
 from trustlog.log.messages import STATE
 from trustlog.log.shared import Slot
+from trustlog.service.children import end_soon
 from trustlog.storage.log_reader import LogReader
 
 _POLL_S: Final = 0.02
-
-_LOGGER = logging.getLogger(__name__)
 
 
 def run_follower(directory: LogDirectory, state: Slot, connected: socket.socket) -> int:
@@ -37,3 +35,4 @@ def run_follower(directory: LogDirectory, state: Slot, connected: socket.socket)
 def _await_end(connected: socket.socket, stop: threading.Event) -> None:
     connected.recv(1)
     stop.set()
+    end_soon()

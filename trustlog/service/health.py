@@ -27,5 +27,7 @@ async def get_readiness(request: web.Request) -> web.StreamResponse:
 
 async def get_metrics(request: web.Request) -> web.StreamResponse:
     """Counters and gauges."""
-    text = metrics_of(request).render(log_of(request))
+    log, metrics = log_of(request), metrics_of(request)
+    metrics.set_gauge("trustlog_queue_length", log.link.open_entries)
+    text = metrics.render(log)
     return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})

@@ -1,32 +1,84 @@
-"""Counters and gauges, in the Prometheus text format (version 0.0.4)."""
+"""Counters, histograms and gauges, in the Prometheus text format (version 0.0.4).
+
+Each front end counts what it does; whichever is asked adds up what all of them show in shared memory, a tenth of a second old.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
 from aiohttp import web
 
-from trustlog.log.commit import Outcome, Place
+from trustlog.log.commit import Place
+from trustlog.log.link import Submitted
 from trustlog.log.log import Log
 from trustlog.log.shared import Slot
+from trustlog.service.histogram import Histogram
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-HELP: Final = {
+GAUGES: Final = {
     "trustlog_tree_size": "Entries, by stage.",
     "trustlog_index_complete_to": "Every entry below this index can be looked up.",
-    "trustlog_queue_length": "Admitted entries that are not answered yet.",
     "trustlog_read_only": "1 if nothing may be written.",
+    "trustlog_ready": "1 if entries are taken at the moment.",
+}
+SUMMED_GAUGES: Final = {
+    "trustlog_queue_length": "Admitted entries that are not answered yet.",
+    "trustlog_connections": "Open connections.",
+}
+COUNTERS: Final = {
     "trustlog_requests_total": "Requests answered, by route, method and status.",
     "trustlog_refusals_total": "Requests and batch lines refused, by reason code.",
     "trustlog_entries_answered_total": "Submissions answered with success, by result.",
+    "trustlog_connections_refused_total": "Connections turned away, because as many were open as may be.",
 }
+HISTOGRAMS: Final[dict[str, tuple[str, tuple[float, ...]]]] = {
+    "trustlog_request_seconds": (
+        "How long requests took until their answer was ready, by route and method; batches apart.",
+        (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    ),
+    "trustlog_batch_lines": ("Lines of a batch that were answered.", (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)),
+    "trustlog_checkpoint_entries": (
+        "New entries of a checkpoint, counted where its first entry is answered.",
+        (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
+    ),
+}
+HELP: Final = {**GAUGES, **SUMMED_GAUGES, **COUNTERS, **{name: text for name, (text, _) in HISTOGRAMS.items()}}
+_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
+
 _Labels: TypeAlias = tuple[tuple[str, str], ...]
-_DECODER: Final = msgspec.msgpack.Decoder(dict[str, list[tuple[_Labels, int]]])
-_COUNTERS: Final = tuple(name for name in HELP if name.endswith("_total"))
+
+
+class Counts(msgspec.Struct, array_like=True):
+    """What one front end has counted, and what it has under way: by name, and by labels."""
+
+    counters: dict[str, dict[_Labels, int]]
+    histograms: dict[str, dict[_Labels, Histogram]]
+    gauges: dict[str, int]
+
+    def add(self, other: Counts) -> None:
+        """Add up."""
+        for name, counts in other.counters.items():
+            own = self.counters.setdefault(name, {})
+            for labels, count in counts.items():
+                own[labels] = own.get(labels, 0) + count
+        for name, histograms in other.histograms.items():
+            for labels, histogram in histograms.items():
+                held = self.histograms.setdefault(name, {})
+                held.setdefault(labels, Histogram.empty(HISTOGRAMS[name][1])).add(histogram)
+        for name, value in other.gauges.items():
+            self.gauges[name] = self.gauges.get(name, 0) + value
+
+
+def _no_counts() -> Counts:
+    return Counts({name: {} for name in COUNTERS}, {name: {} for name in HISTOGRAMS}, {})
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(Counts)
 
 
 class Metrics:
@@ -35,55 +87,103 @@ class Metrics:
     def __init__(self, peers: Sequence[Slot] = ()) -> None:
         """`peers` show what other front ends of the same log have counted."""
         self._peers = peers
-        self._counts: dict[str, Counter[_Labels]] = {name: Counter() for name in _COUNTERS}
+        self._own = _no_counts()
 
-    def count_request(self, request: web.Request, status: int) -> None:
-        """Count an answered request under its route, never under its path."""
+    def count_request(self, request: web.Request, status: int, seconds: float | None) -> None:
+        """Count an answered request under its route, never under its path; and how long it took, unless the client decided that."""
         resource = request.match_info.route.resource
         route = "unknown" if resource is None else resource.canonical
-        method = request.method if request.method in {"GET", "HEAD", "POST"} else "other"
+        method = request.method if request.method in _METHODS else "other"
         self._count("trustlog_requests_total", route=route, method=method, status=str(status))
+        if seconds is not None:
+            self._observe("trustlog_request_seconds", seconds, route=route, method=method)
 
     def count_refusal(self, code: str) -> None:
         """Count a refusal, of a request or of one line of a batch."""
         self._count("trustlog_refusals_total", code=code)
 
-    def count_logged(self, outcomes: Sequence[Outcome]) -> None:
-        """Count the submissions that are answered with success."""
-        places = [outcome.already_logged for outcome in outcomes if isinstance(outcome, Place)]
-        again = sum(places)
-        for result, count in (("already_logged", again), ("new", len(places) - again)):
-            if count:
-                self._counts["trustlog_entries_answered_total"][(("result", result),)] += count
+    def count_refused_connection(self) -> None:
+        """Count a connection that was turned away."""
+        self._count("trustlog_connections_refused_total")
+
+    def count_batch(self, lines: int) -> None:
+        """Count a batch of which so many lines were answered."""
+        self._observe("trustlog_batch_lines", lines)
+
+    def count_logged(self, submitted: Submitted) -> None:
+        """Count the submissions that are answered with success; and the checkpoint, if this is who began it."""
+        places = [outcome for outcome in submitted.outcomes if isinstance(outcome, Place)]
+        again = sum(place.already_logged for place in places)
+        if again:
+            self._count("trustlog_entries_answered_total", again, result="already_logged")
+        if again == len(places):
+            return
+        self._count("trustlog_entries_answered_total", len(places) - again, result="new")
+        growth = submitted.batch.growth
+        if growth is not None and any(p.index == growth.old_size and not p.already_logged for p in places):
+            self._observe("trustlog_checkpoint_entries", submitted.batch.tree.size - growth.old_size)
+
+    def set_gauge(self, name: str, value: int) -> None:
+        """Show how much is under way here, under a name of :data:`SUMMED_GAUGES`."""
+        assert name in SUMMED_GAUGES
+        self._own.gauges[name] = value
 
     def encode(self) -> bytes:
         """What was counted here, for a peer's :meth:`render`."""
-        return msgspec.msgpack.encode({name: list(counter.items()) for name, counter in self._counts.items()})
-
-    def _total(self, name: str) -> Counter[_Labels]:
-        total = Counter(self._counts.get(name, {}))
-        for peer in self._peers:
-            if record := peer.read():
-                total.update(dict(_DECODER.decode(record).get(name, [])))
-        return total
+        return _ENCODER.encode(self._own)
 
     def render(self, log: Log) -> str:
         """All metrics of `log`."""
-        gauges = {
-            "trustlog_tree_size": [("published", log.published.size)],
-            "trustlog_index_complete_to": [("", log.indexing.value)],
-            "trustlog_queue_length": [("", log.link.open_entries)],
-            "trustlog_read_only": [("", int(log.read_only is not None))],
-        }
-        lines: list[str] = []
-        for name, help_text in HELP.items():
-            lines += (f"# HELP {name} {help_text}", f"# TYPE {name} {'counter' if name in _COUNTERS else 'gauge'}")
-            for stage, number in gauges.get(name, []):
-                lines.append(f'{name}{{stage="{stage}"}} {number}' if stage else f"{name} {number}")
-            for labels, number in sorted(self._total(name).items()):
-                joined = ",".join(f'{label}="{value}"' for label, value in labels)
-                lines.append(f"{name}{{{joined}}} {number}")
-        return "\n".join(lines) + "\n"
+        total = _no_counts()
+        total.add(self._own)
+        for peer in self._peers:
+            if record := peer.read():
+                total.add(_DECODER.decode(record))
+        return "".join(line + "\n" for line in [*_gauges(log, total), *_counters(total), *_histograms(total)])
 
-    def _count(self, name: str, **labels: str) -> None:
-        self._counts[name][tuple(labels.items())] += 1
+    def _count(self, name: str, by: int = 1, **labels: str) -> None:
+        counts, key = self._own.counters[name], tuple(labels.items())
+        counts[key] = counts.get(key, 0) + by
+
+    def _observe(self, name: str, value: float, **labels: str) -> None:
+        bounds, key = HISTOGRAMS[name][1], tuple(labels.items())
+        histograms = self._own.histograms[name]
+        if key not in histograms:
+            histograms[key] = Histogram.empty(bounds)
+        histograms[key].observe(value, bounds)
+
+
+def _gauges(log: Log, total: Counts) -> Iterator[str]:
+    is_ready = log.read_only is None and log.trouble is None and not log.link.stopping.done()
+    values = {
+        'trustlog_tree_size{stage="published"}': log.published.size,
+        "trustlog_index_complete_to": log.indexing.value,
+        "trustlog_read_only": int(log.read_only is not None),
+        "trustlog_ready": int(is_ready),
+        **total.gauges,
+    }
+    for series, value in values.items():
+        yield from _head(series.partition("{")[0], "gauge")
+        yield f"{series} {value}"
+
+
+def _counters(total: Counts) -> Iterator[str]:
+    for name, counts in total.counters.items():
+        yield from _head(name, "counter")
+        for labels, count in sorted(counts.items()):
+            yield f"{name}{{{_join(labels)}}} {count}" if labels else f"{name} {count}"
+
+
+def _histograms(total: Counts) -> Iterator[str]:
+    for name, histograms in total.histograms.items():
+        yield from _head(name, "histogram")
+        for labels, histogram in sorted(histograms.items(), key=lambda item: item[0]):
+            yield from histogram.render(name, _join(labels), HISTOGRAMS[name][1])
+
+
+def _head(name: str, kind: str) -> tuple[str, str]:
+    return f"# HELP {name} {HELP[name]}", f"# TYPE {name} {kind}"
+
+
+def _join(labels: _Labels) -> str:
+    return ",".join(f'{label}="{value}"' for label, value in labels)

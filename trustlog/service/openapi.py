@@ -9,7 +9,11 @@ from aiohttp import web
 
 from trustlog import __version__
 from trustlog.formats.entry import REF_NAMES
+from trustlog.limits import MAX_REF_VALUE_CHARACTERS
+from trustlog.records.kinds import KINDS
 from trustlog.service.context import SHORT, json_response
+from trustlog.service.lookups import HASH_TERMS
+from trustlog.service.rules import BATCH, EVERYWHERE
 
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
 _COUNT: Final[dict[str, Any]] = {"type": "integer", "minimum": 0}
@@ -87,11 +91,17 @@ def _operation(
     summary: str,
     answers: dict[str, dict[str, Any] | None],
     *,
+    refusals: tuple[str, ...] = (),
+    description: str = "",
+    coded: bool = False,
     query: Mapping[str, Mapping[str, Any]] | None = None,
     path: Mapping[str, Mapping[str, Any]] | None = None,
     body: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """One operation; `answers` maps a status to its content. Every operation may also answer with a problem."""
+    """One operation; `answers` maps a status to its content, `refusals` are the statuses of problems that are its own.
+
+    Every operation may also answer with another problem. `coded`: what it answers may be compressed.
+    """
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "query", "schema": schema} for name, schema in (query or {}).items()
     ]
@@ -100,13 +110,42 @@ def _operation(
     for status, content in answers.items():
         if content is not None:
             responses[status]["content"] = content
-    responses["default"] = {"description": "Problem", "content": _content("application/problem+json", _schema("Problem"))}
+    if "304" in responses:
+        responses["200"]["headers"] = {name: _HEADERS[name] for name in ("ETag", "Cache-Control", *(("Vary",) if coded else ()))}
+    responses |= {status: {"$ref": f"#/components/responses/{status}"} for status in refusals}
+    responses["default"] = {"description": "Problem", "content": _PROBLEM}
     operation: dict[str, Any] = {"summary": summary, "responses": responses}
+    if description:
+        operation["description"] = description
     if parameters:
         operation["parameters"] = parameters
     if body is not None:
         operation["requestBody"] = {"required": True, "content": body}
     return operation
+
+
+_HEADERS: Final[dict[str, Any]] = {
+    "ETag": {"schema": _TEXT},
+    "Cache-Control": {"schema": _TEXT, "description": "A year and immutable for what is full, or never changes; else 2 s"},
+    "Vary": {"schema": {"const": "Accept-Encoding"}, "description": "gzip for those who take it, with an ETag of its own"},
+    "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"},
+}
+_PROBLEM: Final = _content("application/problem+json", _schema("Problem"))
+RESPONSES: Final[dict[str, dict[str, Any]]] = {
+    "401": {"description": "A credential is needed", "content": _PROBLEM},
+    "404": {"description": "Not here", "content": _PROBLEM},
+    "408": {"description": "The body did not come in time", "content": _PROBLEM},
+    "409": {"description": "Its identity is taken by another content: `index` and `leaf_hash_b64u` name it", "content": _PROBLEM},
+    "410": {"description": "Erased: `index` is that of the tombstone", "content": _PROBLEM},
+    "413": {"description": "Too large", "content": _PROBLEM},
+    "415": {"description": "Another content type, or an encoded body", "content": _PROBLEM},
+    "503": {
+        "description": "Not now: try again",
+        "content": _PROBLEM,
+        "headers": {"Retry-After": _HEADERS["Retry-After"]},
+    },
+}
+_SENDING: Final = ("401", "408", "413", "415", "503")
 
 
 def _json(name: str) -> dict[str, Any]:
@@ -116,17 +155,29 @@ def _json(name: str) -> dict[str, Any]:
 _BYTES: Final = _content("application/octet-stream")
 _PLAIN: Final = _content("text/plain")
 _OBJECT: Final = _content("application/json", {"type": "object"})
+_HEX: Final = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_REF: Final = {"type": "string", "pattern": f"^[A-Za-z0-9._:/-]{{1,{MAX_REF_VALUE_CHARACTERS}}}$"}
+_FORMS: Final = {**dict.fromkeys(REF_NAMES, _REF), **dict.fromkeys(HASH_TERMS, _HASH_B64U), "token": _HEX}
 _BY_HASH: Final = {"sha256_b64u": _HASH_B64U}
 
 PATHS: Final[dict[str, dict[str, Any]]] = {
     "/": {"get": _operation("Status page", {"200": _content("text/html")})},
     "/checkpoint": {"get": _operation("The newest published checkpoint", {"200": _PLAIN, "304": None})},
     "/tile/entries/{path}": {
-        "get": _operation("An entry bundle (C2SP tlog-tiles)", {"200": _BYTES, "304": None}, path={"path": _TEXT})
+        "get": _operation(
+            "An entry bundle (C2SP tlog-tiles)",
+            {"200": _BYTES, "304": None},
+            coded=True,
+            refusals=("404",),
+            path={"path": _TEXT},
+        )
     },
     "/tile/{level}/{path}": {
         "get": _operation(
-            "A tile (C2SP tlog-tiles)", {"200": _BYTES, "304": None}, path={"level": {"type": "integer"}, "path": _TEXT}
+            "A tile (C2SP tlog-tiles)",
+            {"200": _BYTES, "304": None},
+            refusals=("404",),
+            path={"level": {"type": "integer"}, "path": _TEXT},
         )
     },
     "/v1/entries": {
@@ -136,15 +187,16 @@ PATHS: Final[dict[str, dict[str, Any]]] = {
                 "200": {**_json("Logged"), **_content("application/x-ndjson")},
                 "201": _json("Logged"),
             },
+            description=BATCH,
+            refusals=(*_SENDING, "409"),
             body={**_json("Envelope"), **_content("application/x-ndjson")},
         ),
         "get": _operation(
             "Look up entries; all that is given must match",
             {"200": _json("Entries")},
             query={
-                "leaf_hash": _HASH_B64U,
-                "kind": _TEXT,
-                **dict.fromkeys(REF_NAMES, _TEXT),
+                "kind": {"enum": sorted(KINDS)},
+                **_FORMS,
                 "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
                 "min_size": _COUNT,
                 "cursor": _TEXT,
@@ -152,37 +204,76 @@ PATHS: Final[dict[str, dict[str, Any]]] = {
         ),
     },
     "/v1/entries/{index}": {
-        "get": _operation("One entry, proven under the current checkpoint", {"200": _json("Logged")}, path={"index": _COUNT})
+        "get": _operation(
+            "One entry, proven under the current checkpoint",
+            {"200": _json("Logged")},
+            refusals=("404",),
+            path={"index": _COUNT},
+        )
     },
     "/v1/payloads": {
         "post": _operation(
             "Store a payload that is not an entry",
             {"200": _json("StoredPayload"), "201": _json("StoredPayload")},
+            refusals=_SENDING,
             body=_BYTES,
         )
     },
-    "/v1/payloads/{sha256_b64u}": {"get": _operation("The exact bytes of a payload", {"200": _BYTES}, path=_BY_HASH)},
+    "/v1/payloads/{sha256_b64u}": {
+        "get": _operation(
+            "The exact bytes of a payload", {"200": _BYTES}, refusals=("401", "404", "410"), path=_BY_HASH
+        )
+    },
     "/v1/policies/{sha256_b64u}": {
-        "get": _operation("The exact bytes of a policy, or its envelope", {"200": {**_BYTES, **_OBJECT}}, path=_BY_HASH)
+        "get": _operation(
+            "The exact bytes of a policy, or its envelope",
+            {"200": {**_BYTES, **_OBJECT}},
+            refusals=("401", "404"),
+            path=_BY_HASH,
+        )
     },
     "/v1/checkpoints/{size}": {
         "get": _operation(
-            "The checkpoint published at exactly this size", {"200": _PLAIN, "304": None}, path={"size": _COUNT}
+            "The checkpoint published at exactly this size",
+            {"200": _PLAIN, "304": None},
+            refusals=("404",),
+            path={"size": _COUNT},
         )
     },
     "/v1/proofs/inclusion": {
         "get": _operation(
             "Inclusion proof",
             {"200": _json("InclusionProof")},
+            description="Give one of leaf_hash and index. To a tree_size that is given it never changes, and may be cached.",
             query={"leaf_hash": _HASH_B64U, "index": _COUNT, "tree_size": _COUNT},
         )
     },
     "/v1/proofs/consistency": {
-        "get": _operation("Consistency proof", {"200": _json("ConsistencyProof")}, query={"from": _COUNT, "to": _COUNT})
+        "get": _operation(
+            "Consistency proof",
+            {"200": _json("ConsistencyProof")},
+            description="Sizes default to the published one. Between sizes that are given it never changes, and may be cached.",
+            query={"from": _COUNT, "to": _COUNT},
+        )
     },
-    "/v1/evidence": {"get": _operation("Evidence pack", {"200": _OBJECT}, query={"ticket": _TEXT, "bundle": _HASH_B64U})},
+    "/v1/evidence": {
+        "get": _operation(
+            "Evidence pack",
+            {"200": _OBJECT},
+            description="Give one of ticket and bundle.",
+            refusals=("401", "503"),
+            query={"ticket": _TEXT, "bundle": _HASH_B64U},
+        )
+    },
     "/healthz": {"get": _operation("The process answers", {"200": _OBJECT})},
-    "/readyz": {"get": _operation("The log takes writes", {"200": _OBJECT})},
+    "/readyz": {
+        "get": _operation(
+            "The log takes writes",
+            {"200": _OBJECT},
+            description="503 with the reason's code while it does not: read-only, in trouble with its storage, or stopping.",
+            refusals=("503",),
+        )
+    },
     "/metrics": {"get": _operation("Prometheus metrics", {"200": _PLAIN})},
     "/openapi.json": {"get": _operation("This document", {"200": _OBJECT})},
 }
@@ -193,10 +284,16 @@ async def get_openapi(request: web.Request) -> web.StreamResponse:
     served = {resource.canonical for resource in request.app.router.resources()}
     document = {
         "openapi": "3.1.0",
-        "info": {"title": "trustlog", "version": __version__, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        "info": {
+            "title": "trustlog",
+            "version": __version__,
+            "description": EVERYWHERE,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
         "paths": {path: operations for path, operations in PATHS.items() if path in served},
         "components": {
             "schemas": SCHEMAS,
+            "responses": RESPONSES,
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{}, {"bearer": []}],

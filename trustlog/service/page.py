@@ -7,13 +7,17 @@ from typing import Final
 
 from aiohttp import web
 
+from trustlog.log.log import Log
 from trustlog.service.context import SHORT, log_of
 
 _STYLE: Final = (
+    ":root{color-scheme:light dark}"
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#111;background:#fff}"
     "pre,code{font:14px/1.4 ui-monospace,monospace;background:#f3f3f3;overflow-wrap:anywhere;white-space:pre-wrap}"
+    "@media(prefers-color-scheme:dark){body{color:#e6e6e6;background:#14161a}pre,code{background:#22262d}a{color:#8ab4f8}}"
     "pre{padding:.8rem}dt{font-weight:600}table{border-collapse:collapse}td{padding:.1rem 1rem .1rem 0;vertical-align:top}"
 )
+NEED_A_QUERY: Final = frozenset({"/v1/evidence", "/v1/proofs/inclusion"})  # a bare link to them would be refused
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
     "Cache-Control": SHORT,
@@ -26,24 +30,31 @@ async def get_page(request: web.Request) -> web.StreamResponse:
     """The status page."""
     log = log_of(request)
     tree = log.published
-    state = "takes entries" if log.read_only is None else f"read-only: {log.read_only}"
     facts = {
         "Origin": log.origin,
         "Verifier key": log.vkey,
         "Entries": str(tree.size),
         "Root hash": tree.root.hex(),
-        "State": state,
+        "State": _state(log),
         "Looked up by refs": f"entries below {log.indexing.value}",
     }
     rows = "".join(f"<dt>{escape(name)}</dt><dd><code>{escape(value)}</code></dd>" for name, value in facts.items())
     routes = "".join(f"<tr><td>{_link(path)}</td><td>{escape(text)}</td></tr>" for path, text in _routes(request))
     note = escape(tree.note.decode("utf-8"))
     html = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(log.origin)}</title><style>{_STYLE}</style>'
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(log.origin)}</title><style>{_STYLE}</style>"
         f"<h1>{escape(log.origin)}</h1><p>A transparency log. Nothing on this page is proof: check with your own copy of the"
         f" verifier key.</p><dl>{rows}</dl><h2>Checkpoint</h2><pre>{note}</pre><h2>What is here</h2><table>{routes}</table></html>"
     )
     return web.Response(text=html, content_type="text/html", headers=_HEADERS)
+
+
+def _state(log: Log) -> str:
+    if log.read_only is not None:
+        return f"read-only: {log.read_only}"
+    return "takes entries" if log.trouble is None else f"takes no entries at the moment: {log.trouble.error()}"
 
 
 def _routes(request: web.Request) -> list[tuple[str, str]]:
@@ -58,4 +69,4 @@ def _routes(request: web.Request) -> list[tuple[str, str]]:
 
 def _link(path: str) -> str:
     text = f"<code>{escape(path)}</code>"
-    return text if "{" in path else f'<a href="{escape(path, quote=True)}">{text}</a>'
+    return text if "{" in path or path in NEED_A_QUERY else f'<a href="{escape(path, quote=True)}">{text}</a>'

@@ -7,8 +7,10 @@ the same.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -18,7 +20,7 @@ from aiohttp import web
 from trustlog.errors import REASONS, Conflict, Refused, TrustlogError
 from trustlog.formats.base64 import encode_b64u
 from trustlog.log.lookup import Erased
-from trustlog.service.context import REQUEST_ID, metrics_of
+from trustlog.service.context import CONNECTIONS, REQUEST_ID, metrics_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ STATUS: Final[dict[str, int]] = {
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,
     "CONFLICT": 409,
+    "REQUEST_TIMEOUT": 408,
     "GONE_ERASED": 410,
     "BODY_TOO_LARGE": 413,
     "CONTENT_TYPE_UNSUPPORTED": 415,
@@ -84,15 +87,22 @@ def problem_of(error: TrustlogError, request_id: str) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value is not None}
 
 
+def encode_problem(error: TrustlogError, request_id: str) -> bytes:
+    """The problem document, as JSON."""
+    return msgspec.json.encode(problem_of(error, request_id))
+
+
 def problem_response(error: TrustlogError, request_id: str) -> web.Response:
     """The whole answer."""
     status = status_of(error)
     headers = {"X-Request-Id": request_id, "Cache-Control": "no-store"}
     if status in {429, 503}:
         headers["Retry-After"] = str(RETRY_AFTER_S)
+    if status == 408:
+        headers["Connection"] = "close"
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="trustlog"'
-    body = msgspec.json.encode(problem_of(error, request_id))
+    body = encode_problem(error, request_id)
     return web.Response(status=status, body=body, content_type=CONTENT_TYPE, headers=headers)
 
 
@@ -101,6 +111,8 @@ async def answer_problems(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Give every request an id, and every failure a problem document."""
+    connections, began = request.app[CONNECTIONS], time.perf_counter()
+    connections.note_request(request.protocol)
     request_id = request[REQUEST_ID] = secrets.token_hex(8)
     try:
         response = await handler(request)
@@ -114,9 +126,12 @@ async def answer_problems(
     except Exception:
         _LOGGER.exception("request %s failed", request_id)
         response = _refuse(request, TrustlogError("INTERNAL_ERROR", "this request met a defect"))
+    seconds: float | None = None
     if not response.prepared:
         response.headers.setdefault("X-Request-Id", request_id)
-    metrics_of(request).count_request(request, response.status)
+        seconds = time.perf_counter() - began
+    metrics_of(request).count_request(request, response.status, seconds)
+    connections.note_idle(request.protocol, asyncio.get_running_loop().time())
     return response
 
 

@@ -1,28 +1,29 @@
-"""Inclusion and consistency proofs from the server, for those who do not read tiles."""
+"""Inclusion and consistency proofs from the server, for those who do not read tiles.
+
+A proof between sizes that the request names never changes, so caches may keep it.
+"""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from trustlog.errors import Refused, TrustlogError
+from trustlog.errors import Refused
 from trustlog.formats.base64 import decode_b64u, encode_b64, encode_b64u
 from trustlog.limits import MIN_SIZE_WAIT_S
 from trustlog.log.log import Log
-from trustlog.log.proving import Prover
-from trustlog.merkle.hashing import hash_leaf
-from trustlog.service.context import json_response, log_of, parameter_invalid, read_number, read_query
+from trustlog.service.context import IMMUTABLE, UNCACHED, json_response, log_of, parameter_invalid, read_number, read_query
 
 
 async def get_inclusion_proof(request: web.Request) -> web.StreamResponse:
     """That an entry is in the tree of a size."""
     log = log_of(request)
     query = read_query(request, "leaf_hash", "index", "tree_size")
-    published = log.published.size
-    size = read_number(query.get("tree_size", str(published)), "tree_size", most=published)
+    tree = log.published
+    size = read_number(query.get("tree_size", str(tree.size)), "tree_size", most=tree.size)
     if ("leaf_hash" in query) == ("index" in query):
         raise parameter_invalid("index", "name one entry", expected="either index or leaf_hash", found=", ".join(query))
     index = (
-        read_number(query["index"], "index") if "index" in query else await _find_leaf(log, query["leaf_hash"], published)
+        read_number(query["index"], "index") if "index" in query else await _find_leaf(log, query["leaf_hash"], tree.size)
     )
     if index >= size:
         raise parameter_invalid(
@@ -31,14 +32,14 @@ async def get_inclusion_proof(request: web.Request) -> web.StreamResponse:
             expected=f"a tree of more than {index} entries",
             found=size,
         )
-    leaf_hash, proof = _prove(log, index, size)
     return json_response(
         {
             "index": index,
-            "leaf_hash_b64u": encode_b64u(leaf_hash),
+            "leaf_hash_b64u": encode_b64u(log.verified.leaf_hash(index, tree)),
             "tree_size": size,
-            "inclusion_proof": [encode_b64(node) for node in proof],
-        }
+            "inclusion_proof": [encode_b64(node) for node in log.verified.inclusion(index, tree, size=size)],
+        },
+        cache=IMMUTABLE if "tree_size" in query else UNCACHED,
     )
 
 
@@ -46,11 +47,14 @@ async def get_consistency_proof(request: web.Request) -> web.StreamResponse:
     """That the tree of one size begins the tree of another."""
     log = log_of(request)
     query = read_query(request, "from", "to")
-    published = log.published.size
-    new = read_number(query.get("to", str(published)), "to", most=published)
-    old = read_number(query.get("from", str(published)), "from", most=new)
-    proof = Prover(log.reader, new).consistency(old)
-    return json_response({"from": old, "to": new, "consistency_proof": [encode_b64(node) for node in proof]})
+    tree = log.published
+    new = read_number(query.get("to", str(tree.size)), "to", most=tree.size)
+    old = read_number(query.get("from", str(tree.size)), "from", most=new)
+    proof = log.verified.consistency(old, tree, size=new)
+    return json_response(
+        {"from": old, "to": new, "consistency_proof": [encode_b64(node) for node in proof]},
+        cache=IMMUTABLE if {"from", "to"} <= query.keys() else UNCACHED,
+    )
 
 
 async def _find_leaf(log: Log, leaf_hash: str, size: int) -> int:
@@ -62,10 +66,3 @@ async def _find_leaf(log: Log, leaf_hash: str, size: int) -> int:
     if not indexed:
         raise Refused("UNAVAILABLE", "the index is behind, so nobody knows yet", param="leaf_hash", found=leaf_hash)
     raise Refused("NOT_FOUND", "no entry has this leaf hash", param="leaf_hash", found=leaf_hash)
-
-
-def _prove(log: Log, index: int, size: int) -> tuple[bytes, list[bytes]]:
-    entry = log.reader.entry(index)
-    if entry is None:
-        raise TrustlogError("LOG_CORRUPT", f"entry {index} is missing")
-    return hash_leaf(entry), Prover(log.reader, size).inclusion(index)

@@ -12,11 +12,12 @@ They are tied together by sockets: when the first process ends, in whatever way,
 ends unasked, the first says so, and ends.
 
 It stops gracefully on SIGINT and SIGTERM: no new connections, answers what it took, exits 0. After a Fatal it stops at once,
-says why and what to do, and exits 1. SIGHUP reads ``trust.toml`` again.
+says why and what to do, and exits 1. SIGHUP reads ``trust.toml`` again. A signal that comes during the start waits for its end.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -32,12 +33,12 @@ from trustlog.errors import Fatal, TrustlogError
 from trustlog.log.directory import LogDirectory
 from trustlog.log.sequencer import Sequencer
 from trustlog.log.shared import SharedSlots
-from trustlog.service.children import Child, start_child
+from trustlog.service.children import SIGNALS, Child, start_child
 from trustlog.service.follower import run_follower
 from trustlog.service.worker import Place, run_worker
 
 BACKLOG: Final = 1024
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+GARBAGE_THRESHOLD: Final = 20_000  # objects: some chunks of a batch; nothing here leaves cycles behind in a hurry
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -48,17 +49,22 @@ def serve(directory: Path, host: str, port: int, *, workers: int | None = None) 
     Prints one JSON line ``{"url","vkey","pid"}`` on stdout once it listens, and after a failure one ``error:`` and one
     ``hint:`` line on stderr.
     """
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until each process has said what it does about them
     try:
         _serve(LogDirectory(directory), host, port, workers or len(os.sched_getaffinity(0)))
     except TrustlogError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         print(f"hint: {error.hint or 'see the documentation of this code'}", file=sys.stderr)  # noqa: T201
         return 1
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     return 0
 
 
 def _serve(directory: LogDirectory, host: str, port: int, workers: int) -> None:
     listening = _listen(host, port)
+    gc.freeze()  # what is loaded by now is never garbage, and is shared by all processes
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
     slots = SharedSlots(1 + 2 * workers)
     children: list[Child] = []
     try:
@@ -72,10 +78,21 @@ def _serve(directory: LogDirectory, host: str, port: int, workers: int) -> None:
             _Conductor(sequencer, children[:-1], follower).run(listening)
         finally:
             sequencer.close()
+        _check_ends(children[:-1])
     finally:
         listening.close()
         for child in children:
+            child.socket.close()
+        for child in children:
             child.end()
+
+
+def _check_ends(front_ends: list[Child]) -> None:
+    """After a graceful stop: whoever crashed meanwhile may have left somebody without an answer."""
+    for child in front_ends:
+        if child.failed:
+            detail = f"the {child.name} ended before it had finished: {child.how_it_ended()}"
+            raise Fatal("INTERNAL_ERROR", detail, param="process")
 
 
 class _Conductor:
@@ -90,9 +107,10 @@ class _Conductor:
     def run(self, listening: socket.socket) -> None:
         wakeup, signalled = socket.socketpair()
         signalled.setblocking(False)
-        for number in _SIGNALS:
+        for number in SIGNALS:
             signal.signal(number, lambda _number, _frame: None)
         signal.set_wakeup_fd(signalled.fileno(), warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         self._sequencer.watch(wakeup.fileno(), lambda: self._heed(wakeup.recv(64)))
         self._sequencer.watch(self._follower.socket.fileno(), lambda: self._lost(self._follower))
         for child in self._front_ends:
@@ -103,6 +121,8 @@ class _Conductor:
             self._sequencer.run()
         finally:
             signal.set_wakeup_fd(-1)
+            wakeup.close()
+            signalled.close()
 
     def _heed(self, numbers: bytes) -> None:
         if signal.SIGHUP in numbers:
@@ -120,7 +140,9 @@ class _Conductor:
             _LOGGER.warning("trust.toml was read again: SHA-256 %s", sha256.hex())
 
     def _lost(self, child: Child) -> None:
-        if not self._stopping:
+        if self._stopping and child is self._follower:
+            self._sequencer.unwatch(child.socket.fileno())  # its end can be read again and again
+        elif not self._stopping:
             raise Fatal("INTERNAL_ERROR", f"the {child.name} ended unasked: {child.how_it_ended()}", param="process")
 
 

@@ -8,7 +8,7 @@ import logging
 import resource
 import socket
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import uvloop
 from aiohttp import web
@@ -18,18 +18,19 @@ from trustlog.log.directory import LogDirectory
 from trustlog.log.log import Log
 from trustlog.log.shared import SharedSlots, Slot
 from trustlog.service.app import create_app, make_runner
-from trustlog.service.context import METRICS
+from trustlog.service.children import end_soon
+from trustlog.service.context import CONNECTIONS, METRICS
+from trustlog.service.turnaway import Doorstep
 
 TICK_S: Final = 0.1  # how old the numbers are that front ends tell each other
 DEFERENCE_S: Final = 0.002  # how long the others get to accept a connection first, if they have fewer
-FAREWELL_S: Final = 1.0  # how long connections get once the writer is gone and nothing can be logged for them
+QUIET_S: Final = 60.0  # after a complaint, as long as there is reason for more
 MAX_CONNECTIONS: Final = 4096
+ORPHANED_S: Final = 0.5  # how long clients may take once the writer is gone: nothing is to be waited for
 SPARE_DESCRIPTORS: Final = 128  # databases, sockets of ours
 
 _LOGGER = logging.getLogger(__name__)
-_FULL: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,8 @@ async def _work(place: Place, connected: socket.socket) -> int:
     runner = make_runner(app)
     await runner.setup()
     assert runner.server is not None
-    door = _Door(place, runner.server)
-    tasks = [asyncio.create_task(door.accept()), asyncio.create_task(door.tell(app))]
+    door = _Door(place, runner.server, app)
+    tasks = [asyncio.create_task(door.accept()), asyncio.create_task(door.tell(log))]
     await asyncio.wait([log.link.stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         if task.done():
@@ -80,21 +81,31 @@ async def _work(place: Place, connected: socket.socket) -> int:
         task.cancel()
     await asyncio.wait(tasks)
     place.listening.close()
+    door.close()
+    if log.link.ended is not None:
+        end_soon()
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(None if log.link.ended is None else FAREWELL_S):
-            await runner.cleanup()  # waits for requests that are being read or answered
+        async with asyncio.timeout(None if log.link.ended is None else ORPHANED_S):  # else the application's own bound holds
+            await runner.cleanup()
     await log.close()
     return 0
 
 
 class _Door:
-    """Accepts connections, so that every front end has about as many."""
+    """Accepts connections, so that every front end has about as many, and no more than it can hold.
 
-    def __init__(self, place: Place, server: web.Server) -> None:
+    When it is full, the connection that has been idle the longest gives way; if all are busy, the new one is turned away.
+    """
+
+    def __init__(self, place: Place, server: web.Server, app: web.Application) -> None:
         self._place = place
         self._server = server
+        self._connections = app[CONNECTIONS]
+        self._metrics = app[METRICS]
+        self._doorstep = Doorstep()
         self._accepted = 0  # since the last count
         self._counted = 0
+        self._quiet_until = 0.0
         self._most = _connection_limit()
 
     async def accept(self) -> None:
@@ -110,23 +121,33 @@ class _Door:
             except BlockingIOError:  # somebody else did
                 continue
             except OSError as error:
-                _LOGGER.warning("a connection could not be accepted: %s", error.strerror)
+                self._complain("connections cannot be accepted: %s", error.strerror)
                 await asyncio.sleep(TICK_S)
                 continue
-            if self._open() >= self._most:
-                _turn_away(connected)
+            if self._open() >= self._most and not self._connections.make_room(loop.time()):
+                self._complain("connections are turned away: %d are open, and none of them idle", self._open())
+                self._metrics.count_refused_connection()
+                self._doorstep.turn_away(connected)
                 continue
             self._accepted += 1
             self._show()
-            await _finish(loop.create_task(loop.connect_accepted_socket(self._server, connected)))
+            accepting = loop.create_task(loop.connect_accepted_socket(self._server, connected))
+            _, protocol = await _finish(accepting)
+            self._connections.note_idle(protocol, loop.time())
 
-    async def tell(self, app: web.Application) -> None:
+    def close(self) -> None:
+        """Let go of those who were turned away."""
+        self._doorstep.close()
+
+    async def tell(self, log: Log) -> None:
         """Tell the others, again and again, how many connections are open and what was counted."""
         while True:
             await asyncio.sleep(TICK_S)
             self._accepted, self._counted = 0, len(self._server.connections)
             self._show()
-            self._place.counters(self._place.number).write(app[METRICS].encode())
+            self._metrics.set_gauge("trustlog_connections", self._counted)
+            self._metrics.set_gauge("trustlog_queue_length", log.link.open_entries)
+            self._place.counters(self._place.number).write(self._metrics.encode())
 
     def _open(self) -> int:
         return self._counted + self._accepted
@@ -134,18 +155,25 @@ class _Door:
     def _show(self) -> None:
         self._place.load(self._place.number).write(self._open().to_bytes(4, "big"))
 
+    def _complain(self, message: str, about: object) -> None:
+        """One line, and the next one only when a while has passed without any of it."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._quiet_until:
+            _LOGGER.warning(message, about)
+        self._quiet_until = now + QUIET_S
+
     def _least_of_others(self) -> int:
         others = [n for n in range(self._place.count) if n != self._place.number]
         return min((int.from_bytes(self._place.load(n).read(), "big") for n in others), default=1 << 30)
 
 
-async def _finish(connecting: asyncio.Task[object]) -> None:
+async def _finish(connecting: asyncio.Task[_T]) -> _T:
     """Wait for a connection that is being taken, also when told to stop meanwhile.
 
     Half of one would be closed under its request, or nobody would end it.
     """
     try:
-        await asyncio.shield(connecting)
+        return await asyncio.shield(connecting)
     except asyncio.CancelledError:
         await asyncio.wait([connecting])
         raise
@@ -164,14 +192,6 @@ async def _readable(listening: socket.socket) -> None:
 def _resolve(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _turn_away(connected: socket.socket) -> None:
-    """Answer without reading: come again."""
-    connected.setblocking(False)
-    with contextlib.suppress(OSError):
-        connected.send(_FULL)
-    connected.close()
 
 
 def _connection_limit() -> int:

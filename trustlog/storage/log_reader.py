@@ -111,10 +111,11 @@ class LogReader:
         rows = self._rows("SELECT first, identities, claims FROM keys WHERE first <= ? ORDER BY first DESC LIMIT 1", (index,))
         return [(key, value) for row in rows for key, value, holder in split_keys(*row) if holder == index]
 
-    def all_keys(self) -> Iterator[tuple[int, bytes, bytes]]:
-        """The rows of keys of all segments, ascending: see :func:`trustlog.storage.segment.split_keys`."""
+    def all_keys(self, start: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
+        """The rows of keys of all segments from index `start` on: see :func:`trustlog.storage.segment.split_keys`."""
         with storage_errors("read log.db"):
-            yield from self._connection().execute("SELECT first, identities, claims FROM keys ORDER BY first")
+            sql = "SELECT first, identities, claims FROM keys WHERE first >= ? ORDER BY first"
+            yield from self._connection().execute(sql, (start,))
 
     def governance(self) -> list[int]:
         """The indexes of the entries that must be read again at a start, ascending."""

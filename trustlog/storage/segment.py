@@ -12,6 +12,7 @@ from trustlog.merkle.tiles import TILE_WIDTH
 from trustlog.storage.connection import StorageFailed
 
 HASH_SIZE: Final = 32
+SEGMENT_BYTES: Final = 1024 * 1024  # of payloads, from which on a segment ends: who asks for one of them reads all
 CLAIM_SIZE: Final = 1 + 2 * HASH_SIZE
 _ABSENT: Final = b"\xff\xff\xff\xff"
 
@@ -33,12 +34,13 @@ class NewEntry:
 
 
 def split_at_bundles(first_index: int, entries: Sequence[NewEntry]) -> Iterator[tuple[int, Sequence[NewEntry]]]:
-    """The entries from `first_index` on, cut where an entry bundle ends: the first index and the entries of each segment."""
-    start, end = first_index, first_index + len(entries)
-    while start < end:
-        stop = min((start // TILE_WIDTH + 1) * TILE_WIDTH, end)
-        yield start, entries[start - first_index : stop - first_index]
-        start = stop
+    """The entries from `first_index` on, cut where an entry bundle ends or a segment becomes large: first index and entries."""
+    start = size = 0
+    for position, new in enumerate(entries):
+        size += len(new.payload)
+        if size >= SEGMENT_BYTES or (first_index + position + 1) % TILE_WIDTH == 0 or position + 1 == len(entries):
+            yield first_index + start, entries[start : position + 1]
+            start, size = position + 1, 0
 
 
 def segment_row(first: int, entries: Sequence[NewEntry]) -> tuple[int, int, bytes, bytes, bytes]:

@@ -31,6 +31,7 @@ class Actors:
     authority: SeedSigner = field(default_factory=lambda: make_signer("roster authority"))
     policy_issuer: SeedSigner = field(default_factory=lambda: make_signer("policy issuer"))
     custodian: SeedSigner = field(default_factory=lambda: make_signer("custodian"))
+    agent: SeedSigner = field(default_factory=lambda: make_signer("agent"))
     person: SeedSigner = field(default_factory=lambda: make_signer("person"))
     stranger: SeedSigner = field(default_factory=lambda: make_signer("stranger"))
 
@@ -48,6 +49,7 @@ def make_log_directory(path: Path, *, config: str = "") -> LogDirectory:
         "roster_authorities": ACTORS.authority,
         "policy_issuers": ACTORS.policy_issuer,
         "custodians": ACTORS.custodian,
+        "agents": ACTORS.agent,
     }
     text = directory.trust_path.read_text()
     for role, signer in roles.items():

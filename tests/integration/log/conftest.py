@@ -19,6 +19,7 @@ from tests.integration.log.actors import make_log_directory
 from trustlog.log.directory import LogDirectory
 from trustlog.log.log import Log
 from trustlog.service.app import create_app, make_runner
+from trustlog.service.bounds import DEFAULT_BOUNDS, Bounds
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Service:
     host: str
     port: int
     http: aiohttp.ClientSession
+    runner: web.AppRunner
 
     async def post(self, body: bytes, *, path: str = "/v1/entries", content_type: str = "application/json") -> Answer:
         async with self.http.post(
@@ -66,15 +68,17 @@ class Answer:
 
 
 @asynccontextmanager
-async def serving(directory: LogDirectory, *, now_ns: Callable[[], int] = time.time_ns) -> AsyncIterator[Service]:
+async def serving(
+    directory: LogDirectory, *, now_ns: Callable[[], int] = time.time_ns, bounds: Bounds = DEFAULT_BOUNDS
+) -> AsyncIterator[Service]:
     log = await Log.open(directory, now_ns=now_ns)
-    runner = make_runner(create_app(log))
+    runner = make_runner(create_app(log, bounds=bounds), bounds=bounds)
     try:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0][:2]
         async with aiohttp.ClientSession() as http:
-            yield Service(log, f"http://{host}:{port}", host, port, http)
+            yield Service(log, f"http://{host}:{port}", host, port, http, runner)
     finally:
         await runner.cleanup()
         await log.close()

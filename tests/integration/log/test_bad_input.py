@@ -292,18 +292,25 @@ async def test_clients_that_disconnect_midway_cost_nothing(service: Service) -> 
         ("GET", "/tile/entries/000.p/1", 404, "NOT_FOUND"),
         ("DELETE", "/v1/entries", 405, "METHOD_NOT_ALLOWED"),
         ("POST", "/checkpoint", 405, "METHOD_NOT_ALLOWED"),
-        ("GET", "/v1/entries?kind=%00%ff", 200, ""),
+        ("GET", "/v1/entries?kind=%00%ff", 400, "PARAMETER_INVALID"),
+        ("GET", "/v1/entries?kind=nonsense", 400, "PARAMETER_INVALID"),
+        ("GET", "/v1/entries?leaf_hash=short", 400, "BASE64URL_INVALID"),
+        ("GET", "/v1/entries?policy=short", 400, "BASE64URL_INVALID"),
+        ("GET", "/v1/entries?token=short", 400, "PARAMETER_INVALID"),
+        ("GET", "/v1/entries?roster=first", 400, "PARAMETER_INVALID"),
+        ("GET", "/v1/entries?run=not+a+ref", 400, "PARAMETER_INVALID"),
     ],
 )
 async def test_every_refusal_is_a_problem_document(service: Service, method: str, path: str, status: int, code: str) -> None:
     async with service.http.request(method, service.url + path) as response:
         document = json.loads(await response.read())
     assert response.status == status, document
-    if status >= 400:
-        assert response.headers["Content-Type"] == "application/problem+json"
-        assert document["code"] == code
-        assert document["code"] in REASONS
-        assert document["request_id"] == response.headers["X-Request-Id"]
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert document["code"] == code
+    assert document["code"] in REASONS
+    assert document["request_id"] == response.headers["X-Request-Id"]
+    if status == 400:
+        assert document["expected"]
     if status == 405:
         assert response.headers["Allow"]
 

@@ -47,7 +47,7 @@ def load() -> Iterator[Load]:
 
 
 def target_of(service: Service) -> Target:
-    return Target(service.url, service.log.trust)
+    return Target(service.url, service.log.directory.read_trust())
 
 
 async def write(service: Service, load: Load, shape: Shape, *, check_every: int = 8) -> Written:
@@ -58,12 +58,12 @@ async def write(service: Service, load: Load, shape: Shape, *, check_every: int 
 async def sample(service: Service, load: Load, written: Written) -> Sampled:
     async with open_session() as session:
         numbers = draw_sample(written.judged, 5, seed=1)
-        return await read_again(LogClient(service.url, service.log.trust, session), load, written.judged, numbers=numbers)
+        return await read_again(LogClient(service.url, service.log.directory.read_trust(), session), load, written.judged, numbers=numbers)
 
 
 async def whole(service: Service, load: Load, written: Written) -> int:
     async with open_session() as session:
-        client = LogClient(service.url, service.log.trust, session)
+        client = LogClient(service.url, service.log.directory.read_trust(), session)
         return await read_whole(client, load, written.judged, lambda _done, _total: None)
 
 
@@ -140,7 +140,7 @@ HIDDEN_EDITS: dict[str, tuple[Edit, str]] = {
 
 
 def judge_of(service: Service, load: Load, check_every: int) -> Judge:
-    return Judge(load, service.log.trust, check_every=check_every, seed=1)
+    return Judge(load, service.log.directory.read_trust(), check_every=check_every, seed=1)
 
 
 @pytest.mark.parametrize("name", [*PLAIN_EDITS, *HIDDEN_EDITS])
@@ -210,7 +210,7 @@ async def test_a_log_that_trusts_another_key_refuses_every_receipt(service: Serv
 async def view_of(service: Service, load: Load) -> View:
     await answer_to(service, load)
     async with open_session() as session:
-        return await read_view(LogClient(service.url, service.log.trust, session), seed=1)
+        return await read_view(LogClient(service.url, service.log.directory.read_trust(), session), seed=1)
 
 
 @pytest.mark.parametrize("count", [1, 50, 256, 700])
