@@ -98,6 +98,7 @@ def test_the_newest_checkpoint_outlives_a_kill_before_it_was_kept(
     with faulty_launcher.running(directory.path) as server:
         status, note = Client(server.connect, witnessed).get(f"/v1/checkpoints/{size}")
         assert (status, note.decode()) == (200, answer["checkpoint"])
+        assert server.terminate() == 0
     assert check_whole(directory, witnessed) == size
 
 
