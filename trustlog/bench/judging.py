@@ -61,7 +61,9 @@ class Judged:
     checkpoints_seen: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     first_refusal: Refusal | None = None
-    checkpoints: list[TrustedCheckpoint] = field(default_factory=list)  # some of those named, in the order in which they came
+    checkpoints: list[TrustedCheckpoint] = field(
+        default_factory=list
+    )  # some of those named, in the order in which they came
 
     def refuse(self, refusal: Refused, count: int) -> None:
         """Count receipts that were not logged, or not provably."""
@@ -137,7 +139,9 @@ class Judge:
         self.judged.checkpoints_seen += 1
         kept = self.judged.checkpoints
         kept.append(tree)
-        if len(kept) > _KEPT_CHECKPOINTS:  # keep the newest, and of the others every second, fourth, eighth … as they become many
+        if (
+            len(kept) > _KEPT_CHECKPOINTS
+        ):  # keep the newest, and of the others every second, fourth, eighth … as they become many
             del kept[1:-1:2]
 
 

@@ -80,7 +80,10 @@ def compute_read_figures(run: ReadRun) -> dict[str, Any]:
             kind: {
                 "answered": reads.answered,
                 "proven": reads.proven,
-                **{f"p{share * 100:g}_ms": round(percentile(reads.latencies_s, share) * 1000, 3) for share in (0.5, 0.95, 0.99)},
+                **{
+                    f"p{share * 100:g}_ms": round(percentile(reads.latencies_s, share) * 1000, 3)
+                    for share in (0.5, 0.95, 0.99)
+                },
             }
             for kind, reads in read.kinds.items()
         },

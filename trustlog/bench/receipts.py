@@ -82,7 +82,11 @@ class ReceiptMakers:
             for signer in recipe.signers
         ]
         first = self._makers[0]
-        self.payload_bytes, self.entry_bytes, self.envelope_bytes = first.payload_bytes, first.entry_bytes, first.envelope_bytes
+        self.payload_bytes, self.entry_bytes, self.envelope_bytes = (
+            first.payload_bytes,
+            first.entry_bytes,
+            first.envelope_bytes,
+        )
 
     def make(self, number: int) -> tuple[bytes, bytes]:
         """The envelope of receipt `number`, and the leaf hash (32 bytes) of its entry."""

@@ -113,4 +113,3 @@ class Submissions:
         if head is None:
             head = self._known_heads[length] = self._heads.post("v1/entries", self._media_type, length)
         return head
-

@@ -108,7 +108,9 @@ def _sample(figures: Mapping[str, Any]) -> str:
     if sample is None:
         return f"FAILED: {figures['failure']}"
     lag = sample["index_lag_s"]
-    whole = "" if figures["whole_size"] is None else f"; all {figures['whole_size']:,} entries read back give the signed root"
+    whole = (
+        "" if figures["whole_size"] is None else f"; all {figures['whole_size']:,} entries read back give the signed root"
+    )
     whole = f"; the whole log FAILED: {figures['failure']}" if figures["failure"] else whole
     return (
         f"{sample['entries']} entries proven at size {sample['tree_size']:,}, {sample['checkpoints']} checkpoints consistent;"

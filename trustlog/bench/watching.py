@@ -151,5 +151,3 @@ def _fetch(url: URL, path: str) -> str | None:
         return None
     finally:
         connection.close()
-
-

@@ -61,9 +61,13 @@ Example:
 @click.option("--whole", is_flag=True, help="Read the whole log back afterwards and recompute its root.")
 @click.option("--seed", type=click.IntRange(0), help="Draws the samples (default: a new one, which is reported).")
 @click.option("--reads", is_flag=True, help="Read instead: random proofs, tiles and bundles of the log.")
-@click.option("--seconds", type=click.FloatRange(0.1, MAX_SECONDS), default=10.0, show_default=True, help="How long to read.")
+@click.option(
+    "--seconds", type=click.FloatRange(0.1, MAX_SECONDS), default=10.0, show_default=True, help="How long to read."
+)
 @click.option("--dir", "directory", type=FILE, metavar="DIR", help="The log's directory here: report its size and memory.")
-@click.option("--pid", type=click.IntRange(1), help="The server's process here: report memory and CPU of it and its children.")
+@click.option(
+    "--pid", type=click.IntRange(1), help="The server's process here: report memory and CPU of it and its children."
+)
 @click.option("--over-plain-http", is_flag=True, help="Send to another machine over http too.")
 @json_option
 def bench(
@@ -147,7 +151,9 @@ def bench(
     named = keys or tuple(filter(None, [os.environ.get(KEY_VARIABLE)]))  # click would cut it at spaces for a repeated option
     if not named:
         raise _missing("--key", "the key of a gateway that the log trusts")
-    return _bench_writes(plan_writes(target, [open_signer(key, os.environ) for key in named], directory, pid), as_json=as_json)
+    return _bench_writes(
+        plan_writes(target, [open_signer(key, os.environ) for key in named], directory, pid), as_json=as_json
+    )
 
 
 def _bench_writes(plan: Plan, *, as_json: bool) -> int:

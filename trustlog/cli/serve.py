@@ -20,7 +20,10 @@ DEFAULT_LISTEN = "127.0.0.1:8080"
     "--listen", default=DEFAULT_LISTEN, show_default=True, metavar="H:P", help="Address and port; port 0 picks a free one."
 )
 @click.option(
-    "--workers", type=click.IntRange(1, 64), metavar="N", help="Front ends, each a process: HTTP, admission [default: one a core]."
+    "--workers",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Front ends, each a process: HTTP, admission [default: one a core].",
 )
 @click.option("--json", "_as_json", is_flag=True, help="The one line on standard output is JSON in any case.")
 def serve(directory: Path, *, listen: str, workers: int | None, _as_json: bool) -> int:

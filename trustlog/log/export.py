@@ -107,7 +107,9 @@ def _write_tile(reader: LogReader, out: Path, tile: Tile, hashes: bytes) -> None
 def _write_payload(out: Path, payload: bytes, sha256: bytes) -> bytes:
     """Write `payload` under `sha256`, which must be its hash; that."""
     if hashlib.sha256(payload).digest() != sha256:
-        raise TrustlogError("LOG_CORRUPT", "a stored payload has another hash", param="payload", expected=encode_b64u(sha256))
+        raise TrustlogError(
+            "LOG_CORRUPT", "a stored payload has another hash", param="payload", expected=encode_b64u(sha256)
+        )
     path = out / "payloads" / sha256.hex()[:2] / sha256.hex()
     if not path.exists():
         _write_file(path, payload)

@@ -87,7 +87,9 @@ class WriterLink(asyncio.Protocol):
         self._open_entries = 0
         self._open_bytes = 0
         self._waiting_for_room: dict[asyncio.Future[None], None] = {}
-        self._turn = asyncio.Lock()  # whoever waits for room: first come, first served, or small chunks would keep out large ones
+        self._turn = (
+            asyncio.Lock()
+        )  # whoever waits for room: first come, first served, or small chunks would keep out large ones
 
     @classmethod
     async def connect(cls, connected: socket.socket) -> WriterLink:
@@ -172,7 +174,9 @@ class WriterLink(asyncio.Protocol):
         if isinstance(message, Done):
             batch = Batch(message)
             for number, outcomes in message.outcomes:
-                self._answer(number, Submitted(self._open[number].offers, [unpack_outcome(each) for each in outcomes], batch))
+                self._answer(
+                    number, Submitted(self._open[number].offers, [unpack_outcome(each) for each in outcomes], batch)
+                )
         elif isinstance(message, PutDone):
             self._answer_put(message)
         elif isinstance(message, Ready):
@@ -229,7 +233,8 @@ class WriterLink(asyncio.Protocol):
     def _has_room(self, entries: int, byte_size: int, share: float) -> bool:
         """What is alone always has room: its size was checked before."""
         return not (self._open or self._puts) or (
-            self._open_entries + entries <= MAX_OPEN_ENTRIES * share and self._open_bytes + byte_size <= MAX_OPEN_BYTES * share
+            self._open_entries + entries <= MAX_OPEN_ENTRIES * share
+            and self._open_bytes + byte_size <= MAX_OPEN_BYTES * share
         )
 
     async def _room(self) -> None:

@@ -162,7 +162,8 @@ class Log:
         submitted = await (await self.offer([each for each in admitted if isinstance(each, Offer)]))
         positions = iter(range(len(submitted.offers)))
         return [
-            each if isinstance(each, TrustlogError) else logged_of(self.verified, submitted, next(positions)) for each in admitted
+            each if isinstance(each, TrustlogError) else logged_of(self.verified, submitted, next(positions))
+            for each in admitted
         ]
 
     async def admit(self, bodies: Sequence[bytes | Refused]) -> list[Offer | TrustlogError]:

@@ -37,9 +37,7 @@ class Index(Protocol):
         """See :meth:`IndexReader.search`."""
 
 
-def find_page(
-    reader: LogReader, index: Index, terms: Mapping[str, str], *, start: int, end: int, limit: int
-) -> Page:
+def find_page(reader: LogReader, index: Index, terms: Mapping[str, str], *, start: int, end: int, limit: int) -> Page:
     """Some of the entries of [start, end) that have all of `terms`, ascending: at most `limit`, for a bounded amount of work.
 
     A page may be empty and not the last: see :class:`Page`.
@@ -70,7 +68,9 @@ def find_entries(
 def index_behind(complete_to: int, needed: int) -> Refused:
     """The refusal of a lookup that the index cannot answer yet."""
     expected, found = f"complete to {needed}", complete_to
-    return Refused("UNAVAILABLE", "the index is behind, so nobody knows yet", param="index.db", expected=expected, found=found)
+    return Refused(
+        "UNAVAILABLE", "the index is behind, so nobody knows yet", param="index.db", expected=expected, found=found
+    )
 
 
 def find_payload(reader: LogReader, index: Index, sha256: bytes, *, end: int) -> bytes | None:

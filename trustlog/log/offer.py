@@ -46,9 +46,7 @@ class Problem(msgspec.Struct, frozen=True, array_like=True):
                 self.detail, index=self.index, leaf_hash=self.leaf_hash, param=self.param or "", found=self.found
             )
         of_class = Refused if self.is_refusal else TrustlogError
-        return of_class(
-            self.code, self.detail, param=self.param, expected=self.expected, found=self.found, hint=self.hint
-        )
+        return of_class(self.code, self.detail, param=self.param, expected=self.expected, found=self.found, hint=self.hint)
 
 
 class Offer(msgspec.Struct, frozen=True, array_like=True):

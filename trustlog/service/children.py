@@ -69,9 +69,7 @@ def end_soon() -> None:
     signal.alarm(1)
 
 
-def start_child(
-    name: str, run: Callable[[socket.socket], int], others: Sequence[Child], *unused: socket.socket
-) -> Child:
+def start_child(name: str, run: Callable[[socket.socket], int], others: Sequence[Child], *unused: socket.socket) -> Child:
     """Part: the new process calls `run` with its end of the socket, and exits with what that returns.
 
     It lets go of the sockets of the `others` and of those that are `unused` there: else nobody would read an end. To be called

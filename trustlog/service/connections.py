@@ -18,7 +18,9 @@ from aiohttp.web_protocol import RequestHandler
 from trustlog.service.bounds import Bounds
 
 IDLE_BEFORE_GIVING_WAY_S: Final = 1.0  # a connection that was just opened is about to bring a request
-UNSENT_BYTES: Final = 128 * 1024  # that the system holds for a client: it takes more in small steps, so that it is seen to read
+UNSENT_BYTES: Final = (
+    128 * 1024
+)  # that the system holds for a client: it takes more in small steps, so that it is seen to read
 
 
 @dataclass(slots=True)

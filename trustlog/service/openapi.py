@@ -111,7 +111,9 @@ def _operation(
         if content is not None:
             responses[status]["content"] = content
     if "304" in responses:
-        responses["200"]["headers"] = {name: _HEADERS[name] for name in ("ETag", "Cache-Control", *(("Vary",) if coded else ()))}
+        responses["200"]["headers"] = {
+            name: _HEADERS[name] for name in ("ETag", "Cache-Control", *(("Vary",) if coded else ()))
+        }
     responses |= {status: {"$ref": f"#/components/responses/{status}"} for status in refusals}
     responses["default"] = {"description": "Problem", "content": _PROBLEM}
     operation: dict[str, Any] = {"summary": summary, "responses": responses}
@@ -135,7 +137,10 @@ RESPONSES: Final[dict[str, dict[str, Any]]] = {
     "401": {"description": "A credential is needed", "content": _PROBLEM},
     "404": {"description": "Not here", "content": _PROBLEM},
     "408": {"description": "The body did not come in time", "content": _PROBLEM},
-    "409": {"description": "Its identity is taken by another content: `index` and `leaf_hash_b64u` name it", "content": _PROBLEM},
+    "409": {
+        "description": "Its identity is taken by another content: `index` and `leaf_hash_b64u` name it",
+        "content": _PROBLEM,
+    },
     "410": {"description": "Erased: `index` is that of the tombstone", "content": _PROBLEM},
     "413": {"description": "Too large", "content": _PROBLEM},
     "415": {"description": "Another content type, or an encoded body", "content": _PROBLEM},
@@ -220,9 +225,7 @@ PATHS: Final[dict[str, dict[str, Any]]] = {
         )
     },
     "/v1/payloads/{sha256_b64u}": {
-        "get": _operation(
-            "The exact bytes of a payload", {"200": _BYTES}, refusals=("401", "404", "410"), path=_BY_HASH
-        )
+        "get": _operation("The exact bytes of a payload", {"200": _BYTES}, refusals=("401", "404", "410"), path=_BY_HASH)
     },
     "/v1/policies/{sha256_b64u}": {
         "get": _operation(

@@ -40,7 +40,10 @@ def copy_database(source: Path, target: Path, report: Callable[[int, int], None]
 
 def add_checkpoint(copy: Path, size: int, note: bytes) -> None:
     """Add a published checkpoint to a copy made by :func:`copy_database`, which nobody else uses. Raises StorageFailed."""
-    with storage_errors(f"complete the copy {copy.name}"), closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+    with (
+        storage_errors(f"complete the copy {copy.name}"),
+        closing(sqlite3.connect(copy, isolation_level=None)) as connection,
+    ):
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("INSERT INTO checkpoints (size, note) VALUES (?, ?)", (size, note))
 

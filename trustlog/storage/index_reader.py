@@ -58,9 +58,7 @@ class IndexReader:
         entry = log.entry(complete_to - 1) if complete_to else None
         return not complete_to or (entry is not None and hash_leaf(entry) == last_leaf)
 
-    def find(
-        self, terms: Mapping[str, str], *, start: int, end: int, limit: int, max_work: int = MAX_PAGE_WORK
-    ) -> Page:
+    def find(self, terms: Mapping[str, str], *, start: int, end: int, limit: int, max_work: int = MAX_PAGE_WORK) -> Page:
         """A page of the entries in [start, end) that have all of `terms` (at least one): at most `limit` of them."""
         if not terms or not set(terms) <= set(TERM_NAMES):
             raise AssertionError("terms have registered names")

@@ -108,7 +108,9 @@ class LogReader:
 
     def keys_at(self, index: int) -> list[tuple[bytes, bytes | None]]:
         """The keys (32 bytes) that the entry at `index` took, each with what it holds; None: it is the entry's identity."""
-        rows = self._rows("SELECT first, identities, claims FROM keys WHERE first <= ? ORDER BY first DESC LIMIT 1", (index,))
+        rows = self._rows(
+            "SELECT first, identities, claims FROM keys WHERE first <= ? ORDER BY first DESC LIMIT 1", (index,)
+        )
         return [(key, value) for row in rows for key, value, holder in split_keys(*row) if holder == index]
 
     def all_keys(self, start: int = 0) -> Iterator[tuple[int, bytes, bytes]]:

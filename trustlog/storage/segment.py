@@ -57,9 +57,7 @@ def segment_row(first: int, entries: Sequence[NewEntry]) -> tuple[int, int, byte
 def keys_row(first: int, entries: Sequence[NewEntry]) -> tuple[int, bytes, bytes]:
     """The row of ``keys``."""
     identities = b"".join([new.identity for new in entries])
-    claims = [
-        bytes((position,)) + key + value for position, new in enumerate(entries) for key, value in new.claims
-    ]
+    claims = [bytes((position,)) + key + value for position, new in enumerate(entries) for key, value in new.claims]
     return first, identities, b"".join(claims)
 
 

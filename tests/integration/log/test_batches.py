@@ -217,7 +217,7 @@ async def test_front_ends_share_connections_and_add_up_what_they_count(server: S
     expected = (
         f'trustlog_requests_total{{route="/v1/entries",method="POST",status="201"}} {CLIENTS}',
         f'trustlog_request_seconds_count{{route="/v1/entries",method="POST"}} {CLIENTS}',
-        f"trustlog_entries_answered_total{{result=\"new\"}} {CLIENTS}",
+        f'trustlog_entries_answered_total{{result="new"}} {CLIENTS}',
         f"trustlog_checkpoint_entries_sum {CLIENTS}",
     )
     async with aiohttp.ClientSession() as http, asyncio.timeout(20):

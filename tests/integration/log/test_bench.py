@@ -58,7 +58,9 @@ async def write(service: Service, load: Load, shape: Shape, *, check_every: int 
 async def sample(service: Service, load: Load, written: Written) -> Sampled:
     async with open_session() as session:
         numbers = draw_sample(written.judged, 5, seed=1)
-        return await read_again(LogClient(service.url, service.log.directory.read_trust(), session), load, written.judged, numbers=numbers)
+        return await read_again(
+            LogClient(service.url, service.log.directory.read_trust(), session), load, written.judged, numbers=numbers
+        )
 
 
 async def whole(service: Service, load: Load, written: Written) -> int:

@@ -67,7 +67,9 @@ def test_one_of_another_tree_or_of_none_is_not_used(tmp_path: Path) -> None:
 @given(st.lists(st.integers(0, 3), max_size=40), st.integers(0, 1000))
 def test_loading_a_row_adds_what_adding_each_key_adds(claimed: list[int], first: int) -> None:
     identities = KEYS[: len(claimed)]
-    claims = [(position, KEYS[100 + position * 4 + number]) for position, count in enumerate(claimed) for number in range(count)]
+    claims = [
+        (position, KEYS[100 + position * 4 + number]) for position, count in enumerate(claimed) for number in range(count)
+    ]
     one_by_one, at_once = KeyTable(), KeyTable()
     for position, key in [*enumerate(identities), *claims]:
         one_by_one.add(key, first + position)

@@ -61,7 +61,9 @@ OFFERS = st.builds(
     st.lists(st.tuples(HASHES, HASHES, st.text(max_size=10)), max_size=2),
     st.none() | PROBLEMS,
 )
-TO_THE_WRITER = st.builds(Submit, INDEXES, st.lists(OFFERS, max_size=3)) | st.builds(Put, INDEXES, HASHES, st.binary(max_size=50))
+TO_THE_WRITER = st.builds(Submit, INDEXES, st.lists(OFFERS, max_size=3)) | st.builds(
+    Put, INDEXES, HASHES, st.binary(max_size=50)
+)
 FROM_THE_WRITER = st.one_of(
     st.builds(Ready, st.text(), st.text(), st.none() | PROBLEMS),
     st.builds(

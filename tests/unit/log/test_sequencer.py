@@ -257,7 +257,11 @@ def test_the_same_thing_gets_one_index_in_a_batch_across_batches_and_after_a_res
 
 
 def test_another_content_under_a_taken_id_is_a_conflict_within_a_batch_and_later(directory: LogDirectory) -> None:
-    first, changed, changed_again = offer("r"), offer_of(receipt("r", tokens_input=11)), offer_of(receipt("r", tokens_input=12))
+    first, changed, changed_again = (
+        offer("r"),
+        offer_of(receipt("r", tokens_input=11)),
+        offer_of(receipt("r", tokens_input=12)),
+    )
     with running(directory) as log:
         (client,) = log.front_ends
         outcomes = client.log(first, changed)

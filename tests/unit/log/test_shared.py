@@ -18,7 +18,9 @@ RECORDS = st.binary(max_size=300)
 def fork(run: Callable[[], None]) -> int:
     """Another process that shares our memory, and does nothing but `run`; it ends after some seconds at the latest."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the test runner may have threads; the child uses none of theirs
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # the test runner may have threads; the child uses none of theirs
         pid = os.fork()
     if pid == 0:
         signal.alarm(30)

@@ -165,7 +165,10 @@ def test_segments_lie_side_by_side_each_in_one_bundle(first: int, count: int) ->
     entries = [new(number) for number in range(count)]
     segments = list(split_at_bundles(first, entries))
     assert [entry for _, of_segment in segments for entry in of_segment] == entries
-    assert [start for start, _ in segments] == [first, *(at for at in range(first + 1, first + count) if at % TILE_WIDTH == 0)]
+    assert [start for start, _ in segments] == [
+        first,
+        *(at for at in range(first + 1, first + count) if at % TILE_WIDTH == 0),
+    ]
     for start, of_segment in segments:
         assert of_segment
         assert start // TILE_WIDTH == (start + len(of_segment) - 1) // TILE_WIDTH
@@ -204,7 +207,8 @@ def test_what_batches_of_any_sizes_stored_is_read_back_by_any_range(batches: lis
             assert reader.entries(start, end) == [entry.entry for entry in entries[start:end]]
             stored = list(reader.stored_range(start, end))
             assert [(row.index, row.entry, row.payload, row.attachments) for row in stored] == [
-                (index, entries[index].entry, entries[index].payload, entries[index].attachments) for index in range(start, end)
+                (index, entries[index].entry, entries[index].payload, entries[index].attachments)
+                for index in range(start, end)
             ]
             with pytest.raises(StorageFailed, match="LOG_CORRUPT"):
                 reader.entries(start, first + 1)
