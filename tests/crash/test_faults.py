@@ -91,10 +91,14 @@ def test_the_newest_checkpoint_outlives_a_kill_before_it_was_kept(
     size = answer["index"] + 1
     kept = next(call for call in read_trace(trace) if call.time_ns > witnessed.heard[-1].time_ns)
     assert (kept.operation, kept.name) == ("w", "log.db-wal")
-    directory, witnessed = stage.set_up(tmp_path / "log that is killed"), stage.begin()
-    with faulty_launcher.running(directory.path, Fault(Action.KILL_BEFORE, kept.number)) as server:
-        (answer,) = Client(server.connect, witnessed).submit([receipt("newest")])
-        assert server.wait() == -signal.SIGKILL
+    for attempt in range(10):  # the calls before it are not always as many: a start may have had the time to keep one too
+        directory, witnessed = stage.set_up(tmp_path / f"log that is killed {attempt}"), stage.begin()
+        with faulty_launcher.running(directory.path, Fault(Action.KILL_BEFORE, kept.number)) as server:
+            answers = Client(server.connect, witnessed).submit([receipt("newest")])
+            assert server.wait() == -signal.SIGKILL
+        if answers and "checkpoint" in answers[0]:
+            break
+    (answer,) = answers
     with faulty_launcher.running(directory.path) as server:
         status, note = Client(server.connect, witnessed).get(f"/v1/checkpoints/{size}")
         assert (status, note.decode()) == (200, answer["checkpoint"])

@@ -20,6 +20,13 @@ from verifier.encodings import decode_b64u
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
+class QuietServer(ThreadingHTTPServer):
+    """Says nothing of clients that go away: it would be said in the middle of another test."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass
+
+
 class Server:
     """Serves an exported directory; `overrides` replace the answer of single paths."""
 
@@ -35,7 +42,7 @@ class Server:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Quiet."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = QuietServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)

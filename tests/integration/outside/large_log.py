@@ -22,7 +22,7 @@ from trustlog.log.logged import Logged
 SIZE = 70_000
 TILES_BY_LEVEL = [274, 2, 1]
 PARTIAL_WIDTHS = [112, 17, 1]
-_ROUND = 2048  # envelopes in memory at a time
+_ROUND = 500  # envelopes in memory at a time
 
 
 @dataclass(frozen=True)
