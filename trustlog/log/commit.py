@@ -32,6 +32,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
+
 from trustlog.errors import Fatal, Refused, TrustlogError
 from trustlog.formats.checkpoint import Checkpoint
 from trustlog.formats.note import NoteSigner, sign_note
@@ -51,8 +53,7 @@ from trustlog.storage.log_writer import LogWriter, NewEntry
 _LOGGER = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where an entry is: its index, and whether it was there before it was offered this time."""
 
     index: int

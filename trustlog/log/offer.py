@@ -50,7 +50,7 @@ class Problem(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Offer(msgspec.Struct, frozen=True, array_like=True):
-    """An admitted submission. `identity` is 32 bytes; `claims` are (key, value, field); `attachments` is JSON or None.
+    """An admitted submission. `identity` is 32 bytes; `attachments` is JSON or None.
 
     `skew` is the refusal that its signed time deserves, if any: it counts only if the candidate is not in the log yet.
     """
@@ -62,7 +62,7 @@ class Offer(msgspec.Struct, frozen=True, array_like=True):
     entry: bytes
     payload: bytes
     attachments: bytes | None
-    claims: list[tuple[bytes, bytes, str]]
+    claims: list[Claim]
     skew: Problem | None
 
     @property
@@ -82,7 +82,7 @@ def make_offer(admitted: Admitted) -> Offer:
         candidate.entry.encode(),
         candidate.payload_text,
         _encode_attachments(candidate.attachments),
-        [(claim.key, claim.value, claim.param) for claim in candidate.claims],
+        list(candidate.claims),
         None if admitted.skew is None else Problem.of(admitted.skew),
     )
 
@@ -97,7 +97,7 @@ class Offered:
         self.signer_did = offer.signer_did
         self.payload_hash_b64u = offer.payload_hash_b64u
         self.identity = offer.identity
-        self.claims: Sequence[Claim] = [Claim(*claim) for claim in offer.claims]
+        self.claims: Sequence[Claim] = offer.claims
 
     @cached_property
     def record(self) -> Any:

@@ -53,7 +53,7 @@ from trustlog.storage.log_writer import LogWriter
 
 MAX_BATCH_ENTRIES: Final = 1024  # four full tiles: some twenty milliseconds of work
 MAX_BATCH_BYTES: Final = 32 * 1024 * 1024
-GATHER_ENTRIES: Final = 64  # that wait: as many are a batch worth its syncs
+GATHER_ENTRIES: Final = 512  # that wait: more are a batch worth its syncs in any case
 GATHER_S: Final = 0.002
 IDLE_S: Final = 1.0  # how often the store is looked after when nothing happens
 KEEP_AFTER_S: Final = 0.05  # after which silence the newest checkpoint is kept: a lone submitter comes back sooner

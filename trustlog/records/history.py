@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
+
+import msgspec
 
 from trustlog.records.kind import Claim, Kind
 
@@ -12,8 +13,7 @@ Row = tuple[bytes, bytes]  # a 32-byte key and its 32-byte value, to be stored w
 HELD: Final = bytes(32)  # the value of a key that only says "there is one"
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """Who holds a key: its 32-byte value, and the index of the entry that took it."""
 
     value: bytes

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from trustlog.errors import Refused
 from trustlog.formats.bundle import encode_bundle, parse_bundle
@@ -17,8 +18,7 @@ CLAIM_SIZE: Final = 1 + 2 * HASH_SIZE
 _ABSENT: Final = b"\xff\xff\xff\xff"
 
 
-@dataclass(frozen=True, slots=True)
-class NewEntry:
+class NewEntry(msgspec.Struct, frozen=True):
     """One entry to append, with all that is stored beside it.
 
     `identity` is its identity key, `claims` are the further (key, value) rows that it takes, 32 bytes each; `governs` says that
