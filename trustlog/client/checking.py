@@ -6,8 +6,10 @@ Nothing here does I/O. Each check raises Refused with the code of what it found;
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from trustlog.client.answers import EntryAnswer, parse_hash_b64u, parse_hashes
 from trustlog.errors import Refused

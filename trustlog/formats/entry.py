@@ -14,8 +14,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from trustlog.errors import Refused
 from trustlog.formats.base64 import decode_b64u, encode_b64u
@@ -46,27 +47,17 @@ _ENTRY = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What is logged: `payload_hash` is 32 bytes, `signature` 64, `refs` hold only names of :data:`REF_NAMES`.
-
-    Its bytes are written once, when they are first asked for.
-    """
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """What is logged: `payload_hash` is 32 bytes, `signature` 64, `refs` hold only names of :data:`REF_NAMES`."""
 
     kind: str
     payload_hash: bytes
     refs: Mapping[str, str]
     signature: bytes
     signer_did: str
-    _data: bytes = field(init=False, repr=False, compare=False, default=b"")
 
     def encode(self) -> bytes:
         """The exact entry bytes."""
-        if not self._data:
-            object.__setattr__(self, "_data", self._encode())
-        return self._data
-
-    def _encode(self) -> bytes:
         refs = ",".join([f'"{name}":"{self.refs[name]}"' for name in sorted(self.refs)])
         return (
             f'{{"entry_version":"1","kind":"{self.kind}","payload_hash_b64u":"{encode_b64u(self.payload_hash)}",'
@@ -99,7 +90,6 @@ def parse_entry(data: bytes) -> Entry:
     )
     if entry.encode() != data:  # a comma missing between two refs, say
         raise Refused("ENTRY_MALFORMED", "the bytes are not the entry's own encoding", param="entry.refs")
-    object.__setattr__(entry, "_data", data)  # one copy, where a reader keeps both
     return entry
 
 

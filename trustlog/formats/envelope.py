@@ -58,10 +58,11 @@ class Signer(Protocol):
         ...
 
 
-class Envelope(msgspec.Struct, frozen=True):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """A parsed envelope: hash proven, signature not yet checked.
 
-    ``payload_text`` is the exact text whose SHA-256 is ``payload_hash`` (32 bytes), ``payload`` its value.
+    ``payload_text`` is the exact text whose SHA-256 is ``payload_hash`` (32 bytes; as it is signed, ``payload_hash_b64u``),
+    ``payload`` its value.
     ``attachments`` hold what nobody signed: the dates, and a log proof lifted out of a receipt.
     """
 
@@ -69,14 +70,10 @@ class Envelope(msgspec.Struct, frozen=True):
     payload_text: bytes
     payload: Any
     payload_hash: bytes
+    payload_hash_b64u: str
     signature: bytes
     signer_did: str
     attachments: Mapping[str, Any] = msgspec.field(default_factory=dict)
-
-    @property
-    def payload_hash_b64u(self) -> str:
-        """The hash as it is signed: 43 characters of base64url."""
-        return encode_b64u(self.payload_hash)
 
 
 class _RawPayload(msgspec.Struct):
@@ -186,6 +183,7 @@ def _assemble(members: Mapping[str, Any], raw: bytes) -> Envelope:
         payload_text=text,
         payload=value,
         payload_hash=payload_hash,
+        payload_hash_b64u=members["payload_hash_b64u"],
         signature=signature,
         signer_did=members["signer_did"],
         attachments=attachments,
@@ -289,4 +287,6 @@ def _parse_plain(body: bytes) -> Envelope | None:
     payload = decode_compact(raw, levels=MAX_JSON_DEPTH - 1)  # the envelope is one
     if payload is UNSET:
         return None
-    return Envelope(plain.envelope_type, raw, payload, digest, signature, plain.signer_did, attachments)
+    return Envelope(
+        plain.envelope_type, raw, payload, digest, plain.payload_hash_b64u, signature, plain.signer_did, attachments
+    )

@@ -53,7 +53,7 @@ from trustlog.storage.log_writer import LogWriter, NewEntry
 _LOGGER = logging.getLogger(__name__)
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where an entry is: its index, and whether it was there before it was offered this time."""
 
     index: int

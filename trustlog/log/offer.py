@@ -49,7 +49,7 @@ class Problem(msgspec.Struct, frozen=True, array_like=True):
         return of_class(self.code, self.detail, param=self.param, expected=self.expected, found=self.found, hint=self.hint)
 
 
-class Offer(msgspec.Struct, frozen=True, array_like=True):
+class Offer(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An admitted submission. `identity` is 32 bytes; `attachments` is JSON or None.
 
     `skew` is the refusal that its signed time deserves, if any: it counts only if the candidate is not in the log yet.
@@ -79,7 +79,7 @@ def make_offer(admitted: Admitted) -> Offer:
         candidate.signer_did,
         candidate.payload_hash_b64u,
         candidate.identity,
-        candidate.entry.encode(),
+        candidate.entry_bytes,
         candidate.payload_text,
         _encode_attachments(candidate.attachments),
         list(candidate.claims),

@@ -31,7 +31,7 @@ from trustlog.records.kind import Claim, Kind, compute_refs, identity_key
 from trustlog.records.kinds import get_kind, read_record
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """What one envelope or one logged entry says.
 
     ``record`` is the kind's record object; ``payload_hash`` and ``identity`` are 32 bytes, ``signature`` 64. ``attachments``
@@ -41,24 +41,16 @@ class Candidate(msgspec.Struct, frozen=True):
     kind: Kind
     signer_did: str
     payload_hash: bytes
+    payload_hash_b64u: str
     payload_text: bytes
     signature: bytes
     record: Any
     refs: Mapping[str, str]
     entry: Entry
+    entry_bytes: bytes
     identity: bytes
     claims: tuple[Claim, ...]
     attachments: Mapping[str, Any] = msgspec.field(default_factory=dict)
-
-    @property
-    def payload_hash_b64u(self) -> str:
-        """How other records name this one."""
-        return encode_b64u(self.payload_hash)
-
-    @property
-    def entry_bytes(self) -> bytes:
-        """The exact bytes of ``entry``."""
-        return self.entry.encode()
 
 
 def read_candidate(envelope: Envelope, *, origin: str) -> Candidate:
@@ -78,16 +70,23 @@ def read_candidate(envelope: Envelope, *, origin: str) -> Candidate:
         signature=envelope.signature,
         signer_did=envelope.signer_did,
     )
-    if len(entry.encode()) > MAX_ENTRY_BYTES:  # a decision whose scope has long texts where hashes belong
+    entry_bytes = entry.encode()
+    if len(entry_bytes) > MAX_ENTRY_BYTES:  # a decision whose scope has long texts where hashes belong
         raise Refused(
             "ENTRY_MALFORMED",
             "the payload's lookup keys make the entry too large",
             param="payload",
             expected=f"an entry of at most {MAX_ENTRY_BYTES} bytes",
-            found=f"{len(entry.encode())} bytes",
+            found=f"{len(entry_bytes)} bytes",
         )
     return _candidate(
-        kind, entry, payload_hash, payload_text=envelope.payload_text, record=record, attachments=envelope.attachments
+        kind,
+        entry,
+        entry_bytes,
+        payload_hash,
+        payload_text=envelope.payload_text,
+        record=record,
+        attachments=envelope.attachments,
     )
 
 
@@ -117,7 +116,7 @@ def read_logged(entry_bytes: bytes, payload_text: bytes, *, origin: str) -> Cand
     if refs != entry.refs:
         detail = "the entry's refs are not those of its payload"
         raise Refused("ENTRY_REFS_MISMATCH", detail, param="entry.refs", expected=refs, found=dict(entry.refs))
-    return _candidate(kind, entry, payload_hash, payload_text=payload_text, record=record, attachments={})
+    return _candidate(kind, entry, entry_bytes, payload_hash, payload_text=payload_text, record=record, attachments={})
 
 
 def _check_size(kind: Kind, text: bytes) -> None:
@@ -148,17 +147,26 @@ def check_skew(candidate: Candidate, now_ns: int) -> None:
 
 
 def _candidate(
-    kind: Kind, entry: Entry, payload_hash: str, *, payload_text: bytes, record: Any, attachments: Mapping[str, Any]
+    kind: Kind,
+    entry: Entry,
+    entry_bytes: bytes,
+    payload_hash: str,
+    *,
+    payload_text: bytes,
+    record: Any,
+    attachments: Mapping[str, Any],
 ) -> Candidate:
     return Candidate(
         kind=kind,
         signer_did=entry.signer_did,
         payload_hash=entry.payload_hash,
+        payload_hash_b64u=payload_hash,
         payload_text=payload_text,
         signature=entry.signature,
         record=record,
         refs=entry.refs,
         entry=entry,
+        entry_bytes=entry_bytes,
         identity=identity_key(kind.name, entry.signer_did, payload_hash),
         claims=tuple(kind.claims(record, entry.signer_did, payload_hash)),
         attachments=attachments,

@@ -13,7 +13,7 @@ Row = tuple[bytes, bytes]  # a 32-byte key and its 32-byte value, to be stored w
 HELD: Final = bytes(32)  # the value of a key that only says "there is one"
 
 
-class Held(msgspec.Struct, frozen=True):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """Who holds a key: its 32-byte value, and the index of the entry that took it."""
 
     value: bytes

@@ -21,7 +21,7 @@ PERSON: Final = "person"  # a signer role: any key of a person of the roster in 
 ANY_PERMITTED: Final = "permitted"  # a signer role: depends on the record's target
 
 
-class Claim(msgspec.Struct, frozen=True, array_like=True):
+class Claim(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A conflict key: 32-byte `key` and `value`; `param` is the payload field that the key stands for."""
 
     key: bytes

@@ -18,7 +18,7 @@ CLAIM_SIZE: Final = 1 + 2 * HASH_SIZE
 _ABSENT: Final = b"\xff\xff\xff\xff"
 
 
-class NewEntry(msgspec.Struct, frozen=True):
+class NewEntry(msgspec.Struct, frozen=True, gc=False):
     """One entry to append, with all that is stored beside it.
 
     `identity` is its identity key, `claims` are the further (key, value) rows that it takes, 32 bytes each; `governs` says that

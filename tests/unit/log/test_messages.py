@@ -35,6 +35,7 @@ from trustlog.merkle.edge import Edge
 from trustlog.merkle.growth import Frontier, grow
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.merkle.proofs import check_inclusion
+from trustlog.records.kind import Claim
 from trustlog.storage.guard import SignedTree
 
 PROBLEMS = st.builds(
@@ -58,7 +59,7 @@ OFFERS = st.builds(
     st.binary(max_size=30),
     st.binary(max_size=30),
     st.none() | st.binary(max_size=30),
-    st.lists(st.tuples(HASHES, HASHES, st.text(max_size=10)), max_size=2),
+    st.lists(st.builds(Claim, HASHES, HASHES, st.text(max_size=10)), max_size=2),
     st.none() | PROBLEMS,
 )
 TO_THE_WRITER = st.builds(Submit, INDEXES, st.lists(OFFERS, max_size=3)) | st.builds(
