@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,6 +92,7 @@ def test_the_newest_checkpoint_outlives_a_kill_before_it_was_kept(
     size = answer["index"] + 1
     kept = next(call for call in read_trace(trace) if call.time_ns > witnessed.heard[-1].time_ns)
     assert (kept.operation, kept.name) == ("w", "log.db-wal")
+    answers: list[Any] = []
     for attempt in range(10):  # the calls before it are not always as many: a start may have had the time to keep one too
         directory, witnessed = stage.set_up(tmp_path / f"log that is killed {attempt}"), stage.begin()
         with faulty_launcher.running(directory.path, Fault(Action.KILL_BEFORE, kept.number)) as server:

@@ -14,9 +14,9 @@ import pytest
 
 from tests.integration.log.actors import make_log_directory, receipt
 from tests.integration.log.conftest import Service, serving
-from tests.integration.log.damage import change_entry, change_payload, drop_entries
+from tests.integration.log.damage import change_entry, change_payload, drop_entries, execute
 from tests.integration.log.test_service import check_result, fill, open_checkpoint
-from tests.integration.log.test_start import check_read_only, execute, grow
+from tests.integration.log.test_start import check_read_only, grow
 from trustlog.errors import Refused, TrustlogError
 from trustlog.formats.checkpoint import Checkpoint
 from trustlog.formats.note import NoteSigner, parse_note, sign_note

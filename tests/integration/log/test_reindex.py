@@ -6,8 +6,9 @@ import pytest
 
 from tests.integration.log.actors import receipt
 from tests.integration.log.conftest import Service, serving
+from tests.integration.log.damage import execute
 from tests.integration.log.test_service import fill
-from tests.integration.log.test_start import execute, grow
+from tests.integration.log.test_start import grow
 from trustlog.errors import TrustlogError
 from trustlog.log.directory import LogDirectory
 from trustlog.log.reindex import reindex

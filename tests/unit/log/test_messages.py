@@ -86,7 +86,8 @@ FROM_THE_WRITER = st.one_of(
 @given(st.lists(TO_THE_WRITER, max_size=4), st.lists(st.integers(1, 100), min_size=1))
 def test_a_stream_that_is_cut_anywhere_gives_the_messages_in_order(messages: list[Submit | Put], cuts: list[int]) -> None:
     stream = b"".join(map(encode_message, messages))
-    received, bodies = bytearray(), []
+    received = bytearray()
+    bodies: list[bytes] = []
     position = turn = 0
     while position < len(stream):
         received += stream[position : position + cuts[turn % len(cuts)]]
