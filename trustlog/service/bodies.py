@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from typing import Final
 
 from aiohttp import web
 
 from trustlog.errors import Refused
 from trustlog.log.admission import check_size
 from trustlog.service.context import UPLOADS
+
+
+SMALL_BYTES: Final = 16 * 1024
 
 
 def check_plain(request: web.Request) -> None:
@@ -31,6 +35,8 @@ async def read_body(request: web.Request, most: int) -> bytes:
     """
     check_plain(request)
     check_size(request.content_length or 0, most)
+    if request.content.is_eof() and request.content.total_bytes <= SMALL_BYTES <= most:
+        return await request.content.read()  # it came whole with its head: there is nobody to wait for, and little to hold
     body = bytearray()
     with request.config_dict[UPLOADS].open(request.content) as upload:
         async for chunk in upload.chunks():
