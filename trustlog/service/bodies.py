@@ -11,7 +11,6 @@ from trustlog.errors import Refused
 from trustlog.log.admission import check_size
 from trustlog.service.context import UPLOADS
 
-
 SMALL_BYTES: Final = 16 * 1024
 
 
