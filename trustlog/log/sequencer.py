@@ -21,7 +21,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, Self
 
-from trustlog.errors import Fatal, TrustlogError
+from trustlog.errors import Fatal, Refused, TrustlogError
+from trustlog.formats.note import VerifierKey
 from trustlog.formats.trustpolicy import TrustPolicy
 from trustlog.log.channel import Channel
 from trustlog.log.commit import Committed, Committer
@@ -98,7 +99,8 @@ class Sequencer:
     def __init__(self, directory: LogDirectory, state: Slot) -> None:
         """Lock the directory and recover. `state` is where everyone sees what is published. Raises TrustlogError."""
         signer = directory.read_signer()
-        trust = directory.read_trust()
+        trust = _read_trust(directory, signer.key)
+        self._key = signer.key
         self.origin = signer.key.name
         self.vkey = signer.key.encode()
         self._directory = directory
@@ -167,7 +169,7 @@ class Sequencer:
 
     def reload_trust(self) -> bytes:
         """Judge by what ``trust.toml`` says now; its SHA-256. Raises Refused, and goes on with the old one, if it is unreadable."""
-        trust = self._directory.read_trust()
+        trust = _read_trust(self._directory, self._key)
         if self._committer is not None:
             self._committer.replace_ledger(self._read_ledger(trust))
         return trust.sha256
@@ -367,3 +369,13 @@ class Sequencer:
         ledger = Ledger(trust, self._history)
         replay_governance(ledger, self._store.reader, origin=self.origin, size=self._published.size)
         return ledger
+
+
+def _read_trust(directory: LogDirectory, key: VerifierKey) -> TrustPolicy:
+    """What ``trust.toml`` says, if it is a trust policy for the log with this key. Raises Refused."""
+    trust = directory.read_trust()
+    if key not in trust.log_keys:
+        detail = "trust.toml is the trust policy of another log"
+        found = ", ".join(known.encode() for known in trust.log_keys)
+        raise Refused("TRUST_POLICY_INVALID", detail, param="log.policy", expected=key.encode(), found=found)
+    return trust

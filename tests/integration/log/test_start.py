@@ -325,6 +325,21 @@ async def test_the_key_of_another_log_is_refused(directory: LogDirectory, tmp_pa
     assert raised.value.code == "ORIGIN_MISMATCH"
 
 
+async def test_the_trust_policy_of_another_log_is_refused(directory: LogDirectory, tmp_path: Path) -> None:
+    other = make_log_directory(tmp_path / "other")
+    mine = directory.trust_path.read_text()
+    directory.trust_path.write_text(other.trust_path.read_text())
+    with pytest.raises(TrustlogError) as raised:
+        await Log.open(directory)
+    assert raised.value.code == "TRUST_POLICY_INVALID"
+    directory.trust_path.write_text(mine)
+    async with serving(directory) as service:
+        directory.trust_path.write_text(other.trust_path.read_text())
+        with pytest.raises(TrustlogError, match="TRUST_POLICY_INVALID"):
+            await service.log.reload_trust()
+        assert (await service.post(receipt("r"))).status == 201, "the old one stays in force"
+
+
 async def test_a_key_that_others_can_read_is_refused(directory: LogDirectory) -> None:
     directory.key_path.chmod(0o644)
     with pytest.raises(TrustlogError) as raised:
