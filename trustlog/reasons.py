@@ -127,7 +127,7 @@ _INPUT: Final = (  # what arrives: JSON, encodings, HTTP, admission
     _r("REQUEST_TIMEOUT", "The request did not come, or its answers were not taken, in time.",
        "The connection is slow or broke; or a batch was sent to its end before its answers were read.",
        "Send again what has no answer, and read answers while sending. The same envelope again is never logged twice."),
-    _r("UNAVAILABLE", "The service cannot take this now; nothing was logged that it did not confirm.",
+    _r("UNAVAILABLE", "The service cannot take this now; what it did not confirm may or may not be logged.",
        "It is starting, stopping, overloaded, or its storage failed.",
        "Repeat after Retry-After: the same envelope again is never logged twice. If it lasts, ask the log's operator."),
     _r("UNAUTHENTICATED", "The request carries no valid credential.",

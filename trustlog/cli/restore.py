@@ -56,6 +56,11 @@ def restore(backup: Path, directory: Path, *, newest_checkpoint: Path | None, ye
         raise _missing(directory, restored)
     if not restored.has_key:
         narrate(f"log.key was not in the backup: put it into {directory} with mode 0600, before trustlog serve {directory}")
+    if newest is not None and restored.guard is not None and restored.guard.note != newest:
+        narrate(
+            f"warning: the backup itself has a newer checkpoint (size {restored.guard.size}) than the one named, so that was not the"
+            " newest: before trustlog serve, make sure that nobody knows a newer one, or the log forks"
+        )
     if restored.guard is None:
         narrate(f"read-only: trustlog restore {backup} {directory} --newest-checkpoint FILE --yes lets it sign again")
     _show(directory, restored, as_json=as_json)

@@ -169,6 +169,8 @@ class LogDirectory:
 
     def _cannot_read(self, path: Path, error: OSError) -> Refused:
         hint = f"trustlog init {self.path} makes a new log"
+        if self.log_path.exists():
+            hint = "this directory has a log: put the file back; a backup has log.key only if it was made with it"
         return _unreadable(path, f"cannot read {path}: {error.strerror}", hint=hint)
 
 

@@ -9,7 +9,7 @@ from trustlog.service.bounds import MAX_FIELD_BYTES
 
 EVERYWHERE: Final = f"""Every refusal is a problem document (RFC 9457), but for what is not HTTP at all: that is a plain 400.
 
-Answers 429 and 503 carry Retry-After; nothing was logged that was not confirmed, and the same envelope again is never logged
+Answers 429 and 503 carry Retry-After; what was not confirmed may or may not be logged, and the same envelope again is never logged
 twice. A connection is closed after {_BOUNDS.idle_s:g} s without a request, or with a part of one's head; when more connections
 come than the server holds, those that are idle give way. A body, and each line of a batch, has to come within
 {_BOUNDS.body_s:g} s and one second more for each {_BOUNDS.rate // 1024} KiB (408); an answer has to be taken at that rate, or

@@ -37,6 +37,7 @@ from trustlog.service.children import SIGNALS, Child, start_child
 from trustlog.service.follower import run_follower
 from trustlog.service.worker import Place, run_worker
 
+START_AGAIN: Final = "nothing acknowledged is lost; start it again, or let a supervisor do so"
 BACKLOG: Final = 1024
 GARBAGE_THRESHOLD: Final = 20_000  # objects: some chunks of a batch; nothing here leaves cycles behind in a hurry
 
@@ -143,7 +144,8 @@ class _Conductor:
         if self._stopping and child is self._follower:
             self._sequencer.unwatch(child.socket.fileno())  # its end can be read again and again
         elif not self._stopping:
-            raise Fatal("INTERNAL_ERROR", f"the {child.name} ended unasked: {child.how_it_ended()}", param="process")
+            detail = f"the {child.name} ended unasked: {child.how_it_ended()}"
+            raise Fatal("INTERNAL_ERROR", detail, param="process", hint=START_AGAIN)
 
 
 def _listen(host: str, port: int) -> socket.socket:
