@@ -12,6 +12,8 @@ from trustlog.cli.files import read_input
 from trustlog.cli.options import FILE, json_option
 from trustlog.cli.progress import ProgressBar
 from trustlog.errors import Refused, TrustlogError
+from trustlog.formats.checkpoint import parse_checkpoint
+from trustlog.formats.note import parse_note
 from trustlog.limits import MAX_NOTE_BYTES
 
 if TYPE_CHECKING:
@@ -56,14 +58,18 @@ def restore(backup: Path, directory: Path, *, newest_checkpoint: Path | None, ye
         raise _missing(directory, restored)
     if not restored.has_key:
         narrate(f"log.key was not in the backup: put it into {directory} with mode 0600, before trustlog serve {directory}")
-    if newest is not None and restored.guard is not None and restored.guard.note != newest:
+    if newest is not None and restored.guard is not None and restored.guard.size > _size(newest):
         narrate(
-            f"warning: the backup itself has a newer checkpoint (size {restored.guard.size}) than the one named, so that was not the"
-            " newest: before trustlog serve, make sure that nobody knows a newer one, or the log forks"
+            f"warning: the backup itself has a newer checkpoint (size {restored.guard.size}) than the one named, which was not the"
+            " newest then: before trustlog serve, make sure that nobody knows a newer one, or the log forks"
         )
     if restored.guard is None:
         narrate(f"read-only: trustlog restore {backup} {directory} --newest-checkpoint FILE --yes lets it sign again")
     _show(directory, restored, as_json=as_json)
+
+
+def _size(note: bytes) -> int:
+    return parse_checkpoint(parse_note(note).text).size
 
 
 def _check_agreed(newest_checkpoint: Path | None, *, yes: bool) -> None:
