@@ -30,7 +30,8 @@ def serve(directory: Path, *, listen: str, workers: int | None, _as_json: bool) 
     """Serve the log in DIR until interrupted.
 
     Prints one JSON line {"url", "vkey", "pid"} on standard output when it listens. The process named there is the one writer; its
-    front ends and the follower that fills index.db are processes beside it, and end with it. SIGTERM stops it gracefully, SIGHUP
+    front ends and the follower that fills index.db are processes beside it, and end with it. If one of those ends unasked, the
+    service stops with exit code 1: let a supervisor start it again. SIGTERM stops it gracefully, SIGHUP
     reads the trust policy again.
     """
     from trustlog.log.directory import LogDirectory  # noqa: PLC0415 (loaded when they are used)

@@ -175,12 +175,12 @@ class Committer:
         return ledger, outcomes, new
 
     def _place(self, ledger: Ledger, offer: Offer, index: int) -> tuple[Place, NewEntry | None]:
-        first = self._history.held(offer.identity)
+        candidate = Offered(offer, self._signer.key.name)
+        first = ledger.already_logged(candidate)
         if first is not None:
-            return Place(first.index, already_logged=True), None
+            return Place(first, already_logged=True), None
         if offer.skew is not None:
             raise offer.skew.error()
-        candidate = Offered(offer, self._signer.key.name)
         ledger.judge(candidate, index)
         identity, *claims = ledger.accept(candidate, index)
         self._history.add(index, offer.entry, [identity, *claims])

@@ -87,9 +87,7 @@ class WriterLink(asyncio.Protocol):
         self._open_entries = 0
         self._open_bytes = 0
         self._waiting_for_room: dict[asyncio.Future[None], None] = {}
-        self._turn = (
-            asyncio.Lock()
-        )  # whoever waits for room: first come, first served, or small chunks would keep out large ones
+        self._turn = asyncio.Lock()  # for room, first come, first served: or small chunks would keep out large ones
 
     @classmethod
     async def connect(cls, connected: socket.socket) -> WriterLink:

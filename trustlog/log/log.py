@@ -242,6 +242,7 @@ class _Beside:
         try:
             self._index = DerivedIndex.open(directory.index_path, self._reader)
         except BaseException:
+            self._reader.close()
             self._sequencer.close()
             raise
         self._sequencer.add_channel(connected)
@@ -255,7 +256,9 @@ class _Beside:
         self._following.start()
 
     def reload_trust(self) -> None:
-        """Have the writer do it, and wait."""
+        """Have the writer do it, and wait. Raises Refused, also where the writer has ended."""
+        if not self._writing.is_alive():
+            raise Refused("UNAVAILABLE", "the writer has ended")
         done: Future[bytes] = Future()
         self._reloading.put(done)
         self._requests.send(b".")
@@ -277,7 +280,7 @@ class _Beside:
         done = self._reloading.get()
         try:
             done.set_result(self._sequencer.reload_trust())
-        except TrustlogError as error:
+        except Exception as error:  # noqa: BLE001 - raised again by who asked
             done.set_exception(error)
 
     def _follow(self, state: Slot) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Protocol
 
 from trustlog.errors import Refused
 from trustlog.formats.base64 import encode_b64u
 from trustlog.storage.connection import StorageFailed
+from trustlog.storage.index_reader import IndexReader
 from trustlog.storage.index_search import Page
 from trustlog.storage.log_reader import LogReader, StoredEntry
 
@@ -23,21 +23,7 @@ class Erased(Refused):
         self.index = index
 
 
-class Index(Protocol):
-    """What a lookup needs of the derived index: a :class:`DerivedIndex`, or an :class:`IndexReader` in another process."""
-
-    @property
-    def complete_to(self) -> int:
-        """Every entry below this index can be found."""
-
-    def find(self, terms: Mapping[str, str], *, start: int, end: int, limit: int) -> Page:
-        """See :meth:`IndexReader.find`."""
-
-    def search(self, terms: Mapping[str, str], start: int, end: int, limit: int) -> list[int]:
-        """See :meth:`IndexReader.search`."""
-
-
-def find_page(reader: LogReader, index: Index, terms: Mapping[str, str], *, start: int, end: int, limit: int) -> Page:
+def find_page(reader: LogReader, index: IndexReader, terms: Mapping[str, str], *, start: int, end: int, limit: int) -> Page:
     """Some of the entries of [start, end) that have all of `terms`, ascending: at most `limit`, for a bounded amount of work.
 
     A page may be empty and not the last: see :class:`Page`.
@@ -49,7 +35,7 @@ def find_page(reader: LogReader, index: Index, terms: Mapping[str, str], *, star
 
 
 def find_entries(
-    reader: LogReader, index: Index, terms: Mapping[str, str], *, start: int, end: int, limit: int
+    reader: LogReader, index: IndexReader, terms: Mapping[str, str], *, start: int, end: int, limit: int
 ) -> list[tuple[int, bytes]]:
     """The first `limit` entries of [start, end) that have all of `terms`, ascending, with their indexes.
 
@@ -73,7 +59,7 @@ def index_behind(complete_to: int, needed: int) -> Refused:
     )
 
 
-def find_payload(reader: LogReader, index: Index, sha256: bytes, *, end: int) -> bytes | None:
+def find_payload(reader: LogReader, index: IndexReader, sha256: bytes, *, end: int) -> bytes | None:
     """The bytes with this SHA-256 (32 bytes): of an entry below `end`, or stored on their own; None where nothing names them.
 
     Raises Erased for what a tombstone below `end` explains, StorageFailed(LOG_CORRUPT) for bytes with another hash, and
@@ -97,7 +83,7 @@ def find_payload(reader: LogReader, index: Index, sha256: bytes, *, end: int) ->
 
 
 def find_entry_of_payload(
-    reader: LogReader, index: Index, sha256_b64u: str, *, end: int, kind: str | None = None
+    reader: LogReader, index: IndexReader, sha256_b64u: str, *, end: int, kind: str | None = None
 ) -> StoredEntry | None:
     """The lowest-indexed entry below `end` with this payload (and of this `kind`), as far as the index goes."""
     terms = {"payload_hash": sha256_b64u} if kind is None else {"payload_hash": sha256_b64u, "kind": kind}

@@ -35,7 +35,7 @@ from trustlog.log.sequencer import Sequencer
 from trustlog.log.shared import SharedSlots
 from trustlog.service.children import SIGNALS, Child, start_child
 from trustlog.service.follower import run_follower
-from trustlog.service.worker import Place, run_worker
+from trustlog.service.worker import FrontEnd, run_worker
 
 START_AGAIN: Final = "nothing acknowledged is lost; start it again, or let a supervisor do so"
 BACKLOG: Final = 1024
@@ -70,8 +70,8 @@ def _serve(directory: LogDirectory, host: str, port: int, workers: int) -> None:
     children: list[Child] = []
     try:
         for number in range(workers):
-            place = Place(number, workers, directory, listening, slots)
-            children.append(start_child(f"front end {number}", partial(run_worker, place), children))
+            front_end = FrontEnd(number, workers, directory, listening, slots)
+            children.append(start_child(f"front end {number}", partial(run_worker, front_end), children))
         follower = start_child("follower", partial(run_follower, directory, slots.slot(0)), children, listening)
         children.append(follower)
         sequencer = Sequencer.open(directory, slots.slot(0))

@@ -34,8 +34,8 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A front end's place among the others: its number of `count`, and what all of them share."""
+class FrontEnd:
+    """One of `count` front ends: its number, and what all of them share."""
 
     number: int
     count: int
@@ -57,22 +57,24 @@ class Place:
         return self.slots.slot(2 + 2 * number)
 
 
-def run_worker(place: Place, connected: socket.socket) -> int:
+def run_worker(front_end: FrontEnd, connected: socket.socket) -> int:
     """Serve until the writer at the other end of `connected` asks to stop, or is gone; the exit status."""
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # a client that vanishes is no news
-    return uvloop.run(_work(place, connected))
+    return uvloop.run(_work(front_end, connected))
 
 
-async def _work(place: Place, connected: socket.socket) -> int:
+async def _work(front_end: FrontEnd, connected: socket.socket) -> int:
     try:
-        log = await Log.attach(place.directory, connected, place.state)
+        log = await Log.attach(front_end.directory, connected, front_end.state)
     except TrustlogError:  # the first process says why
         return 0
-    app = create_app(log, peers=[place.counters(number) for number in range(place.count) if number != place.number])
+    app = create_app(
+        log, peers=[front_end.counters(number) for number in range(front_end.count) if number != front_end.number]
+    )
     runner = make_runner(app)
     await runner.setup()
     assert runner.server is not None
-    door = _Door(place, runner.server, app)
+    door = _Door(front_end, runner.server, app)
     tasks = [asyncio.create_task(door.accept()), asyncio.create_task(door.tell(log))]
     await asyncio.wait([log.link.stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
@@ -80,7 +82,7 @@ async def _work(place: Place, connected: socket.socket) -> int:
             task.result()  # they never end by themselves
         task.cancel()
     await asyncio.wait(tasks)
-    place.listening.close()
+    front_end.listening.close()
     door.close()
     if log.link.ended is not None:
         end_soon()
@@ -97,8 +99,8 @@ class _Door:
     When it is full, the connection that has been idle the longest gives way; if all are busy, the new one is turned away.
     """
 
-    def __init__(self, place: Place, server: web.Server, app: web.Application) -> None:
-        self._place = place
+    def __init__(self, front_end: FrontEnd, server: web.Server, app: web.Application) -> None:
+        self._front_end = front_end
         self._server = server
         self._connections = app[CONNECTIONS]
         self._metrics = app[METRICS]
@@ -110,7 +112,7 @@ class _Door:
 
     async def accept(self) -> None:
         loop = asyncio.get_running_loop()
-        listening = self._place.listening
+        listening = self._front_end.listening
         listening.setblocking(False)
         while True:
             await _readable(listening)
@@ -147,13 +149,13 @@ class _Door:
             self._show()
             self._metrics.set_gauge("trustlog_connections", self._counted)
             self._metrics.set_gauge("trustlog_queue_length", log.link.open_entries)
-            self._place.counters(self._place.number).write(self._metrics.encode())
+            self._front_end.counters(self._front_end.number).write(self._metrics.encode())
 
     def _open(self) -> int:
         return self._counted + self._accepted
 
     def _show(self) -> None:
-        self._place.load(self._place.number).write(self._open().to_bytes(4, "big"))
+        self._front_end.load(self._front_end.number).write(self._open().to_bytes(4, "big"))
 
     def _complain(self, message: str, about: object) -> None:
         """One line, and the next one only when a while has passed without any of it."""
@@ -163,8 +165,8 @@ class _Door:
         self._quiet_until = now + QUIET_S
 
     def _least_of_others(self) -> int:
-        others = [n for n in range(self._place.count) if n != self._place.number]
-        return min((int.from_bytes(self._place.load(n).read(), "big") for n in others), default=1 << 30)
+        others = [n for n in range(self._front_end.count) if n != self._front_end.number]
+        return min((int.from_bytes(self._front_end.load(n).read(), "big") for n in others), default=1 << 30)
 
 
 async def _finish(connecting: asyncio.Task[_T]) -> _T:
