@@ -52,17 +52,29 @@ def root_at(directory: LogDirectory, size: int) -> bytes:
 
 
 async def test_a_backup_taken_while_the_log_is_written_is_one_moment_of_it(service: Service, tmp_path: Path) -> None:
+    enough = asyncio.Event()
+
+    async def keep_writing() -> None:
+        written = 0
+        while not enough.is_set():
+            await fill(service, 300, f"batch-{written}")
+            written += 1
+
     await fill(service, 600)
-    writing = asyncio.create_task(fill(service, 1500, "more"))
-    sizes = []
+    writing = asyncio.create_task(keep_writing())
+    sizes: list[int] = []
     for number in range(4):
         made = await service.log.read(backup, service.log.directory, tmp_path / f"backup-{number}")
-        sizes.append(made.log.size)
         assert made.log.newest.size <= made.log.size
-    assert not writing.done(), "nothing was written meanwhile: this test tested nothing"
+        sizes.append(made.log.size)
+        async with asyncio.timeout(60):
+            while service.log.published.size <= made.log.size:  # the next backup is of a later moment
+                assert not writing.done()
+                await asyncio.sleep(0.01)
+    enough.set()
     await writing
-    assert sizes == sorted(sizes)
     assert sizes[0] >= 600
+    assert sizes == sorted(set(sizes)), "each backup saw more than the one before: the log was written all the while"
     for number, size in enumerate(sizes):
         assert root_at(LogDirectory(tmp_path / f"backup-{number}"), size) == root_at(service.log.directory, size)
 
