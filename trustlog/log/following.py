@@ -15,10 +15,12 @@ from typing import Final
 from trustlog.storage.connection import StorageFailed
 from trustlog.storage.index import DerivedIndex
 from trustlog.storage.index_search import EntryReader
+from trustlog.storage.index_texts import TextReader
 
 _LOGGER = logging.getLogger(__name__)
 _PAUSE_S: Final = 0.02  # what arrives meanwhile is one commit
 _RETRY_S: Final = 1.0
+_TEXTS_EVERY_S: Final = 0.5  # words may lag: they are taken in beside the refs, in short steps, when those have caught up
 
 
 def open_index(path: Path, log: EntryReader, *, stopped: Callable[[], bool]) -> DerivedIndex | None:
@@ -39,7 +41,7 @@ def open_index(path: Path, log: EntryReader, *, stopped: Callable[[], bool]) -> 
 
 
 def follow(
-    log: EntryReader,
+    log: TextReader,
     index: DerivedIndex,
     published: Callable[[], int],
     *,
@@ -52,10 +54,13 @@ def follow(
     the store refuses (StorageFailed, also by `published`) is logged once and tried again each second.
     """
     failing = False
+    texts_at_s = 0.0
     while not stopped():
         try:
             size = published()
             complete_to = index.follow(log, size)
+            if complete_to >= size and time.monotonic() >= texts_at_s and index.follow_texts(log) == complete_to:
+                texts_at_s = time.monotonic() + _TEXTS_EVERY_S
         except StorageFailed as error:
             if not failing:
                 _LOGGER.warning("the derived index falls behind: %s", error)

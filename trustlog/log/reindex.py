@@ -38,6 +38,10 @@ def reindex(directory: LogDirectory, report: Callable[[int, int], None] | None =
                     done = index.follow(reader, size)
                     if report is not None:
                         report(done, size)
+                done = -1
+                while done < index.texts_to < index.complete_to:
+                    done = index.texts_to
+                    index.follow_texts(reader)
                 return index.complete_to
     finally:
         lock.release()

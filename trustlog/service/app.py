@@ -13,7 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES
 from trustlog.log.log import Log
 from trustlog.log.shared import Slot
-from trustlog.service import entries, health, openapi, page, payloads, proofs, tiles
+from trustlog.service import entries, health, openapi, page, payloads, proofs, search, tiles
 from trustlog.service.answers import AnswerWriter
 from trustlog.service.bounds import DEFAULT_BOUNDS, MAX_FIELD_BYTES, Bounds
 from trustlog.service.connections import Connections
@@ -55,6 +55,7 @@ def create_app(
             web.post("/v1/entries", to_submit(entries.submit)),
             web.get("/v1/entries", entries.list_entries),
             web.get("/v1/entries/{index}", entries.get_entry),
+            web.get("/v1/search", to_read(search.search)),
             web.post("/v1/payloads", to_submit(payloads.put_payload)),
             web.get("/v1/payloads/{sha256_b64u}", to_read(payloads.get_payload)),
             web.get("/v1/policies/{sha256_b64u}", to_read(payloads.get_policy)),

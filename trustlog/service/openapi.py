@@ -14,6 +14,7 @@ from trustlog.records.kinds import KINDS
 from trustlog.service.context import SHORT, json_response
 from trustlog.service.lookups import HASH_TERMS
 from trustlog.service.rules import BATCH, EVERYWHERE
+from trustlog.storage.index_texts import MAX_TEXT_QUERY_CHARACTERS
 
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
 _COUNT: Final[dict[str, Any]] = {"type": "integer", "minimum": 0}
@@ -214,6 +215,20 @@ PATHS: Final[dict[str, dict[str, Any]]] = {
             {"200": _json("Logged")},
             refusals=("404",),
             path={"index": _COUNT},
+        )
+    },
+    "/v1/search": {
+        "get": _operation(
+            "Records by the words in them; all that is given must match. Receipts and bundles are found by refs only",
+            {"200": _json("Entries")},
+            refusals=("401",),
+            query={
+                "text": {"type": "string", "maxLength": MAX_TEXT_QUERY_CHARACTERS},
+                "kind": {"enum": sorted(KINDS)},
+                **_FORMS,
+                "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
+                "cursor": _TEXT,
+            },
         )
     },
     "/v1/payloads": {

@@ -17,7 +17,9 @@ _STYLE: Final = (
     "@media(prefers-color-scheme:dark){body{color:#e6e6e6;background:#14161a}pre,code{background:#22262d}a{color:#8ab4f8}}"
     "pre{padding:.8rem}dt{font-weight:600}table{border-collapse:collapse}td{padding:.1rem 1rem .1rem 0;vertical-align:top}"
 )
-NEED_A_QUERY: Final = frozenset({"/v1/evidence", "/v1/proofs/inclusion"})  # a bare link to them would be refused
+NEED_A_QUERY: Final = frozenset(
+    {"/v1/evidence", "/v1/proofs/inclusion", "/v1/search"}
+)  # a bare link to them would be refused
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
     "Cache-Control": SHORT,

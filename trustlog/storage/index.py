@@ -3,6 +3,8 @@
 Derived from the entries, built again whenever it is absent, damaged or of another log, and never an authority: each answer is
 confirmed in the log, and says up to which index the search was complete.
 
+Beside them it has the words of records, for full-text search (``index_texts.py``); they may lag.
+
 What it costs does not grow with the log. New entries make a run of their own; now and then the last runs of the segment are
 joined to a longer one, so that a search has few of them to look into, and a full segment is written a last time.
 """
@@ -24,10 +26,12 @@ from trustlog.storage.index_file import (
     open_index_writer,
     read_layout,
     read_progress,
+    read_texts_to,
     replace_index,
 )
 from trustlog.storage.index_reader import IndexReader
 from trustlog.storage.index_search import EntryReader, Page
+from trustlog.storage.index_texts import TEXT_KINDS, TextReader, words_of
 from trustlog.storage.postings import (
     IndexParameters,
     Run,
@@ -41,6 +45,9 @@ from trustlog.storage.postings import (
 
 MAX_STEP: Final = 2048
 """Entries taken in by one commit at most."""
+
+MAX_TEXTS: Final = 256
+"""Records whose words are taken in by one commit at most."""
 
 _FAN_OUT: Final = 8  # so many runs of about one length are joined: a segment has some dozens at most
 
@@ -56,6 +63,7 @@ class DerivedIndex:
         self._connection = open_index_writer(path)
         try:
             self._complete_to, self._tail = self._load(log)
+            self._texts_to = self._load_texts_to()
         except BaseException:
             self._connection.close()
             raise
@@ -98,6 +106,33 @@ class DerivedIndex:
                 self._start_again()
         return self._complete_to
 
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
+
+    @property
+    def texts_to(self) -> int:
+        """The words of every record below this index can be found."""
+        return self._texts_to
+
+    def follow_texts(self, log: TextReader) -> int:
+        """Take in the words of some more records, in one commit; how far they go then: no further than the index itself.
+
+        The records are found by their kinds, so that receipts cost nothing.
+        """
+        start, end = self._texts_to, self._complete_to
+        if start < end:
+            try:
+                pages = [self._reader.find({"kind": kind}, start=start, end=end, limit=MAX_TEXTS) for kind in TEXT_KINDS]
+                until = min(page.searched_to for page in pages)
+                places = sorted(index for page in pages for index, _ in page.entries if index < until)
+                if until > start:
+                    self._append_texts(log, places, until)
+            except IndexDamaged:
+                self._start_again()
+        return self._texts_to
+
     def find(self, terms: Mapping[str, str], *, start: int, end: int, limit: int) -> Page:
         """See :meth:`IndexReader.find`."""
         return self._reader.find(terms, start=start, end=end, limit=limit)
@@ -129,6 +164,14 @@ class DerivedIndex:
         self._tail = [] if run.end % self._parameters.segment == 0 else [*runs[:-count], joined]
         self._complete_to = run.end
 
+    def _append_texts(self, log: TextReader, places: Sequence[int], until: int) -> None:
+        stored = [log.stored(index) for index in places]
+        rows = [(one.index, words_of(one.payload)) for one in stored if one is not None and one.payload is not None]
+        with index_errors("extend index.db"), transaction(self._connection):
+            self._connection.executemany("INSERT INTO texts (rowid, words) VALUES (?, ?)", rows)
+            self._connection.execute("UPDATE progress SET texts_to = ?", (until,))
+        self._texts_to = until
+
     def _write(self, run: Run) -> None:
         firsts, rows = [], []
         for identifier, chunk in enumerate(run.chunks(), run.start):
@@ -140,7 +183,7 @@ class DerivedIndex:
 
     def _start_again(self) -> None:
         self._file = None  # whatever fails here is done again at the next step
-        self._complete_to, self._tail = 0, []
+        self._complete_to, self._tail, self._texts_to = 0, [], 0
         with storage_errors("close index.db"):
             self._connection.close()
         replace_index(self._path, self._parameters.layout)
@@ -166,6 +209,13 @@ class DerivedIndex:
             if at != complete_to:
                 raise IndexDamaged("runs end elsewhere than the index")
         return complete_to, tail
+
+    def _load_texts_to(self) -> int:
+        with index_errors("read index.db"):
+            texts_to = read_texts_to(self._connection)
+        if texts_to > self._complete_to:
+            raise IndexDamaged("its words go further than itself")
+        return texts_to
 
     def _read_postings(self, start: int, end: int) -> list[int]:
         rows = self._connection.execute("SELECT id, postings FROM chunks WHERE id >= ? AND id < ? ORDER BY id", (start, end))

@@ -60,7 +60,7 @@ def replace_index(path: Path, layout: str) -> None:
         with closing(sqlite3.connect(made, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(f"BEGIN; {INDEX} COMMIT;")
-            connection.execute("INSERT INTO progress VALUES (1, ?, 0, NULL)", (layout,))
+            connection.execute("INSERT INTO progress VALUES (1, ?, 0, NULL, 0)", (layout,))
         made.rename(path)
 
 
@@ -95,6 +95,14 @@ def read_progress(connection: sqlite3.Connection) -> tuple[int, bytes | None]:
     if row is None or not isinstance(row[0], int) or not isinstance(row[1], bytes | None) or row[0] < 0:
         raise IndexDamaged("it does not say how far it goes")
     return row[0], row[1]
+
+
+def read_texts_to(connection: sqlite3.Connection) -> int:
+    """How far the words of entries go. Raises IndexDamaged."""
+    row = connection.execute("SELECT texts_to FROM progress").fetchone()
+    if row is None or not isinstance(row[0], int) or row[0] < 0:
+        raise IndexDamaged("it does not say how far its words go")
+    return row[0]
 
 
 def damage_path(path: Path) -> Path:

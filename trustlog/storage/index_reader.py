@@ -22,10 +22,12 @@ from trustlog.storage.index_file import (
     open_index_reader,
     read_layout,
     read_progress,
+    read_texts_to,
     report_damage,
 )
 from trustlog.storage.index_runs import IndexRuns
 from trustlog.storage.index_search import MAX_PAGE_WORK, EntryReader, Page, Search
+from trustlog.storage.index_texts import parse_words, search_texts
 from trustlog.storage.postings import TERM_NAMES, IndexParameters, lowest_posting
 
 _REOPENINGS: Final = 3
@@ -76,6 +78,18 @@ class IndexReader:
             search = Search(self._log, self._runs, terms, known, max_work)
             searched_to = search.run(start, until, limit)
             return Page(search.found, searched_to, complete_to)
+
+    def find_texts(self, text: str, terms: Mapping[str, str], *, start: int, end: int, limit: int) -> Page:
+        """A page of the entries in [start, end) whose record has every word of `text`, and all of `terms`.
+
+        ``complete_to`` of the page is how far the words go. Raises Refused(PARAMETER_INVALID) for a text without words.
+        """
+        query = parse_words(text)
+        with self._lock, self._snapshot() as connection:
+            if connection is None:
+                return Page([], start, 0)
+            texts_to = read_texts_to(connection)
+            return search_texts(connection, self._log, query, terms, start=start, end=end, limit=limit, complete_to=texts_to)
 
     def search(self, terms: Mapping[str, str], start: int, end: int, limit: int) -> list[int]:
         """The first `limit` indexes in [start, end) of entries that have all of `terms`, as far as the index goes."""

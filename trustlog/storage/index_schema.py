@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-LAYOUT: Final = f"postings/1 {sys.byteorder}"
+LAYOUT: Final = f"postings/2 {sys.byteorder}"
 """Kept in ``progress``, with the parameters: an index that says anything else is built again. Postings are machine words."""
 
 INDEX: Final = """
@@ -26,6 +26,8 @@ CREATE TABLE progress (
     id          INTEGER PRIMARY KEY CHECK (id = 1),
     layout      TEXT NOT NULL,
     complete_to INTEGER NOT NULL,   -- every entry below this index is in a run
-    last_leaf   BLOB                -- leaf hash of the last of them: tells whether it is still the same log
+    last_leaf   BLOB,               -- leaf hash of the last of them: tells whether it is still the same log
+    texts_to    INTEGER NOT NULL    -- the words of every entry below this index are in texts
 ) STRICT;
+CREATE VIRTUAL TABLE texts USING fts5(words, content = '', columnsize = 0);  -- rowid: the entry's index
 """

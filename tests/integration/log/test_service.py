@@ -168,6 +168,24 @@ async def test_entries_are_found_by_any_of_their_refs(service: Service) -> None:
     assert [entry["index"] for entry in everything["entries"]] == list(range(11))
 
 
+async def test_records_are_found_by_the_words_in_them(service: Service) -> None:
+    await fill(service, 30)
+    for number in range(3):
+        reason = f"wrong region approved, cycle {number}"
+        revocation = own_record("revocation", ACTORS.issuer, target=f"job:job-{number}", reason=reason)
+        assert (await service.post(revocation)).status == 201
+    async with asyncio.timeout(10):  # words may lag
+        while (answer := (await service.get("/v1/search?text=Region+cyc*&limit=2")).json())["complete_to"] < 33:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert [entry["index"] for entry in answer["entries"]] == [30, 31]
+    rest = (await service.get(f"/v1/search?text=Region+cyc*&limit=2&cursor={answer['next_cursor']}")).json()
+    assert ([entry["index"] for entry in rest["entries"]], rest["next_cursor"]) == ([32], None)
+    one = (await service.get("/v1/search?text=region&target=job:job-1")).json()
+    assert one["entries"] == [answer["entries"][1]]
+    refused = await service.get("/v1/search")
+    assert (refused.status, refused.json()["code"], refused.json()["param"]) == (400, "PARAMETER_INVALID", "text")
+
+
 async def test_an_entry_by_its_index_is_proven_under_the_current_checkpoint(service: Service) -> None:
     await fill(service, 300)
     for index in (0, 255, 256, 299):
@@ -246,9 +264,10 @@ async def test_credentials_are_asked_where_the_configuration_says(tmp_path: Any)
         assert (refused.status, refused.json()["code"]) == (401, "UNAUTHENTICATED")
         assert refused.headers["WWW-Authenticate"].startswith("Bearer")
         for credential in ("Bearer wrong", "Basic secret", "secret"):
-            answer = await service.get("/v1/payloads/" + "A" * 43, Authorization=credential)
-            assert answer.status == 401
-            assert "secret" not in answer.body.decode()
+            for path in ("/v1/payloads/" + "A" * 43, "/v1/search?text=word"):
+                answer = await service.get(path, Authorization=credential)
+                assert answer.status == 401
+                assert "secret" not in answer.body.decode()
         headers = {"Authorization": "Bearer secret", "Content-Type": "application/json"}
         async with service.http.post(service.url + "/v1/entries", data=receipt("a"), headers=headers) as response:
             assert response.status == 201

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.entry import REF_NAMES, Entry, parse_entry
 from trustlog.merkle.hashing import hash_leaf
+from trustlog.storage.log_reader import StoredEntry
 
 KINDS = ("gateway_receipt", "tombstone", "simulation")
 _DID = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
@@ -19,14 +20,19 @@ _DID = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
 class ListedLog:
     """Entries in memory; what :class:`LogReader` offers to an index."""
 
-    stored: list[bytes] = field(default_factory=list)
+    data: list[bytes] = field(default_factory=list)
+    payloads: dict[int, bytes] = field(default_factory=dict)
 
     def entry(self, index: int) -> bytes | None:
-        return self.stored[index] if 0 <= index < len(self.stored) else None
+        return self.data[index] if 0 <= index < len(self.data) else None
 
     def entries(self, start: int, end: int) -> list[bytes]:
-        assert end <= len(self.stored)
-        return self.stored[start:end]
+        assert end <= len(self.data)
+        return self.data[start:end]
+
+    def stored(self, index: int) -> StoredEntry | None:
+        entry = self.entry(index)
+        return None if entry is None else StoredEntry(index, entry, self.payloads.get(index, b"{}"), None)
 
 
 def seeded(seed: int) -> random.Random:

@@ -21,7 +21,7 @@ from trustlog.storage.postings import IndexParameters
 SIZE = 300
 PARAMETERS = IndexParameters(segment=64)
 LOG = make_log(11, SIZE)
-ASKED = [{"leaf_hash": terms_of(LOG.stored[at])["leaf_hash"]} for at in range(0, SIZE, 20)] + [
+ASKED = [{"leaf_hash": terms_of(LOG.data[at])["leaf_hash"]} for at in range(0, SIZE, 20)] + [
     {"kind": "tombstone"},
     {"run": "run-common"},
     {"job": "shared", "plan": "plan-common"},
@@ -29,8 +29,8 @@ ASKED = [{"leaf_hash": terms_of(LOG.stored[at])["leaf_hash"]} for at in range(0,
 
 
 def fill(index: DerivedIndex, log: ListedLog = LOG) -> None:
-    while index.complete_to < len(log.stored):
-        index.follow(log, min(len(log.stored), index.complete_to + 50))
+    while index.complete_to < len(log.data):
+        index.follow(log, min(len(log.data), index.complete_to + 50))
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def check(path: Path) -> None:
         except IndexDamaged:
             continue
         else:
-            assert [at for at, _ in page.entries] == scan(LOG.stored, terms, 0, page.searched_to, SIZE)
+            assert [at for at, _ in page.entries] == scan(LOG.data, terms, 0, page.searched_to, SIZE)
     index = DerivedIndex.open(path, LOG, PARAMETERS)
     for _ in range(3):  # found damaged only when read: said, and built again
         try:
@@ -58,7 +58,7 @@ def check(path: Path) -> None:
             index.follow(LOG, SIZE)
             fill(index)
             for terms in ASKED:
-                assert reader.search(terms, 0, SIZE, SIZE) == scan(LOG.stored, terms, 0, SIZE, SIZE)
+                assert reader.search(terms, 0, SIZE, SIZE) == scan(LOG.data, terms, 0, SIZE, SIZE)
             break
         except IndexDamaged:
             continue
@@ -153,7 +153,7 @@ def test_the_index_of_another_log_is_replaced(path: Path) -> None:
     assert index.complete_to == 0
     assert reader.belongs_to(other)
     fill(index, other)
-    terms = {"leaf_hash": terms_of(other.stored[123])["leaf_hash"]}
+    terms = {"leaf_hash": terms_of(other.data[123])["leaf_hash"]}
     assert reader.search(terms, 0, SIZE, 5) == [123]
     reader.close()
     index.close()
@@ -182,7 +182,7 @@ def test_lost_while_it_is_followed_it_comes_back_and_its_readers_notice(path: Pa
     fill(index)
     assert reader.complete_to == SIZE
     for terms in ASKED:
-        assert reader.search(terms, 0, SIZE, SIZE) == scan(LOG.stored, terms, 0, SIZE, SIZE)
+        assert reader.search(terms, 0, SIZE, SIZE) == scan(LOG.data, terms, 0, SIZE, SIZE)
     reader.close()
     index.close()
 
@@ -197,7 +197,7 @@ log = make_log(11, 300)
 reader = DerivedIndex.open_reader(Path(sys.argv[1]), log)
 for line in sys.stdin:
     at = int(line)
-    print(reader.complete_to, reader.search({"leaf_hash": terms_of(log.stored[at])["leaf_hash"]}, 0, 300, 5), flush=True)
+    print(reader.complete_to, reader.search({"leaf_hash": terms_of(log.data[at])["leaf_hash"]}, 0, 300, 5), flush=True)
 """
     path = tmp_path / "index.db"
     index = DerivedIndex.open(path, LOG)

@@ -56,7 +56,7 @@ class Following:
 def test_it_goes_as_far_as_is_published_and_then_on(tmp_path: Path) -> None:
     published = [3000]
     reader = DerivedIndex.open_reader(tmp_path / "index.db", LOG)
-    last = {"leaf_hash": terms_of(LOG.stored[4999])["leaf_hash"]}
+    last = {"leaf_hash": terms_of(LOG.data[4999])["leaf_hash"]}
     with Following(tmp_path / "index.db", LOG, lambda: published[0]) as running:
         running.until(3000)
         assert reader.complete_to == 3000
