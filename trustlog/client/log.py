@@ -57,6 +57,7 @@ BLOB_TYPE: Final = "application/octet-stream"
 MAX_ANSWER_BYTES: Final = 4 * (MAX_ENTRY_BYTES + MAX_NOTE_BYTES + MAX_ATTACHMENT_BYTES)  # escaped, and a proof beside it
 MAX_LIST_BYTES: Final = 4 * 1024 * 1024  # 1,000 entries of at most 1 KiB, escaped
 MEMORY_ATTEMPTS: Final = 16  # other processes of the same user may remember something newer in between
+MAX_CURSOR_DIGITS: Final = 16
 
 
 class LogClient:
@@ -193,14 +194,15 @@ class LogClient:
         """
         found: list[FoundEntry] = []
         asked = {**query, **({"min_size": str(min_size)} if min_size else {})}
-        page = dict(asked)
+        page, searched_to = dict(asked), 0
         while True:
             answer = parse_answer((await self.http.get("v1/entries", query=page, max_bytes=MAX_LIST_BYTES)).body, ListAnswer)
             if found and answer.entries and answer.entries[0].index <= found[-1].index:
                 raise response_invalid("a list does not ascend", found=answer.entries[0].index)
             found += answer.entries
-            if answer.next_cursor is None or not answer.entries or (most is not None and len(found) >= most):
+            if answer.next_cursor is None or (most is not None and len(found) >= most):
                 return found[:most], answer.complete_to
+            searched_to = _cursor_after(searched_to, answer.next_cursor)  # an empty page may not be the last
             page = {**asked, "cursor": answer.next_cursor}
 
     async def prove(self, index: int, entry: bytes, checkpoint: TrustedCheckpoint) -> Proven:
@@ -295,6 +297,13 @@ class LogClient:
         except Refused as refusal:
             unanswered = refusal
         return answers + [unanswered] * (len(lines) - len(answers))
+
+
+def _cursor_after(before: int, cursor: str) -> int:
+    """The index where a list goes on: further on each time, or a dishonest log could keep us asking for ever."""
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MAX_CURSOR_DIGITS and int(cursor) > before):
+        raise response_invalid("a list's cursor does not advance", expected=f"an index above {before}", found=cursor[:100])
+    return int(cursor)
 
 
 def _settle(

@@ -5,13 +5,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from trustlog.errors import Refused, TrustlogError
-from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.entry import REF_NAMES
-from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES, MAX_LIST_LIMIT, MIN_SIZE_WAIT_S
+from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES, MIN_SIZE_WAIT_S
 from trustlog.log.commit import Place
 from trustlog.log.logged import prove_stored
-from trustlog.log.lookup import find_entries
-from trustlog.merkle.hashing import hash_leaf
+from trustlog.log.lookup import find_page
 from trustlog.service.answers import answer_of
 from trustlog.service.bodies import read_body
 from trustlog.service.context import (
@@ -20,14 +18,11 @@ from trustlog.service.context import (
     json_response,
     log_of,
     metrics_of,
-    parameter_invalid,
     read_number,
     read_query,
 )
-from trustlog.service.lookups import check_terms
+from trustlog.service.lookups import check_terms, listing, read_limit
 from trustlog.service.ndjson import answer_lines
-
-DEFAULT_LIMIT = 100
 
 
 async def submit(request: web.Request) -> web.StreamResponse:
@@ -68,25 +63,13 @@ async def get_entry(request: web.Request) -> web.StreamResponse:
 
 
 async def list_entries(request: web.Request) -> web.StreamResponse:
-    """Look up entries by kind, leaf hash and refs, all of which must match."""
+    """Look up entries by kind, leaf hash and refs, all of which must match; ``next_cursor`` goes on, also after an empty page."""
     log = log_of(request)
     query = read_query(request, "leaf_hash", "kind", *REF_NAMES, "limit", "min_size", "cursor")
-    limit = read_number(query.pop("limit", str(DEFAULT_LIMIT)), "limit", most=MAX_LIST_LIMIT)
-    if limit == 0:
-        raise parameter_invalid("limit", "nothing is asked for", expected=f"1 to {MAX_LIST_LIMIT}", found=0)
+    limit = read_limit(query)
     min_size = read_number(query.pop("min_size", "0"), "min_size")
     start = read_number(query.pop("cursor", "0"), "cursor")
     check_terms(query)
     await log.indexing.reached(min_size, MIN_SIZE_WAIT_S)
-    complete_to = log.indexing.value
-    found = await log.read(find_entries, log.reader, log.index, query, start=start, end=complete_to, limit=limit + 1)
-    return json_response(
-        {
-            "entries": [
-                {"index": index, "leaf_hash_b64u": encode_b64u(hash_leaf(entry)), "entry": entry.decode("ascii")}
-                for index, entry in found[:limit]
-            ],
-            "complete_to": complete_to,
-            "next_cursor": str(found[limit][0]) if len(found) > limit else None,
-        }
-    )
+    page = await log.read(find_page, log.reader, log.index, query, start=start, end=log.indexing.value, limit=limit)
+    return json_response(listing(page))

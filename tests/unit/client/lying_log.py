@@ -136,6 +136,13 @@ class MemoryLog:
     async def get_entry(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(self.answer_entry(int(request.match_info["index"]), already_logged=True))
 
+    async def list_entries(self, _request: web.Request) -> web.StreamResponse:
+        listed = [
+            {"index": index, "leaf_hash_b64u": encode_b64u(hash_leaf(entry)), "entry": entry.decode()}
+            for index, entry in enumerate(self.entries)
+        ]
+        return web.json_response({"entries": listed, "complete_to": len(self.entries), "next_cursor": None})
+
     async def get_consistency(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(self.answer_consistency(int(request.query["from"]), int(request.query["to"])))
 
@@ -173,6 +180,7 @@ class MemoryLog:
 
         application = web.Application(middlewares=[note_request], client_max_size=2**24)
         application.router.add_post("/v1/entries", self.post_entries)
+        application.router.add_get("/v1/entries", self.list_entries)
         application.router.add_get("/v1/entries/{index}", self.get_entry)
         application.router.add_get("/v1/proofs/consistency", self.get_consistency)
         application.router.add_get("/v1/proofs/inclusion", self.get_inclusion)

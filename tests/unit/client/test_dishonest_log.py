@@ -347,7 +347,7 @@ async def test_a_payload_that_is_not_given_is_erased_missing_or_undecided(status
 def answering(handler: Handler, *, timeout_s: float = 5.0) -> Any:
     """A client of a server that answers everything with `handler`."""
     log = a_log()
-    for name in ("post_entries", "get_checkpoint", "get_blob", "put_blob", "get_entry", "get_tile"):
+    for name in ("post_entries", "get_checkpoint", "get_blob", "put_blob", "get_entry", "list_entries", "get_tile"):
         setattr(log, name, handler)
     return client_of(log, timeout_s=timeout_s)
 
@@ -427,6 +427,30 @@ async def test_a_hostile_answer_ends_soon_as_a_refusal(name: str, handler: Handl
 async def test_an_answer_that_is_not_the_json_it_should_be_is_refused(body: bytes) -> None:
     async with answering(plain(body, Content_Type="application/json")) as client:
         assert (await refusal_of(client.submit(make_envelope(1)))).code == "LOG_RESPONSE_INVALID"
+
+
+@pytest.mark.parametrize("cursor", ["5", "4", "0", "-1", "x", "\u0665", "9" * 17, ""])
+async def test_a_list_whose_cursor_does_not_advance_is_refused(cursor: str) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        goes_on = cursor if "cursor" in request.query else "5"
+        return web.json_response({"entries": [], "complete_to": 9, "next_cursor": goes_on})
+
+    async with answering(answer) as client:
+        refusal = await refusal_of(client.find({"run": "r"}))
+    assert (refusal.code, refusal.expected) == ("LOG_RESPONSE_INVALID", "an index above 5")
+
+
+async def test_an_empty_page_may_be_followed_by_another() -> None:
+    entry = {"index": 7, "leaf_hash_b64u": "A" * 43, "entry": "{}"}
+    pages = {None: ([], "5"), "5": ([entry], "8"), "8": ([], None)}
+
+    async def answer(request: web.Request) -> web.Response:
+        entries, goes_on = pages[request.query.get("cursor")]
+        return web.json_response({"entries": entries, "complete_to": 9, "next_cursor": goes_on})
+
+    async with answering(answer) as client:
+        found, complete_to = await client.find({"run": "r"})
+    assert ([one.index for one in found], complete_to) == ([7], 9)
 
 
 async def test_nobody_listening_is_unreachable_with_a_hint() -> None:
