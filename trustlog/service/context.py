@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -26,6 +26,7 @@ ANSWERS: Final = web.AppKey("answers", AnswerWriter)
 METRICS: Final = web.AppKey("metrics", Metrics)
 CONNECTIONS: Final = web.AppKey("connections", Connections)
 UPLOADS: Final = web.AppKey("uploads", Uploads)
+REQUEST_IDS: Final = web.AppKey("request_ids", Iterator[str])
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 
 _DECIMAL: Final = re.compile("0|[1-9][0-9]{0,17}")
@@ -42,7 +43,7 @@ def log_of(request: web.Request) -> Log:
 
 def metrics_of(request: web.Request) -> Metrics:
     """The application's counters."""
-    return request.config_dict[METRICS]
+    return request.app[METRICS]
 
 
 def json_response(value: Any, *, status: int = 200, cache: str = UNCACHED) -> web.Response:
