@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, cast
 
+import msgspec
+
 from trustlog.errors import Refused, TrustlogError
 from trustlog.log.commit import Outcome
 from trustlog.log.messages import (
@@ -50,8 +52,7 @@ class Batch:
         return self._done.growth
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
+class Submitted(msgspec.Struct, frozen=True):
     """What became of the offers of one submission, in their order."""
 
     offers: Sequence[Offer]

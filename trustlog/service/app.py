@@ -22,7 +22,7 @@ from trustlog.service.credentials import to_read, to_submit
 from trustlog.service.evidence import build_evidence_of_log, make_get_evidence
 from trustlog.service.metrics import Metrics
 from trustlog.service.problems import answer_problems
-from trustlog.service.requestids import make_request_ids
+from trustlog.service.requestids import RequestIds
 from trustlog.service.uploads import Uploads
 
 _HTTP_LOGGER: Final = logging.getLogger("trustlog.http")
@@ -46,7 +46,7 @@ def create_app(
     app.on_shutdown.append(uploads.stop)
     app.cleanup_ctx.append(_look_after_connections)
     app[METRICS] = Metrics(peers)
-    app[REQUEST_IDS] = make_request_ids()
+    app[REQUEST_IDS] = RequestIds()
     app[ANSWERS] = AnswerWriter(log.verified)
     app.add_routes(
         [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -14,6 +14,7 @@ from trustlog.log.log import Log
 from trustlog.service.answers import AnswerWriter
 from trustlog.service.connections import Connections
 from trustlog.service.metrics import Metrics
+from trustlog.service.requestids import RequestIds
 from trustlog.service.uploads import Uploads
 
 BuildEvidence: TypeAlias = Callable[[Log, Mapping[str, str]], Awaitable[bytes]]
@@ -26,7 +27,7 @@ ANSWERS: Final = web.AppKey("answers", AnswerWriter)
 METRICS: Final = web.AppKey("metrics", Metrics)
 CONNECTIONS: Final = web.AppKey("connections", Connections)
 UPLOADS: Final = web.AppKey("uploads", Uploads)
-REQUEST_IDS: Final = web.AppKey("request_ids", Iterator[str])
+REQUEST_IDS: Final = web.AppKey("request_ids", RequestIds)
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 
 _DECIMAL: Final = re.compile("0|[1-9][0-9]{0,17}")

@@ -112,7 +112,7 @@ async def answer_problems(
     """Give every request an id, and every failure a problem document."""
     connections, began = request.app[CONNECTIONS], time.perf_counter()
     connections.note_request(request.protocol)
-    request_id = request[REQUEST_ID] = next(request.app[REQUEST_IDS])
+    request_id = request[REQUEST_ID] = request.app[REQUEST_IDS].take()
     try:
         response = await handler(request)
     except TrustlogError as error:
