@@ -19,7 +19,7 @@ _PADDING: Final = (b"", b"===", b"==", b"=")  # by the number of characters modu
 
 def encode_b64u(data: bytes) -> str:
     """URL-safe base64 without padding."""
-    return binascii.b2a_base64(data, newline=False).rstrip(b"=").translate(_TO_URL_SAFE).decode("ascii")
+    return binascii.b2a_base64(data, newline=False).translate(_TO_URL_SAFE, b"=").decode("ascii")
 
 
 def decode_b64u(text: str, size: int, param: str) -> bytes:

@@ -58,9 +58,13 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     def encode(self) -> bytes:
         """The exact entry bytes."""
+        return self.encode_around(encode_b64u(self.payload_hash))
+
+    def encode_around(self, payload_hash_b64u: str) -> bytes:
+        """The same for whoever has the payload's hash as text already."""
         refs = ",".join([f'"{name}":"{self.refs[name]}"' for name in sorted(self.refs)])
         return (
-            f'{{"entry_version":"1","kind":"{self.kind}","payload_hash_b64u":"{encode_b64u(self.payload_hash)}",'
+            f'{{"entry_version":"1","kind":"{self.kind}","payload_hash_b64u":"{payload_hash_b64u}",'
             f'"refs":{{{refs}}},"signature_b64u":"{encode_b64u(self.signature)}","signer_did":"{self.signer_did}"}}'
         ).encode("ascii")
 

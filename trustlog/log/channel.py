@@ -8,7 +8,7 @@ from typing import Final
 
 from trustlog.log.messages import TO_WRITER, FromWriter, ToWriter, encode_message, take_messages
 
-_READ_BYTES: Final = 1 << 20
+_READ_BYTES: Final = 256 * 1024
 
 
 class Channel:
@@ -20,6 +20,9 @@ class Channel:
         self.lost = lost
         self.socket = connected
         self.is_open = True
+        self._buffer = memoryview(
+            bytearray(_READ_BYTES)
+        )  # kept: a new one for each read would be cleared and freed each time
         self._received = bytearray()
         self._unsent = bytearray()
 
@@ -31,15 +34,15 @@ class Channel:
     def receive(self) -> Iterator[ToWriter]:
         """The messages that have come whole. `is_open` is False once all was read and the other side has closed."""
         try:
-            data = self.socket.recv(_READ_BYTES)
+            count = self.socket.recv_into(self._buffer)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
-        if not data:
+            count = 0
+        if not count:
             self.is_open = False
             return
-        self._received += data
+        self._received += self._buffer[:count]
         for body in take_messages(self._received):
             yield TO_WRITER.decode(body)
 

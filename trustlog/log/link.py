@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, cast
 
+import msgspec
+
 from trustlog.errors import Refused, TrustlogError
 from trustlog.log.commit import Outcome
 from trustlog.log.messages import (
@@ -32,6 +34,7 @@ from trustlog.storage.guard import SignedTree
 MAX_OPEN_ENTRIES: Final = 8192  # under a second of work: who waits longer is better told so
 MAX_OPEN_BYTES: Final = 64 * 1024 * 1024  # eight of the largest bundles
 STREAMS_SHARE: Final = 0.75  # of this, for those who wait: so that they leave room for those who would be turned away
+MAX_UNSENT_BYTES: Final = 32 * 1024  # of small messages, before they go out
 _TOO_MUCH: Final = "more is under way than the log takes at once"
 
 
@@ -41,6 +44,7 @@ class Batch:
     def __init__(self, done: Done) -> None:
         self._done = done
         self.tree: SignedTree = done.tree
+        self.old_size = done.old_size  # of the tree before it
 
     @cached_property
     def growth(self) -> Growth | None:
@@ -48,8 +52,7 @@ class Batch:
         return self._done.growth
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
+class Submitted(msgspec.Struct, frozen=True):
     """What became of the offers of one submission, in their order."""
 
     offers: Sequence[Offer]
@@ -74,13 +77,15 @@ class WriterLink(asyncio.Protocol):
     """The connection to the writer. Lives on one event loop."""
 
     def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[Ready] = loop.create_future()
         self.stopping: asyncio.Future[None] = loop.create_future()  # the writer asked to finish, or is gone
         self.closed: asyncio.Future[None] = loop.create_future()
         self.ended: TrustlogError | None = None  # why nothing will be answered any more
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
+        self._unsent: list[bytes] = []  # messages of this turn of the loop
+        self._unsent_bytes = 0
         self._numbers = 0
         self._open: dict[int, _Open] = {}
         self._puts: dict[int, _OpenPut] = {}
@@ -100,18 +105,21 @@ class WriterLink(asyncio.Protocol):
         """How many entries are under way."""
         return self._open_entries
 
-    async def submit(self, offers: Sequence[Offer], *, wait_for_room: bool) -> asyncio.Future[Submitted]:
+    def submit_at_once(self, offers: Sequence[Offer]) -> asyncio.Future[Submitted]:
         """Offer entries to the writer; the future holds what became of them once they are published.
 
         A caller that goes away may cancel the future: the entries are logged all the same. Raises Refused(UNAVAILABLE) when too
-        much is under way and the caller does not wait, or when the writer has ended.
+        much is under way, or when the writer has ended.
         """
-        byte_size = sum(offer.byte_size for offer in offers)
-        if not wait_for_room:
-            self._check_open()
-            if not self._has_room(len(offers), byte_size, 1.0):
-                raise _unavailable(_TOO_MUCH)
-            return self._submit(offers, byte_size)
+        self._check_open()
+        byte_size = sum([offer.byte_size for offer in offers])
+        if not self._has_room(len(offers), byte_size, 1.0):
+            raise _unavailable(_TOO_MUCH)
+        return self._submit(offers, byte_size)
+
+    async def submit(self, offers: Sequence[Offer]) -> asyncio.Future[Submitted]:
+        """The same as soon as there is room."""
+        byte_size = sum([offer.byte_size for offer in offers])
         async with self._turn:
             while not self._has_room(len(offers), byte_size, STREAMS_SHARE):
                 self._check_open()
@@ -120,12 +128,12 @@ class WriterLink(asyncio.Protocol):
             return self._submit(offers, byte_size)
 
     def _submit(self, offers: Sequence[Offer], byte_size: int) -> asyncio.Future[Submitted]:
-        answer: asyncio.Future[Submitted] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Submitted] = self._loop.create_future()
         self._numbers += 1
         self._open[self._numbers] = _Open(offers, byte_size, answer)
         self._open_entries += len(offers)
         self._open_bytes += byte_size
-        self._send(Submit(self._numbers, list(offers)))
+        self._send(Submit(self._numbers, offers))
         return answer
 
     async def put(self, sha256: bytes, data: bytes) -> bool:
@@ -133,7 +141,7 @@ class WriterLink(asyncio.Protocol):
         self._check_open()
         if not self._has_room(0, len(data), 1.0):
             raise _unavailable(_TOO_MUCH)
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[bool] = self._loop.create_future()
         self._numbers += 1
         self._puts[self._numbers] = _OpenPut(len(data), answer)
         self._open_bytes += len(data)
@@ -175,6 +183,7 @@ class WriterLink(asyncio.Protocol):
                 self._answer(
                     number, Submitted(self._open[number].offers, [unpack_outcome(each) for each in outcomes], batch)
                 )
+            self._make_room()
         elif isinstance(message, PutDone):
             self._answer_put(message)
         elif isinstance(message, Ready):
@@ -190,7 +199,6 @@ class WriterLink(asyncio.Protocol):
         self._open_bytes -= opened.byte_size
         if not opened.answer.done():  # else its caller went away
             opened.answer.set_result(submitted)
-        self._make_room()
 
     def _answer_put(self, message: PutDone) -> None:
         opened = self._puts.pop(message.number)
@@ -236,7 +244,7 @@ class WriterLink(asyncio.Protocol):
         )
 
     async def _room(self) -> None:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[None] = self._loop.create_future()
         self._waiting_for_room[future] = None
         try:
             await future
@@ -253,8 +261,22 @@ class WriterLink(asyncio.Protocol):
             raise _unavailable("the log is stopping", found=None if self.ended is None else self.ended.code)
 
     def _send(self, message: ToWriter) -> None:
-        assert self._transport is not None
-        self._transport.write(encode_message(message))
+        """Send with all that this turn of the loop still brings: each write wakes the writer, and costs more than the message."""
+        encoded = encode_message(message)
+        self._unsent.append(encoded)
+        self._unsent_bytes += len(encoded)
+        if self._unsent_bytes > MAX_UNSENT_BYTES:
+            self._flush()
+        elif len(self._unsent) == 1:
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        if self._unsent:
+            assert self._transport is not None
+            if not self._transport.is_closing():  # else whoever waits for an answer has been told so, or will be
+                self._transport.writelines(self._unsent)
+            self._unsent = []
+            self._unsent_bytes = 0
 
 
 def _unavailable(detail: str, *, found: str | None = None) -> Refused:

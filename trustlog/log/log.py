@@ -153,7 +153,7 @@ class Log:
         offer = self._admit(body)
         if isinstance(offer, TrustlogError):
             raise offer
-        return await (await self.link.submit([offer], wait_for_room=False))
+        return await self.link.submit_at_once([offer])
 
     async def submit_many(self, bodies: Sequence[bytes]) -> list[Logged | TrustlogError]:
         """Log many envelopes: what became of each, in order. Waits while too much is under way."""
@@ -181,7 +181,7 @@ class Log:
     async def offer(self, offers: Sequence[Offer]) -> asyncio.Future[Submitted]:
         """Hand admitted envelopes to the writer as soon as there is room; see :meth:`WriterLink.submit`."""
         self.check_writable()
-        return await self.link.submit(offers, wait_for_room=True)
+        return await self.link.submit(offers)
 
     async def put_payload(self, data: bytes) -> tuple[bytes, bool]:
         """Store content under its SHA-256 (32 bytes), durably; the hash, and whether it was new."""

@@ -41,7 +41,7 @@ class Submit(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """Log these, in one batch; `number` comes back with the outcomes."""
 
     number: int
-    offers: list[Offer]
+    offers: Sequence[Offer]
 
 
 class Put(msgspec.Struct, frozen=True, array_like=True, tag=2):

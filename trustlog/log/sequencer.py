@@ -18,8 +18,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Final, Self
+
+import msgspec
 
 from trustlog.errors import Fatal, Refused, TrustlogError
 from trustlog.formats.note import VerifierKey
@@ -66,8 +67,7 @@ STOP_S: Final = 30.0  # how long front ends may take to finish: some times what 
 _LOGGER = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(msgspec.Struct, frozen=True):
     channel: Channel
     submit: Submit
     byte_size: int
@@ -131,6 +131,7 @@ class Sequencer:
         self._selector = selectors.DefaultSelector()
         self._channels: list[Channel] = []
         self._queue: deque[_Waiting] = deque()
+        self._queued_entries = 0
         self._last_batch = 1  # entries
         self._stop_by: float | None = None
         self._show()
@@ -220,7 +221,7 @@ class Sequencer:
 
     def _gathering_s(self) -> float:
         """How long the entries that wait should still wait for more."""
-        if self._last_batch == 1 or sum(len(waiting.submit.offers) for waiting in self._queue) >= GATHER_ENTRIES:
+        if self._last_batch == 1 or self._queued_entries >= GATHER_ENTRIES:
             return 0.0
         return self._queue[0].since + GATHER_S - time.monotonic()
 
@@ -231,8 +232,9 @@ class Sequencer:
         if mask & selectors.EVENT_READ:
             for message in channel.receive():
                 if isinstance(message, Submit):
-                    byte_size = sum(offer.byte_size for offer in message.offers)
+                    byte_size = sum([offer.byte_size for offer in message.offers])
                     self._queue.append(_Waiting(channel, message, byte_size, time.monotonic()))
+                    self._queued_entries += len(message.offers)
                 else:
                     self._put(channel, message)
         if not channel.is_open:
@@ -271,6 +273,7 @@ class Sequencer:
             batch.append(waiting)
             entries += len(waiting.submit.offers)
             byte_size += waiting.byte_size
+        self._queued_entries -= entries
         return batch
 
     def _put(self, channel: Channel, put: Put) -> None:

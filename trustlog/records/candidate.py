@@ -63,14 +63,9 @@ def read_candidate(envelope: Envelope, *, origin: str) -> Candidate:
     check_signature(payload_hash, envelope.signature, envelope.signer_did)  # before what costs more
     _check_size(kind, envelope.payload_text)
     record = read_record(kind, envelope.payload, envelope.payload_text, origin=origin, signer_did=envelope.signer_did)
-    entry = Entry(
-        kind=kind.name,
-        payload_hash=envelope.payload_hash,
-        refs=compute_refs(kind, record, payload_hash),
-        signature=envelope.signature,
-        signer_did=envelope.signer_did,
-    )
-    entry_bytes = entry.encode()
+    refs = compute_refs(kind, record, payload_hash)
+    entry = Entry(kind.name, envelope.payload_hash, refs, envelope.signature, envelope.signer_did)
+    entry_bytes = entry.encode_around(payload_hash)
     if len(entry_bytes) > MAX_ENTRY_BYTES:  # a decision whose scope has long texts where hashes belong
         raise Refused(
             "ENTRY_MALFORMED",

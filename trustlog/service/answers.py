@@ -80,20 +80,22 @@ class _SharedText:
             binascii.b2a_base64(leaf_hash, newline=False)[:43].translate(_URL_SAFE),
             entry.replace(b'"', b'\\"'),
             self._middle,
-            self._proof(0, index),
+            self._proof(index),
             b"" if attachments is None else b',"attachments":' + attachments,
         )
 
-    def _proof(self, level: int, index: int) -> bytes:
-        """The inclusion proof from node `index` of `level` on: its sibling, and the proof of its parent."""
-        if level == len(self._proofs):
-            return b""
-        text = self._proofs[level].get(index)
-        if text is None:
-            text = self._proof(level + 1, index >> 1)
-            row, sibling = self._growth.rows[level], (index ^ 1) - self._growth.starts[level]
-            if 0 <= sibling < len(row):
-                own = b'"' + binascii.b2a_base64(row[sibling], newline=False) + b'"'
-                text = own + b"," + text if text else own
-            self._proofs[level][index] = text
-        return text
+    def _proof(self, index: int, level: int = 0) -> bytes:
+        """The inclusion proof from node `index` of `level` on: its sibling, and the proof of its parent, kept for the other one."""
+        above = level + 1
+        if above < len(self._proofs):
+            parents, parent = self._proofs[above], index >> 1
+            text = parents.get(parent)
+            if text is None:
+                text = parents[parent] = self._proof(parent, above)
+        else:
+            text = b""
+        row, sibling = self._growth.rows[level], (index ^ 1) - self._growth.starts[level]
+        if not 0 <= sibling < len(row):
+            return text
+        own = b'"%b"' % binascii.b2a_base64(row[sibling], newline=False)
+        return own + b"," + text if text else own

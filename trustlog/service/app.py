@@ -17,11 +17,12 @@ from trustlog.service import entries, health, openapi, page, payloads, proofs, s
 from trustlog.service.answers import AnswerWriter
 from trustlog.service.bounds import DEFAULT_BOUNDS, MAX_FIELD_BYTES, Bounds
 from trustlog.service.connections import Connections
-from trustlog.service.context import ANSWERS, CONNECTIONS, LOG, METRICS, UPLOADS, BuildEvidence
+from trustlog.service.context import ANSWERS, CONNECTIONS, LOG, METRICS, REQUEST_IDS, UPLOADS, BuildEvidence
 from trustlog.service.credentials import to_read, to_submit
 from trustlog.service.evidence import build_evidence_of_log, make_get_evidence
 from trustlog.service.metrics import Metrics
 from trustlog.service.problems import answer_problems
+from trustlog.service.requestids import RequestIds
 from trustlog.service.uploads import Uploads
 
 _HTTP_LOGGER: Final = logging.getLogger("trustlog.http")
@@ -45,6 +46,7 @@ def create_app(
     app.on_shutdown.append(uploads.stop)
     app.cleanup_ctx.append(_look_after_connections)
     app[METRICS] = Metrics(peers)
+    app[REQUEST_IDS] = RequestIds()
     app[ANSWERS] = AnswerWriter(log.verified)
     app.add_routes(
         [

@@ -35,9 +35,9 @@ async def read_body(request: web.Request, most: int) -> bytes:
     check_plain(request)
     check_size(request.content_length or 0, most)
     if request.content.is_eof() and request.content.total_bytes <= SMALL_BYTES <= most:
-        return await request.content.read()  # it came whole with its head: there is nobody to wait for, and little to hold
+        return request.content.read_nowait()  # it came whole with its head: there is nobody to wait for, and little to hold
     body = bytearray()
-    with request.config_dict[UPLOADS].open(request.content) as upload:
+    with request.app[UPLOADS].open(request.content) as upload:
         async for chunk in upload.chunks():
             body += chunk
             check_size(len(body), most)
@@ -55,7 +55,7 @@ async def read_lines(request: web.Request, most: int) -> AsyncGenerator[list[byt
     check_plain(request)
     line = bytearray()  # the beginning of the line that has not ended yet
     too_long = False
-    with request.config_dict[UPLOADS].open(request.content) as upload:
+    with request.app[UPLOADS].open(request.content) as upload:
         async for chunk in upload.chunks():
             *ended, rest = chunk.split(b"\n")
             lines: list[bytes | Refused] = [piece if len(piece) <= most else _too_long(most) for piece in ended]

@@ -63,9 +63,13 @@ class Connections:
         """An answer begins: a handler of the application's ``on_response_prepare``."""
         transport = request.transport
         if transport is not None:
-            if transport not in self._answers:
+            now = asyncio.get_running_loop().time()
+            answer = self._answers.get(transport)
+            if answer is None:
                 _bound_unsent(transport)
-            self._answers[transport] = _Answer(request.writer, 0, asyncio.get_running_loop().time())
+                self._answers[transport] = _Answer(request.writer, 0, now)
+            else:
+                answer.writer, answer.taken, answer.since = request.writer, 0, now
 
     def make_room(self, now: float) -> bool:
         """Close the connection that has been idle the longest, if there is one; whether there was."""

@@ -14,6 +14,7 @@ from trustlog.log.log import Log
 from trustlog.service.answers import AnswerWriter
 from trustlog.service.connections import Connections
 from trustlog.service.metrics import Metrics
+from trustlog.service.requestids import RequestIds
 from trustlog.service.uploads import Uploads
 
 BuildEvidence: TypeAlias = Callable[[Log, Mapping[str, str]], Awaitable[bytes]]
@@ -26,6 +27,7 @@ ANSWERS: Final = web.AppKey("answers", AnswerWriter)
 METRICS: Final = web.AppKey("metrics", Metrics)
 CONNECTIONS: Final = web.AppKey("connections", Connections)
 UPLOADS: Final = web.AppKey("uploads", Uploads)
+REQUEST_IDS: Final = web.AppKey("request_ids", RequestIds)
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 
 _DECIMAL: Final = re.compile("0|[1-9][0-9]{0,17}")
@@ -42,7 +44,7 @@ def log_of(request: web.Request) -> Log:
 
 def metrics_of(request: web.Request) -> Metrics:
     """The application's counters."""
-    return request.config_dict[METRICS]
+    return request.app[METRICS]
 
 
 def json_response(value: Any, *, status: int = 200, cache: str = UNCACHED) -> web.Response:

@@ -29,25 +29,27 @@ async def submit(request: web.Request) -> web.StreamResponse:
     """Submit one envelope (JSON), or one a line (NDJSON)."""
     log = log_of(request)
     log.check_writable()
-    if request.content_type == "application/x-ndjson":
+    content_type = request.content_type
+    if content_type == "application/x-ndjson":
         return await answer_lines(request, log)
-    if request.content_type != "application/json":
+    if content_type != "application/json":
         raise Refused(
             "CONTENT_TYPE_UNSUPPORTED",
             "an envelope is JSON",
             param="Content-Type",
             expected="application/json or application/x-ndjson",
-            found=request.content_type,
+            found=content_type,
         )
     submitted = await log.submit(await read_body(request, MAX_BUNDLE_ENVELOPE_BYTES))
     metrics_of(request).count_logged(submitted)
-    answer = request.config_dict[ANSWERS].write(submitted, 0)
+    answer = request.app[ANSWERS].write(submitted, 0)
     if isinstance(answer, TrustlogError):
         raise answer
     (outcome,) = submitted.outcomes
     is_new = isinstance(outcome, Place) and not outcome.already_logged
-    headers = {"Cache-Control": UNCACHED}
-    return web.Response(status=201 if is_new else 200, body=answer, content_type="application/json", headers=headers)
+    return web.Response(
+        status=201 if is_new else 200, body=answer, headers={"Content-Type": "application/json", "Cache-Control": UNCACHED}
+    )
 
 
 async def get_entry(request: web.Request) -> web.StreamResponse:

@@ -51,6 +51,9 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST"})
 
 _Labels: TypeAlias = tuple[tuple[str, str], ...]
 
+_NEW: Final = (("result", "new"),)
+_ALREADY_LOGGED: Final = (("result", "already_logged"),)
+
 
 class Counts(msgspec.Struct, array_like=True):
     """What one front end has counted, and what it has under way: by name, and by labels."""
@@ -94,13 +97,14 @@ class Metrics:
         resource = request.match_info.route.resource
         route = "unknown" if resource is None else resource.canonical
         method = request.method if request.method in _METHODS else "other"
-        self._count("trustlog_requests_total", route=route, method=method, status=str(status))
+        labels = ("route", route), ("method", method)
+        self._count("trustlog_requests_total", (*labels, ("status", str(status))))
         if seconds is not None:
-            self._observe("trustlog_request_seconds", seconds, route=route, method=method)
+            self._observe("trustlog_request_seconds", seconds, labels)
 
     def count_refusal(self, code: str) -> None:
         """Count a refusal, of a request or of one line of a batch."""
-        self._count("trustlog_refusals_total", code=code)
+        self._count("trustlog_refusals_total", (("code", code),))
 
     def count_refused_connection(self) -> None:
         """Count a connection that was turned away."""
@@ -112,16 +116,22 @@ class Metrics:
 
     def count_logged(self, submitted: Submitted) -> None:
         """Count the submissions that are answered with success; and the checkpoint, if this is who began it."""
-        places = [outcome for outcome in submitted.outcomes if isinstance(outcome, Place)]
-        again = sum(place.already_logged for place in places)
+        new = again = 0
+        old_size, began = submitted.batch.old_size, False
+        for outcome in submitted.outcomes:
+            if not isinstance(outcome, Place):
+                continue
+            if outcome.already_logged:
+                again += 1
+            else:
+                new += 1
+                began = began or outcome.index == old_size
         if again:
-            self._count("trustlog_entries_answered_total", again, result="already_logged")
-        if again == len(places):
-            return
-        self._count("trustlog_entries_answered_total", len(places) - again, result="new")
-        growth = submitted.batch.growth
-        if growth is not None and any(p.index == growth.old_size and not p.already_logged for p in places):
-            self._observe("trustlog_checkpoint_entries", submitted.batch.tree.size - growth.old_size)
+            self._count("trustlog_entries_answered_total", _ALREADY_LOGGED, again)
+        if new:
+            self._count("trustlog_entries_answered_total", _NEW, new)
+        if began:
+            self._observe("trustlog_checkpoint_entries", submitted.batch.tree.size - old_size)
 
     def set_gauge(self, name: str, value: int) -> None:
         """Show how much is under way here, under a name of :data:`SUMMED_GAUGES`."""
@@ -141,16 +151,16 @@ class Metrics:
                 total.add(_DECODER.decode(record))
         return "".join(line + "\n" for line in [*_gauges(log, total), *_counters(total), *_histograms(total)])
 
-    def _count(self, name: str, by: int = 1, **labels: str) -> None:
-        counts, key = self._own.counters[name], tuple(labels.items())
-        counts[key] = counts.get(key, 0) + by
+    def _count(self, name: str, labels: _Labels = (), by: int = 1) -> None:
+        counts = self._own.counters[name]
+        counts[labels] = counts.get(labels, 0) + by
 
-    def _observe(self, name: str, value: float, **labels: str) -> None:
-        bounds, key = HISTOGRAMS[name][1], tuple(labels.items())
-        histograms = self._own.histograms[name]
-        if key not in histograms:
-            histograms[key] = Histogram.empty(bounds)
-        histograms[key].observe(value, bounds)
+    def _observe(self, name: str, value: float, labels: _Labels = ()) -> None:
+        bounds, histograms = HISTOGRAMS[name][1], self._own.histograms[name]
+        histogram = histograms.get(labels)
+        if histogram is None:
+            histogram = histograms[labels] = Histogram.empty(bounds)
+        histogram.observe(value, bounds)
 
 
 def _gauges(log: Log, total: Counts) -> Iterator[str]:

@@ -46,7 +46,7 @@ class _Chunk:
 
 async def answer_lines(request: web.Request, log: Log) -> web.StreamResponse:
     """Answer the batch. The status is 200 once the first line was read; before that, a refusal is one problem."""
-    with request.config_dict[UPLOADS].batch():
+    with request.app[UPLOADS].batch():
         lines = read_lines(request, MAX_BUNDLE_ENVELOPE_BYTES)
         async with aclosing(lines):
             first: _Lines = await anext(lines, [])
@@ -161,10 +161,10 @@ class _Batch:
             writing.cancel()
 
     def _stall_s(self) -> float:
-        return self._request.config_dict[UPLOADS].bounds.stall_s
+        return self._request.app[UPLOADS].bounds.stall_s
 
     async def _answers(self, chunk: _Chunk) -> list[bytes]:
-        writer = self._request.config_dict[ANSWERS]
+        writer = self._request.app[ANSWERS]
         try:
             submitted = await chunk.submitted
         except TrustlogError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -20,7 +19,7 @@ from aiohttp import web
 from trustlog.errors import REASONS, Conflict, Refused, TrustlogError
 from trustlog.formats.base64 import encode_b64u
 from trustlog.log.lookup import Erased
-from trustlog.service.context import CONNECTIONS, REQUEST_ID, metrics_of
+from trustlog.service.context import CONNECTIONS, REQUEST_ID, REQUEST_IDS, metrics_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -113,7 +112,7 @@ async def answer_problems(
     """Give every request an id, and every failure a problem document."""
     connections, began = request.app[CONNECTIONS], time.perf_counter()
     connections.note_request(request.protocol)
-    request_id = request[REQUEST_ID] = secrets.token_hex(8)
+    request_id = request[REQUEST_ID] = request.app[REQUEST_IDS].take()
     try:
         response = await handler(request)
     except TrustlogError as error:
