@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,11 @@ def test_a_server_whose_disk_fails_is_not_ready(faulty_launcher: Launcher, disk:
 
 def test_a_server_whose_disk_fails_says_so_once(faulty_launcher: Launcher, disk: Disk) -> None:
     with failing(faulty_launcher, disk) as (server, _):
-        lines = [line for line in server.said_so_far() if "STORAGE_FAILED" in line and "log.db" in line]
+        lines: list[str] = []
+        ends_at = time.monotonic() + 10
+        while not lines and time.monotonic() < ends_at:  # what it says comes through a pipe, read by a thread
+            time.sleep(0.05)
+            lines = [line for line in server.said_so_far() if "STORAGE_FAILED" in line and "log.db" in line]
         assert len(lines) == 1
 
 
