@@ -7,7 +7,7 @@ from aiohttp import web
 from trustlog.errors import Refused, TrustlogError
 from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.entry import REF_NAMES
-from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES, MAX_LIST_LIMIT, MIN_SIZE_WAIT_S
+from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES, MIN_SIZE_WAIT_S
 from trustlog.log.commit import Place
 from trustlog.log.logged import prove_stored
 from trustlog.log.lookup import find_entries
@@ -20,14 +20,12 @@ from trustlog.service.context import (
     json_response,
     log_of,
     metrics_of,
-    parameter_invalid,
     read_number,
     read_query,
 )
 from trustlog.service.lookups import check_terms
 from trustlog.service.ndjson import answer_lines
-
-DEFAULT_LIMIT = 100
+from trustlog.service.paging import PAGING, take_paging
 
 
 async def submit(request: web.Request) -> web.StreamResponse:
@@ -70,12 +68,8 @@ async def get_entry(request: web.Request) -> web.StreamResponse:
 async def list_entries(request: web.Request) -> web.StreamResponse:
     """Look up entries by kind, leaf hash and refs, all of which must match."""
     log = log_of(request)
-    query = read_query(request, "leaf_hash", "kind", *REF_NAMES, "limit", "min_size", "cursor")
-    limit = read_number(query.pop("limit", str(DEFAULT_LIMIT)), "limit", most=MAX_LIST_LIMIT)
-    if limit == 0:
-        raise parameter_invalid("limit", "nothing is asked for", expected=f"1 to {MAX_LIST_LIMIT}", found=0)
-    min_size = read_number(query.pop("min_size", "0"), "min_size")
-    start = read_number(query.pop("cursor", "0"), "cursor")
+    query = read_query(request, "leaf_hash", "kind", *REF_NAMES, *PAGING)
+    limit, min_size, start = take_paging(query)
     check_terms(query)
     await log.indexing.reached(min_size, MIN_SIZE_WAIT_S)
     complete_to = log.indexing.value
