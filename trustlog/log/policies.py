@@ -15,6 +15,7 @@ from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.entry import Entry, parse_entry
 from trustlog.formats.trustpolicy import TrustPolicy
 from trustlog.log.lookup import find_page, index_behind
+from trustlog.policy.standing import Status, quorum_index, status_of
 from trustlog.records.revocation import may_revoke
 from trustlog.records.work_policy_contract import policy_from_text
 from trustlog.storage.index_reader import IndexReader
@@ -63,13 +64,10 @@ class Standing:
     superseded_by: tuple[Link, ...]
 
     @property
-    def status(self) -> str:
+    def status(self) -> Status:
         """``in_force``, or what keeps it from being so."""
-        if self.revoked:
-            return "revoked"
-        if self.in_force_at is None:
-            return "awaiting_signatures"
-        return "superseded" if any(one.in_force_at is not None for one in self.superseded_by) else "in_force"
+        superseded = any(one.in_force_at is not None for one in self.superseded_by)
+        return status_of(self.in_force_at, revoked=bool(self.revoked), superseded=superseded)
 
 
 class PolicyLookup:
@@ -145,12 +143,8 @@ class PolicyLookup:
         }
 
     def _in_force_at(self, signed: Mapping[int, bytes]) -> int | None:
-        signers: set[str] = set()
-        for index, data in signed.items():
-            signers.add(parse_entry(data).signer_did)
-            if len(signers) == self._trust.quorums["policy"]:
-                return index
-        return None
+        signers = ((index, parse_entry(data).signer_did) for index, data in signed.items())
+        return quorum_index(signers, self._trust.quorums["policy"])
 
     def _before(self, entries: Mapping[int, bytes], policy_hash: str) -> Iterator[Link]:
         """Those that it replaces, back to the first. A hash names what existed before it, so there are no circles."""
