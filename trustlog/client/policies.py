@@ -75,14 +75,17 @@ class ProvenPolicy:
 async def claimed_policies(client: LogClient, *, name: str | None = None) -> tuple[list[ClaimedPolicy], int]:
     """The policies that the log lists, and the size that its list is complete to. Claims: nothing is proven yet.
 
-    Raises Refused: ``LOG_RESPONSE_INVALID`` for a list that does not ascend, or has no end.
+    Raises Refused: ``LOG_RESPONSE_INVALID`` for a list that does not ascend, or has no end; ``UNAVAILABLE`` where the log's index is
+    behind its checkpoint.
     """
     found: list[ClaimedPolicy] = []
-    query = {"limit": str(MAX_LIST_LIMIT), **({} if name is None else {"name": name})}
+    size = (await client.checkpoint()).checkpoint.size
+    query = {"limit": str(MAX_LIST_LIMIT), "min_size": str(size), **({} if name is None else {"name": name})}
     cursor = "0"
     while True:
         reply = await client.http.get("v1/policies", query={**query, "cursor": cursor}, max_bytes=MAX_ANSWER_BYTES)
         answer = parse_answer(reply.body, _ListAnswer)
+        _check_complete(answer.complete_to, size)
         for row in answer.policies:
             parse_hash_b64u(row.policy_hash_b64u, "policy_hash_b64u")
             if found and row.index <= found[-1].index:
@@ -122,10 +125,7 @@ async def prove_policy(client: LogClient, policy_hash: str) -> ProvenPolicy:
     query = {"min_size": str(size)}
     reply = await client.http.get(f"v1/policies/{policy_hash}/standing", query=query, max_bytes=MAX_ANSWER_BYTES)
     claimed = parse_answer(reply.body, _StandingAnswer)
-    if claimed.complete_to < size:
-        expected, found = f"complete to {size}", claimed.complete_to
-        detail = "the log's index is behind its checkpoint"
-        raise Refused("UNAVAILABLE", detail, param="complete_to", expected=expected, found=found)
+    _check_complete(claimed.complete_to, size)
     rules = policy_from_text(text).rules
     older = None if rules is None else rules.superseded_policy
     standing = Standing(
@@ -195,6 +195,12 @@ def _check_named(index: int, what: str, expected: str, found: str | None) -> Non
 def _has_role(client: LogClient, entry: Entry, index: int, roles: tuple[str, ...]) -> bool:
     """Whether the signature counts here: the log may trust others than we do."""
     return client.trust.role_at(entry.signer_did, index) in roles
+
+
+def _check_complete(complete_to: int, size: int) -> None:
+    if complete_to < size:
+        detail = "the log's index is behind its checkpoint"
+        raise Refused("UNAVAILABLE", detail, param="complete_to", expected=f"complete to {size}", found=complete_to)
 
 
 def _is_ahead(cursor: str, before: str) -> bool:
