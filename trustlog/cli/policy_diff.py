@@ -44,7 +44,11 @@ def diff(before: str, after: str, *, open_access: Callable[[], LogAccess], as_js
         **{effect: counts[effect] for effect in ORDER},
         "differences": found,
     }
-    show(result, [printable(line) for line in _lines(found, counts)], as_json=as_json)
+    show(
+        result,
+        [printable(line) for line in _lines(found, counts, same=one.policy_hash == other.policy_hash)],
+        as_json=as_json,
+    )
     return PASS if result["same"] else FAIL
 
 
@@ -93,12 +97,12 @@ def _at(document: Any, path: tuple[str | int, ...]) -> Any:
     return document
 
 
-def _lines(found: list[dict[str, Any]], counts: Counter[str]) -> Iterator[str]:
+def _lines(found: list[dict[str, Any]], counts: Counter[str], *, same: bool) -> Iterator[str]:
     for row in found:
         effect = str(row["effect"])
         yield f"{effect.upper() if effect == 'looser' else effect:<9}  {row['path']}"
         yield f"           {row['sentence']}"
     if not found:
-        yield "no difference"
+        yield "no difference" if same else "the rules are the same, and the documents around them differ"
         return
     yield ", ".join(f"{counts[effect]} {effect}" for effect in ORDER)

@@ -92,7 +92,7 @@ def _unreadable(policy_hash: str, refused: Refused) -> dict[str, Any]:
 def _line(row: dict[str, Any]) -> str:
     if row["status"] == "unreadable":
         return f"{row['policy_hash_b64u']}  unreadable  {row['reason_code']}: {row['reason']}"
-    since = "" if row["in_force_at"] is None else f"  since index {row['in_force_at']}"
+    since = "" if row["in_force_at"] is None else f" since index {row['in_force_at']}"
     ended = [*row["revoked_at"], *(one["index"] for one in row["superseded_by"])]
     until = f" until index {min(ended)}" if ended else ""
     return f"{row['policy_hash_b64u']}  {row['status'].replace('_', ' ')}{since}{until}  {row['policy_name']}"

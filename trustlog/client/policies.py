@@ -75,8 +75,8 @@ class ProvenPolicy:
 async def claimed_policies(client: LogClient, *, name: str | None = None) -> tuple[list[ClaimedPolicy], int]:
     """The policies that the log lists, and the size that its list is complete to. Claims: nothing is proven yet.
 
-    Raises Refused: ``LOG_RESPONSE_INVALID`` for a list that does not ascend, or has no end; ``UNAVAILABLE`` where the log's index is
-    behind its checkpoint.
+    Raises Refused: ``LOG_RESPONSE_INVALID`` for a list that does not ascend, or has no end; ``UNAVAILABLE`` where the log's
+    index is behind its checkpoint.
     """
     found: list[ClaimedPolicy] = []
     size = (await client.checkpoint()).checkpoint.size
