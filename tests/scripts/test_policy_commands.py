@@ -25,11 +25,11 @@ PAYLOADS = PROJECT / "fixtures" / "payloads"
 
 def revised(**changes: Any) -> dict[str, Any]:
     """The policy with these members; ``change_execute={…}`` changes members of a tool."""
-    document = copy.deepcopy(POLICY)
+    document: dict[str, Any] = copy.deepcopy(POLICY)
     for name, value in changes.items():
         tool = name.replace("_", ".", 1)
-        if tool in document["tools"]:  # type: ignore[operator]
-            document["tools"][tool] |= value  # type: ignore[index]
+        if tool in document["tools"]:
+            document["tools"][tool] |= value
         else:
             document[name] = value
     return document
@@ -83,7 +83,7 @@ def test_a_good_policy_is_said_in_sentences_and_has_no_warning(written: Shell) -
     answer = written.good("policy", "check", "policy.json", "--json").answer
     assert (answer["valid"], answer["warnings"], answer["policy_name"]) == (True, [], "production-changes")
     assert names(answer["notes"]) == {"approvals-outlive-tokens"}
-    assert {tool["name"] for tool in answer["tools"] if tool["can_be_done"]} == set(POLICY["tools"])  # type: ignore[call-overload]
+    assert {tool["name"] for tool in answer["tools"] if tool["can_be_done"]} == set(POLICY["tools"])
 
 
 def test_a_trap_is_named_with_its_place_and_the_next_step_and_fails_only_when_strict(written: Shell) -> None:
@@ -220,6 +220,14 @@ def test_the_help_has_every_member(shell: Shell, command: str) -> None:
     text = shell.good("policy", command, "--help").out
     for path, meaning in MEMBERS.items():
         assert f"{path.rpartition('.')[2]}: {meaning}\n" in text, path
+
+
+def test_publishing_tells_of_traps_and_publishes(served: Shell) -> None:
+    served.write("trap.json", revised(policy_name="trap", change_execute={"step_up_approvals": 3}))
+    published = served.good("policy", "publish", "trap.json", "--key", "policy.key")
+    assert published.err == "1 warning: anyone-may-approve; trustlog policy check trap.json says more\n"
+    served.write("fine.json", revised(policy_name="fine"))
+    assert served.good("policy", "publish", "fine.json", "--key", "policy.key").err == ""
 
 
 # show

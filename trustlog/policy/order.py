@@ -6,7 +6,7 @@ whatever needs the proof bundle needs the execution that the bundle names; and n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,47 +41,6 @@ def needs_simulation(rules: ChangeManagement, name: str) -> bool:
     return rules.tools[name].decision_is_logged or bool(steps_before(rules, name))
 
 
-def prior_steps(rules: ChangeManagement, name: str) -> list[str]:
-    """What must be done immediately before a listed tool, written or implied, the simulation left out."""
-    steps = [step for step in steps_before(rules, name) if step != SIMULATE]
-    if rules.tools[name].requires_proof_bundle_reference and EXECUTE not in steps:
-        steps.append(EXECUTE)
-    return steps
-
-
-def all_prior_steps(rules: ChangeManagement, name: str) -> list[str]:
-    """Every listed tool that must be done before this one, the simulation left out; itself too where the steps form a circle."""
-    found: list[str] = []
-    ahead = prior_steps(rules, name)
-    while ahead:
-        step = ahead.pop(0)
-        if step not in found and step in rules.tools:
-            found.append(step)
-            ahead += prior_steps(rules, step)
-    return found
-
-
-def find_circle(rules: ChangeManagement, name: str) -> list[str] | None:
-    """A way from a listed tool back to itself along the steps that must come first; None where there is none."""
-    ways: list[list[str]] = [[step] for step in prior_steps(rules, name)]
-    seen: set[str] = set()
-    while ways:
-        way = ways.pop(0)
-        if way[-1] == name:
-            return [name, *way]
-        if way[-1] not in seen and way[-1] in rules.tools:
-            seen.add(way[-1])
-            ways += [[*way, step] for step in prior_steps(rules, way[-1])]
-    return None
-
-
-def permitted_values(rules: ChangeManagement, name: str, member: str) -> list[str] | None:
-    """What ``change_types`` or ``environments`` leave open for a tool after all its steps; None for any."""
-    lists = [allowed_list(rules.tools[one], member) for one in (name, *all_prior_steps(rules, name))]
-    given = [one for one in lists if one is not None]
-    return [value for value in given[0] if all(value in one for one in given)] if given else None
-
-
 def allowed_list(tool: Tool, member: str) -> list[str] | None:
     """``change_types`` or ``environments`` of a tool; None where any will do."""
     values: list[str] | UnsetType = getattr(tool, member)
@@ -93,19 +52,7 @@ def find_unreachable(rules: ChangeManagement) -> dict[str, list[Obstacle]]:
 
     Members that deny everything (:func:`unsupported_in_policy`) are not among the reasons of each tool.
     """
-    dead: dict[str, list[Obstacle]] = {}
-    for name, tool in rules.tools.items():
-        if tool.allowed and (own := list(_own_obstacles(rules, name, tool))):
-            dead[name] = own
-    while True:
-        more = {
-            name: inherited
-            for name, tool in rules.tools.items()
-            if tool.allowed and name not in dead and (inherited := list(_inherited(rules, name, dead)))
-        }
-        if not more:
-            return {name: dead[name] for name in rules.tools if name in dead}
-        dead |= more
+    return Order(rules).find_unreachable()
 
 
 def denied_tools(rules: ChangeManagement) -> set[str]:
@@ -115,42 +62,114 @@ def denied_tools(rules: ChangeManagement) -> set[str]:
     return {name for name, tool in rules.tools.items() if not tool.allowed} | find_unreachable(rules).keys()
 
 
-def _own_obstacles(rules: ChangeManagement, name: str, tool: Tool) -> Iterator[Obstacle]:
-    if (sentence := unsupported_in_tool(tool)) is not None:
-        yield Obstacle("step-up-unsupported", name, sentence)
-    if needs_simulation(rules, name) and not is_usable(rules, SIMULATE):
-        fault = "not listed" if SIMULATE not in rules.tools else "not allowed"
-        yield Obstacle("no-simulation", SIMULATE, f"{name} needs a simulation, and {SIMULATE} is {fault}.")
-    if name == SIMULATE and needs_simulation(rules, name):
-        said = f"{SIMULATE} is asked for before there is a simulation, and its own demands need one."
-        yield Obstacle("simulation-needs-itself", name, said)
-    yield from _circle(rules, name)
-    yield from _forbidden_steps(rules, name)
-    yield from _own_records(name, tool)
-    for member in LISTS:
-        if permitted_values(rules, name, member) == []:
-            what = member.replace("_", " ")
-            yield Obstacle(f"no-{member.replace('_', '-')}-left", name, f"{name} and the steps before it share no {what}.")
+class Order:
+    """The steps of one policy, looked up once: a document at its bounds has thousands of them."""
 
+    def __init__(self, rules: ChangeManagement) -> None:
+        self.rules = rules
+        self.written: dict[str, list[str]] = {name: [] for name in rules.tools}
+        for step, tool in rules.tools.items():
+            for name in [] if isinstance(tool.required_before, UnsetType) else dict.fromkeys(tool.required_before):
+                if name in self.written:
+                    self.written[name].append(step)
+        self.prior = {name: self._prior(name) for name in rules.tools}
+        self.all_prior = {name: self._all_prior(name) for name in rules.tools}
 
-def _circle(rules: ChangeManagement, name: str) -> Iterator[Obstacle]:
-    circle = find_circle(rules, name)
-    if circle is not None:
-        way = " needs ".join(circle)
-        yield Obstacle("step-circle", name, f"The steps form a circle: {way}.")
+    def _prior(self, name: str) -> list[str]:
+        """What must be done immediately before a listed tool, written or implied, the simulation left out."""
+        steps = [step for step in self.written[name] if step != SIMULATE]
+        if self.rules.tools[name].requires_proof_bundle_reference and EXECUTE not in steps:
+            steps.append(EXECUTE)
+        return steps
 
+    def _all_prior(self, name: str) -> list[str]:
+        """Every listed tool that must be done before this one, simulation left out; itself too where the steps form a circle."""
+        found: dict[str, None] = {}
+        ahead = list(self.prior[name])
+        for step in ahead:  # which grows on the way
+            if step not in found and step in self.prior:
+                found[step] = None
+                ahead += self.prior[step]
+        return list(found)
 
-def _forbidden_steps(rules: ChangeManagement, name: str) -> Iterator[Obstacle]:
-    for step in prior_steps(rules, name):
-        if step == CLOSE and name != CLOSE:
-            yield Obstacle("step-after-close", CLOSE, f"{name} comes after {CLOSE}, with which the job ends.")
-        elif not is_usable(rules, step):
-            fault = "not listed" if step not in rules.tools else "not allowed"
-            trap = "bundle-without-execution" if step == EXECUTE and step not in steps_before(rules, name) else "step-denied"
-            why = (
-                "the bundle that it needs names an execution" if trap == "bundle-without-execution" else "it needs it first"
-            )
-            yield Obstacle(trap, step, f"{name} can never be done: {why}, and {step} is {fault}.")
+    def find_circle(self, name: str) -> list[str] | None:
+        """A way from a listed tool back to itself along the steps that must come first; None where there is none."""
+        if name not in self.all_prior[name]:
+            return None
+        came_from: dict[str, str] = {}
+        ahead = [name]
+        for step in ahead:
+            for earlier in self.prior.get(step, ()):
+                if earlier not in came_from:
+                    came_from[earlier] = step
+                    ahead.append(earlier)
+        way = [name, came_from[name]]
+        while way[-1] != name:
+            way.append(came_from[way[-1]])
+        return way[::-1]
+
+    def permitted_values(self, name: str, member: str) -> list[str] | None:
+        """What ``change_types`` or ``environments`` leave open for a tool after all its steps; None for any."""
+        lists = [allowed_list(self.rules.tools[one], member) for one in (name, *self.all_prior[name])]
+        given = [one for one in lists if one is not None]
+        if not given:
+            return None
+        common = set(given[0]).intersection(*given[1:])
+        return [value for value in given[0] if value in common]
+
+    def find_unreachable(self) -> dict[str, list[Obstacle]]:
+        """See :func:`find_unreachable`."""
+        tools = self.rules.tools
+        dead = {name: own for name, tool in tools.items() if tool.allowed and (own := list(self._own_obstacles(name, tool)))}
+        while True:
+            more = {
+                name: inherited
+                for name, tool in tools.items()
+                if tool.allowed and name not in dead and (inherited := list(self._inherited(name, dead)))
+            }
+            if not more:
+                return {name: dead[name] for name in tools if name in dead}
+            dead |= more
+
+    def _own_obstacles(self, name: str, tool: Tool) -> Iterator[Obstacle]:
+        if (sentence := unsupported_in_tool(tool)) is not None:
+            yield Obstacle("step-up-unsupported", name, sentence)
+        yield from self._simulation(name, tool)
+        if (circle := self.find_circle(name)) is not None:
+            yield Obstacle("step-circle", name, f"The steps form a circle: {' needs '.join(circle)}.")
+        yield from self._forbidden_steps(name)
+        yield from _own_records(name, tool)
+        for member in LISTS:
+            if self.permitted_values(name, member) == []:
+                trap, what = f"no-{member.replace('_', '-')}-left", member.replace("_", " ")
+                yield Obstacle(trap, name, f"{name} and the steps before it share no {what}.")
+
+    def _simulation(self, name: str, tool: Tool) -> Iterator[Obstacle]:
+        if not tool.decision_is_logged and not self.written[name]:
+            return
+        if not is_usable(self.rules, SIMULATE):
+            fault = "not listed" if SIMULATE not in self.rules.tools else "not allowed"
+            yield Obstacle("no-simulation", SIMULATE, f"{name} needs a simulation, and {SIMULATE} is {fault}.")
+        if name == SIMULATE:
+            said = f"{SIMULATE} is asked for before there is a simulation, and its own demands need one."
+            yield Obstacle("simulation-needs-itself", name, said)
+
+    def _forbidden_steps(self, name: str) -> Iterator[Obstacle]:
+        for step in self.prior[name]:
+            if step == CLOSE and name != CLOSE:
+                yield Obstacle("step-after-close", CLOSE, f"{name} comes after {CLOSE}, with which the job ends.")
+            elif not is_usable(self.rules, step):
+                fault = "not listed" if step not in self.rules.tools else "not allowed"
+                implied = step not in self.written[name]
+                trap = "bundle-without-execution" if implied else "step-denied"
+                why = "the bundle that it needs names an execution" if implied else "it needs it first"
+                yield Obstacle(trap, step, f"{name} can never be done: {why}, and {step} is {fault}.")
+
+    def _inherited(self, name: str, dead: Mapping[str, list[Obstacle]]) -> Iterator[Obstacle]:
+        for step in self.prior[name]:
+            if step in dead:
+                said = f"{name} can never be done: it needs {step} first, which can never be done."
+                yield Obstacle("step-denied", step, said)
 
 
 def _own_records(name: str, tool: Tool) -> Iterator[Obstacle]:
@@ -160,9 +179,3 @@ def _own_records(name: str, tool: Tool) -> Iterator[Obstacle]:
     if name == CLOSE and not tool.requires_proof_bundle_reference:
         said = f"{CLOSE} does not need the proof bundle, and a closure that names none is not valid."
         yield Obstacle("close-without-bundle", name, said)
-
-
-def _inherited(rules: ChangeManagement, name: str, dead: dict[str, list[Obstacle]]) -> Iterator[Obstacle]:
-    for step in prior_steps(rules, name):
-        if step in dead:
-            yield Obstacle("step-denied", step, f"{name} can never be done: it needs {step} first, which can never be done.")

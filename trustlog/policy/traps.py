@@ -11,18 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from trustlog.policy.duration import duration
-from trustlog.policy.order import (
-    CLOSE,
-    EXECUTE,
-    LISTS,
-    SIMULATE,
-    Obstacle,
-    all_prior_steps,
-    allowed_list,
-    find_unreachable,
-    is_usable,
-    permitted_values,
-)
+from trustlog.policy.order import CLOSE, EXECUTE, LISTS, SIMULATE, Obstacle, Order, allowed_list, is_usable
 from trustlog.policy.paths import CLAWSIG_BLOCK, Path
 from trustlog.policy.people import roster_traps
 from trustlog.policy.trap import Trap
@@ -46,10 +35,12 @@ def find_traps(policy: WorkPolicyContract, at_ns: int, roster: Roster | None = N
         said = "It is a Clawsig policy without rules for changes, so every action under it is denied."
         return [Trap("no-rules", CLAWSIG_BLOCK, said)]
     found = [trap for look in _WHOLE for trap in look(rules, at_ns)]
-    obstacles = find_unreachable(rules)
+    order = Order(rules)
+    obstacles = order.find_unreachable()
     for name, tool in rules.tools.items():
         found += (_of_obstacle(rules, name, one) for one in obstacles.get(name, ()))
         found += (trap for look in _EACH for trap in look(rules, name, tool))
+        found += _lists(order, name, tool)
     if roster is not None:
         found += roster_traps(rules, roster, at_ns)
     return list(dict.fromkeys(found))
@@ -149,7 +140,7 @@ def _steps(rules: ChangeManagement, name: str, tool: Tool) -> Iterator[Trap]:
             yield Trap("unlisted-step", ("tools", name, "required_before", position), said)
 
 
-def _lists(rules: ChangeManagement, name: str, tool: Tool) -> Iterator[Trap]:
+def _lists(order: Order, name: str, tool: Tool) -> Iterator[Trap]:
     for member in LISTS:
         values = allowed_list(tool, member)
         if not tool.allowed or values is None:
@@ -157,21 +148,23 @@ def _lists(rules: ChangeManagement, name: str, tool: Tool) -> Iterator[Trap]:
         if not tool.decision_is_logged:
             said = f"{name} is only allowed for some {member.replace('_', ' ')}, so it is denied where no plan is named."
             yield Trap("plan-always-needed", ("tools", name, member), said)
-        if permitted_values(rules, name, member):
-            yield from _forbidden_earlier(rules, name, member, values)
+        if order.permitted_values(name, member):
+            yield from _forbidden_earlier(order, name, member, values)
 
 
-def _forbidden_earlier(rules: ChangeManagement, name: str, member: str, values: list[str]) -> Iterator[Trap]:
-    before = [SIMULATE, *all_prior_steps(rules, name)]
+def _forbidden_earlier(order: Order, name: str, member: str, values: list[str]) -> Iterator[Trap]:
+    """What a step before it does not permit: the first such step is named."""
+    tools = order.rules.tools
+    before = [step for step in (SIMULATE, *order.all_prior[name]) if step != name and is_usable(order.rules, step)]
+    permitted = {step: set(given) for step in before if (given := allowed_list(tools[step], member)) is not None}
     for position, value in enumerate(values):
-        for step in (one for one in before if one != name and is_usable(rules, one)):
-            permitted = allowed_list(rules.tools[step], member)
-            if permitted is not None and value not in permitted:
-                said = f"{name} permits {value}, and {step}, which comes before it, does not."
-                yield Trap("earlier-step-forbids", ("tools", name, member, position), said)
+        step = next((one for one, given in permitted.items() if value not in given), None)
+        if step is not None:
+            said = f"{name} permits {value}, and {step}, which comes before it, does not."
+            yield Trap("earlier-step-forbids", ("tools", name, member, position), said)
 
 
-_EACH: Final[Sequence[Callable[[ChangeManagement, str, Tool], Iterator[Trap]]]] = (_approvals, _lifetimes, _steps, _lists)
+_EACH: Final[Sequence[Callable[[ChangeManagement, str, Tool], Iterator[Trap]]]] = (_approvals, _lifetimes, _steps)
 
 
 # What keeps a tool from ever being done.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -23,12 +24,13 @@ from trustlog.log.directory import LogDirectory
 from trustlog.records.work_policy_contract import policy_from_text
 
 Lie = Callable[[Any], Any]
+NO_LIES: Mapping[str, Lie] = MappingProxyType({})
 
 
 class Wire(Http):
     """The connection to a log that falsifies some of its answers: by how their path ends."""
 
-    lies: Mapping[str, Lie] = {}
+    lies: Mapping[str, Lie] = NO_LIES
 
     async def get(self, path: str, *, max_bytes: int, query: Mapping[str, str] | None = None) -> Reply:
         reply = await super().get(path, max_bytes=max_bytes, query=query)
@@ -40,8 +42,10 @@ class Wire(Http):
 
 
 @asynccontextmanager
-async def client_of(service: Service, trust: str | None = None, **lies: Lie) -> AsyncIterator[LogClient]:
-    """A client under the log's own trust policy, unwitnessed; ``standing=…`` falsifies answers whose path ends so."""
+async def client_of(
+    service: Service, lies: Mapping[str, Lie] = NO_LIES, *, trust: str | None = None
+) -> AsyncIterator[LogClient]:
+    """A client under the log's own trust policy, unwitnessed; `lies` falsify answers, by how their path ends."""
     text = service.log.directory.trust_path.read_text() if trust is None else trust
     async with open_session() as session:
         client = LogClient(service.url, TrustPolicy.parse(text.encode()), session)
@@ -52,7 +56,7 @@ async def client_of(service: Service, trust: str | None = None, **lies: Lie) -> 
 
 
 async def refusal(service: Service, document: dict[str, Any], **lies: Lie) -> str:
-    async with client_of(service, **lies) as client:
+    async with client_of(service, lies) as client:
         with pytest.raises(Refused) as caught:
             await prove_policy(client, address(document))
     return caught.value.code
@@ -131,7 +135,7 @@ async def test_a_newer_policy_that_replaces_another_one_supersedes_nothing_here(
     await log(service, policy())
     await log(service, policy("other"))
     named = edit(superseded_by=[{"policy_hash_b64u": address(policy("other")), "in_force_at": 1}])
-    async with client_of(service, standing=named) as client:
+    async with client_of(service, {"standing": named}) as client:
         assert (await prove_policy(client, address(policy()))).standing.status == "in_force"
 
 
@@ -139,7 +143,7 @@ async def test_signers_whom_only_the_log_trusts_do_not_count(service: Service) -
     await log(service, policy())
     await revoke(service, policy())
     text = service.log.directory.trust_path.read_text().replace(ACTORS.policy_issuer.did, SECOND.did)
-    async with client_of(service, text) as client:
+    async with client_of(service, trust=text) as client:
         standing = (await prove_policy(client, address(policy()))).standing
         assert (standing.status, standing.signers, standing.revoked_at) == ("awaiting_signatures", (), ())
 
@@ -176,6 +180,6 @@ async def test_a_list_is_read_to_its_end(service: Service) -> None:
 )
 async def test_a_list_that_turns_in_a_circle_or_makes_no_sense_is_refused(service: Service, lie: Lie) -> None:
     await log(service, policy())
-    async with client_of(service, policies=lie) as client:
+    async with client_of(service, {"policies": lie}) as client:
         with pytest.raises(Refused, match="LOG_RESPONSE_INVALID"):
             await claimed_policies(client)

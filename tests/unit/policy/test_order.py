@@ -10,7 +10,8 @@ from tests.support import keys
 from tests.support.payloads import person
 from tests.unit.gate.story import CLOSE, DORA, EXECUTE, Story, policy
 from trustlog.formats.jsontext import canonicalize
-from trustlog.policy.order import all_prior_steps, denied_tools, find_circle, find_unreachable, permitted_values
+from trustlog.policy.order import Order, denied_tools, find_unreachable
+from trustlog.policy.traps import find_traps
 from trustlog.records.work_policy_contract import ChangeManagement, policy_from_text
 
 FREE: dict[str, Any] = {"two_person_rule": None, "step_up_approvals": None, "approver_constraints": None}
@@ -87,9 +88,9 @@ def test_an_execution_whose_allow_is_not_logged_has_no_decision_to_name() -> Non
 
 def test_steps_are_followed_to_the_first() -> None:
     rules = rules_of(policy(tools={"ticket.approve": {"allowed": True, "required_before": [EXECUTE], **TWO}}))
-    assert all_prior_steps(rules, CLOSE) == [EXECUTE, "ticket.approve"]
-    assert all_prior_steps(rules, "ticket.read") == []
-    assert find_circle(rules, CLOSE) is None
+    assert Order(rules).all_prior[CLOSE] == [EXECUTE, "ticket.approve"]
+    assert Order(rules).all_prior["ticket.read"] == []
+    assert Order(rules).find_circle(CLOSE) is None
 
 
 def test_a_circle_is_told_as_a_way_and_only_of_those_in_it() -> None:
@@ -102,15 +103,27 @@ def test_a_circle_is_told_as_a_way_and_only_of_those_in_it() -> None:
             }
         )
     )
-    assert find_circle(rules, "a") == ["a", "b", "a"]
-    assert find_circle(rules, "c") is None
+    assert Order(rules).find_circle("a") == ["a", "b", "a"]
+    assert Order(rules).find_circle("c") is None
     assert {one.trap for one in find_unreachable(rules)["c"]} == {"step-denied"}
     itself = rules_of(policy(tools={"a": {"allowed": True, "required_before": ["a"], **TWO}}))
-    assert find_circle(itself, "a") == ["a", "a"]
+    assert Order(itself).find_circle("a") == ["a", "a"]
 
 
 def test_values_are_those_that_every_step_permits() -> None:
     rules = rules_of(policy(tools={CLOSE: {"environments": ["production", "lab"]}}))
-    assert permitted_values(rules, CLOSE, "environments") == ["production"]
-    assert permitted_values(rules, CLOSE, "change_types") == ["config"]
-    assert permitted_values(rules, "ticket.read", "environments") is None
+    assert Order(rules).permitted_values(CLOSE, "environments") == ["production"]
+    assert Order(rules).permitted_values(CLOSE, "change_types") == ["config"]
+    assert Order(rules).permitted_values("ticket.read", "environments") is None
+
+
+def test_a_policy_at_its_bounds_is_judged() -> None:
+    """Every tool before every other as far as the schema lets it, with lists that leave nothing: in bounded work."""
+    names = [f"t{number}" for number in range(256)]
+    lists = {"environments": [f"e{number}" for number in range(64)], "change_types": [f"c{number}" for number in range(64)]}
+    document = policy() | {
+        "tools": {name: {"allowed": True, **TWO, **lists, "required_before": names[:64]} for name in names}
+    }
+    rules = rules_of(document)
+    assert find_unreachable(rules).keys() == set(names)
+    assert len(find_traps(policy_from_text(canonicalize(document)), 0)) < 10_000
