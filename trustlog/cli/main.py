@@ -30,7 +30,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "keygen": Command("trustlog.cli.keygen:keygen", "Make a role key in a file; print its DID."),
     "sign": Command("trustlog.cli.sign:sign", "Sign a payload: an envelope on standard output."),
     "submit": Command("trustlog.cli.submit:submit", "Log envelopes; check and keep their proofs."),
-    "policy": Command("trustlog.cli.policy:policy", "Work policy contracts: publish."),
+    "policy": Command("trustlog.cli.policy:policy", "Work policy contracts: check, publish, show, diff, list."),
     "roster": Command("trustlog.cli.roster:roster", "The people who may approve: publish."),
     "token": Command("trustlog.cli.token:token", "Scoped tokens: mint, inspect."),
     "simulate": Command("trustlog.cli.simulate:simulate", "Log a dry run of a plan."),

@@ -25,14 +25,14 @@ def key_option(command: F) -> F:
     )(command)
 
 
-def trust_option(command: F) -> F:
+def trust_option(command: F, *, required: bool = True) -> F:
     """``--trust``: passes `trust`, the path of a trust policy."""
     return click.option(
         "--trust",
         envvar="TRUSTLOG_TRUST",
         type=FILE,
         metavar="FILE",
-        required=True,
+        required=required,
         help="The trust policy (TOML): which log, and whose signatures count.",
     )(command)
 

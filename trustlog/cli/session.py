@@ -51,15 +51,44 @@ def log_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def with_access(*, log: str, trust: Path, state: Path | None, credential_file: Path | None, **others: object) -> object:
-        policy = read_trust(trust)
-        access = LogAccess(
-            url=log,
-            trust=policy,
-            state_path=default_state_path(policy, os.environ) if state is None else state,
-            credential=None if credential_file is None else read_credential(credential_file),
-        )
-        return command(access=access, **others)
+        return command(access=_open_access(log, trust, state, credential_file), **others)
 
+    return _add_log_options(with_access, required=True)
+
+
+def optional_log_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same options for a command that may do without a log.
+
+    It gets `open_access`, which reads them when it is called: ``PARAMETER_INVALID`` then, where one is missing.
+    """
+
+    @functools.wraps(command)
+    def with_access(
+        *, log: str | None, trust: Path | None, state: Path | None, credential_file: Path | None, **others: object
+    ) -> object:
+        def open_access() -> LogAccess:
+            if log is None or trust is None:
+                missing = "--log" if log is None else "--trust"
+                hint = "a hash stands for what a log holds: name the log with --log URL and --trust FILE, or give a file"
+                raise Refused("PARAMETER_INVALID", f"{missing} is needed for a hash", param=missing, hint=hint)
+            return _open_access(log, trust, state, credential_file)
+
+        return command(open_access=open_access, **others)
+
+    return _add_log_options(with_access, required=False)
+
+
+def _open_access(log: str, trust: Path, state: Path | None, credential_file: Path | None) -> LogAccess:
+    policy = read_trust(trust)
+    return LogAccess(
+        url=log,
+        trust=policy,
+        state_path=default_state_path(policy, os.environ) if state is None else state,
+        credential=None if credential_file is None else read_credential(credential_file),
+    )
+
+
+def _add_log_options(command: Callable[..., Any], *, required: bool) -> Callable[..., Any]:
     for option in (
         click.option(
             "--credential-file",
@@ -75,11 +104,11 @@ def log_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="FILE",
             help="Where the newest checkpoint seen is kept (default: in the user's state directory).",
         ),
-        trust_option,
-        click.option("--log", envvar="TRUSTLOG_LOG", metavar="URL", required=True, help="Where the log is served."),
+        functools.partial(trust_option, required=required),
+        click.option("--log", envvar="TRUSTLOG_LOG", metavar="URL", required=required, help="Where the log is served."),
     ):
-        with_access = option(with_access)
-    return with_access
+        command = option(command)
+    return command
 
 
 def read_trust(path: Path) -> TrustPolicy:

@@ -1,12 +1,29 @@
-"""What a policy demands of one tool, said in plain sentences: for the person who is asked to approve under it."""
+"""What a policy demands, said in plain sentences: for whoever writes it, and for whoever is asked to approve under it."""
 
 from __future__ import annotations
 
+from trustlog.policy.duration import duration
+from trustlog.policy.order import SIMULATE, needs_simulation
 from trustlog.policy.rules import steps_before
+from trustlog.policy.unsupported import unsupported_in_policy, unsupported_in_tool
 from trustlog.records.fields import UnsetType
 from trustlog.records.work_policy_contract import ChangeManagement, Tool
 
-_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
+__all__ = ["duration", "policy_sentences", "tool_sentences"]
+
+
+def policy_sentences(rules: ChangeManagement) -> list[str]:
+    """What holds for every tool, one sentence each: validity, token, receipts, bundle, what is not listed, the order of steps."""
+    return [
+        *_validity(rules),
+        *_token(rules),
+        *_evidence(rules),
+        "Whatever is missing, stale, unreadable or undecided is denied.",
+        *_listed(rules),
+        *_order(rules),
+        *dict.fromkeys(unsupported_in_policy(rules).values()),
+        *_hosts(rules),
+    ]
 
 
 def tool_sentences(rules: ChangeManagement, name: str) -> list[str]:
@@ -19,16 +36,73 @@ def tool_sentences(rules: ChangeManagement, name: str) -> list[str]:
     return [*_steps(rules, name), *_plan(rules, tool), *_closing(tool), *_approvals(tool), *_unsupported(rules, tool)]
 
 
-def duration(seconds: int) -> str:
-    """A number of seconds in the largest unit that divides it."""
-    size, unit = next(((size, unit) for size, unit in _UNITS if seconds % size == 0), (1, "second"))
-    count = seconds // size
-    return f"{count} {unit}" + ("" if count == 1 else "s")
+# The whole.
+
+
+def _validity(rules: ChangeManagement) -> list[str]:
+    start, end = rules.valid_from, rules.valid_until
+    since = "" if isinstance(start, UnsetType) else f" from {start.text}"
+    until = "" if isinstance(end, UnsetType) else f" until {end.text}"
+    said = [f"It is valid{since}{until}." if since or until else "It is valid at any time."]
+    if rules.superseded_policy is not None:
+        said.append(
+            f"It replaces policy {rules.superseded_policy}, under which everything is denied once this one is in force."
+        )
+    return said
+
+
+def _token(rules: ChangeManagement) -> list[str]:
+    demands = rules.token_requirements
+    life = duration(demands.max_ttl_s)
+    said = [f"Every action needs a logged token of exactly one job, pinned to this policy, that lives {life} at most."]
+    if demands.optional_policy_hash_pinning:
+        said.append("A token that was minted elsewhere may lack the pin; a pin to another policy is refused.")
+    if not isinstance(demands.cst_scope_hash, UnsetType):
+        said.append(f"The token's audience and scope are exactly those with the hash {demands.cst_scope_hash}.")
+    return said
+
+
+def _evidence(rules: ChangeManagement) -> list[str]:
+    receipts, bundle = rules.enforcement.require_gateway_receipts, rules.enforcement.require_proof_bundle
+    return [
+        "What needs approvals needs a logged receipt of a model call as well."
+        if receipts
+        else "No receipt of a model call is demanded.",
+        "A ticket closes only with the logged proof bundle of its change."
+        if bundle
+        else "The proof bundle is demanded only where a tool says so.",
+    ]
+
+
+def _listed(rules: ChangeManagement) -> list[str]:
+    allowed = [name for name, tool in rules.tools.items() if tool.allowed]
+    denied = [name for name, tool in rules.tools.items() if not tool.allowed]
+    said = [f"Allowed, each under its own conditions: {', '.join(allowed)}." if allowed else "Nothing is allowed."]
+    if denied:
+        said.append(f"Never allowed: {', '.join(denied)}.")
+    return [*said, "A tool that is not listed is denied."]
+
+
+def _order(rules: ChangeManagement) -> list[str]:
+    later = {name: tool.required_before for name, tool in rules.tools.items()}
+    return [f"{name} comes before {', '.join(then)}." for name, then in later.items() if not isinstance(then, UnsetType)]
+
+
+def _hosts(rules: ChangeManagement) -> list[str]:
+    if isinstance(rules.egress, UnsetType):
+        return []
+    return [f"Meant to reach no hosts but {', '.join(rules.egress.hosts)}; nothing here enforces it."]
+
+
+# One tool.
 
 
 def _steps(rules: ChangeManagement, name: str) -> list[str]:
     before = steps_before(rules, name)
-    return [f"Done before it, with success, for the same plan and job: {', '.join(before)}."] if before else []
+    said = [f"Done before it, with success, for the same plan and job: {', '.join(before)}."] if before else []
+    if SIMULATE not in before and needs_simulation(rules, name):
+        said.append("A successful simulation of the plan, for the same job, comes before it.")
+    return said
 
 
 def _plan(rules: ChangeManagement, tool: Tool) -> list[str]:
@@ -37,7 +111,7 @@ def _plan(rules: ChangeManagement, tool: Tool) -> list[str]:
         said.append(f"Only changes of type {' or '.join(tool.change_types)}.")
     if not isinstance(tool.environments, UnsetType):
         said.append(f"Only in {' or '.join(tool.environments)}.")
-    if tool.plan_match:
+    if tool.decision_is_logged:
         said.append("Only the plan that was simulated, byte for byte.")
     if rules.enforcement.require_gateway_receipts and tool.approvals_needed:
         said.append("At least one receipt of a model call of this job, logged before the simulation.")
@@ -60,12 +134,5 @@ def _approvals(tool: Tool) -> list[str]:
 
 
 def _unsupported(rules: ChangeManagement, tool: Tool) -> list[str]:
-    said = []
-    if not isinstance(tool.step_up, UnsetType):
-        acr, age = " or ".join(tool.step_up.acr), duration(tool.step_up.max_age_s)
-        said.append(f"Every approver has signed in again ({acr}) within {age}; no gate can check that yet, so it is denied.")
-    if rules.token_requirements.proof_of_possession:
-        said.append("The token's holder proves possession of a key; no gate can check that yet, so it is denied.")
-    if not isinstance(rules.models, UnsetType) or not isinstance(rules.budgets, UnsetType):
-        said.append("It limits models or budgets, which nothing enforces yet, so it is denied.")
-    return said
+    own = unsupported_in_tool(tool)
+    return [*([] if own is None else [own]), *dict.fromkeys(unsupported_in_policy(rules).values())]

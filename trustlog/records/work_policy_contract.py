@@ -212,7 +212,11 @@ def _check_version(value: dict[str, Any], names: tuple[str, ...], param: str) ->
 
 
 def _read_rules(value: Any, param: str) -> ChangeManagement:
-    rules = convert_record(value, ChangeManagement, code="POLICY_INVALID", param=param)
+    try:
+        rules = convert_record(value, ChangeManagement, code="POLICY_INVALID", param=param)
+    except Refused:
+        _name_tool_at_fault(value, param)
+        raise
     if not rules.enforcement.fail_closed:
         _invalid(f"{param}.enforcement.fail_closed", "true", "false")
     for name, tool in rules.tools.items():
@@ -221,6 +225,13 @@ def _read_rules(value: Any, param: str) -> ChangeManagement:
     if isinstance(start, Instant) and isinstance(end, Instant) and end.ns <= start.ns:
         _invalid(f"{param}.valid_until", f"after {start.text}", end.text)
     return rules
+
+
+def _name_tool_at_fault(value: Any, param: str) -> None:
+    """Raise the refusal of the tool that breaks the schema, which names it: that of the whole policy cannot."""
+    tools = value.get("tools") if isinstance(value, dict) else None
+    for name, tool in tools.items() if isinstance(tools, dict) else ():
+        convert_record(tool, Tool, code="POLICY_INVALID", param=f"{param}.tools.{name}")
 
 
 def _check_tool(name: str, tool: Tool, rules: ChangeManagement, param: str) -> None:

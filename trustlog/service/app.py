@@ -13,7 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES
 from trustlog.log.log import Log
 from trustlog.log.shared import Slot
-from trustlog.service import entries, health, openapi, page, payloads, proofs, search, tiles
+from trustlog.service import entries, health, openapi, page, payloads, policies, proofs, search, tiles
 from trustlog.service.answers import AnswerWriter
 from trustlog.service.bounds import DEFAULT_BOUNDS, MAX_FIELD_BYTES, Bounds
 from trustlog.service.connections import Connections
@@ -60,7 +60,9 @@ def create_app(
             web.get("/v1/search", to_read(search.search)),
             web.post("/v1/payloads", to_submit(payloads.put_payload)),
             web.get("/v1/payloads/{sha256_b64u}", to_read(payloads.get_payload)),
-            web.get("/v1/policies/{sha256_b64u}", to_read(payloads.get_policy)),
+            web.get("/v1/policies", to_read(policies.list_policies)),
+            web.get("/v1/policies/{sha256_b64u}", to_read(policies.get_policy)),
+            web.get("/v1/policies/{sha256_b64u}/standing", to_read(policies.get_standing)),
             web.get("/v1/checkpoints/{size}", tiles.get_checkpoint_of_size),
             web.get("/v1/proofs/inclusion", proofs.get_inclusion_proof),
             web.get("/v1/proofs/consistency", proofs.get_consistency_proof),

@@ -21,8 +21,9 @@ from trustlog.service.context import (
     read_number,
     read_query,
 )
-from trustlog.service.lookups import check_terms, listing, read_limit
+from trustlog.service.lookups import check_terms, listing
 from trustlog.service.ndjson import answer_lines
+from trustlog.service.paging import PAGING, take_paging
 
 
 async def submit(request: web.Request) -> web.StreamResponse:
@@ -67,10 +68,8 @@ async def get_entry(request: web.Request) -> web.StreamResponse:
 async def list_entries(request: web.Request) -> web.StreamResponse:
     """Look up entries by kind, leaf hash and refs, all of which must match; ``next_cursor`` goes on, also after an empty page."""
     log = log_of(request)
-    query = read_query(request, "leaf_hash", "kind", *REF_NAMES, "limit", "min_size", "cursor")
-    limit = read_limit(query)
-    min_size = read_number(query.pop("min_size", "0"), "min_size")
-    start = read_number(query.pop("cursor", "0"), "cursor")
+    query = read_query(request, "leaf_hash", "kind", *REF_NAMES, *PAGING)
+    limit, min_size, start = take_paging(query)
     check_terms(query)
     await log.indexing.reached(min_size, MIN_SIZE_WAIT_S)
     page = await log.read(find_page, log.reader, log.index, query, start=start, end=log.indexing.value, limit=limit)

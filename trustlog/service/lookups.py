@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from trustlog.formats.base64 import decode_b64u, encode_b64u
-from trustlog.limits import MAX_LIST_LIMIT, MAX_REF_VALUE_CHARACTERS
+from trustlog.limits import MAX_REF_VALUE_CHARACTERS
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.records.kinds import KINDS
-from trustlog.service.context import parameter_invalid, read_number
+from trustlog.service.context import parameter_invalid
 from trustlog.storage.index_search import Page
 
-DEFAULT_LIMIT: Final = 100
 HASH_TERMS: Final = ("leaf_hash", "bundle", "plan", "policy", "scope", "token_scope")
 _FORMS: Final = {
     "token": (re.compile(r"[0-9a-f]{64}"), "the token's SHA-256, 64 lower-case hex digits"),
@@ -37,14 +36,6 @@ def check_terms(terms: Mapping[str, str]) -> None:
             form, expected = _FORMS.get(name, _REF)
             if not form.fullmatch(value):
                 raise parameter_invalid(name, "no entry can have this", expected=expected, found=value)
-
-
-def read_limit(query: dict[str, str]) -> int:
-    """Take ``limit`` out of a query. Raises Refused(PARAMETER_INVALID)."""
-    limit = read_number(query.pop("limit", str(DEFAULT_LIMIT)), "limit", most=MAX_LIST_LIMIT)
-    if limit == 0:
-        raise parameter_invalid("limit", "nothing is asked for", expected=f"1 to {MAX_LIST_LIMIT}", found=0)
-    return limit
 
 
 def listing(page: Page) -> dict[str, Any]:

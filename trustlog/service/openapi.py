@@ -26,6 +26,15 @@ def _object(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
     return {"type": "object", "properties": {**required, **optional}, "required": list(required)}
 
 
+_SIGNED: Final = {
+    "type": "array",
+    "items": _object({"signer_did": _TEXT, "index": _COUNT, "leaf_hash_b64u": _HASH_B64U}),
+}
+_CHAIN: Final = {
+    "type": "array",
+    "items": _object({"policy_hash_b64u": _HASH_B64U, "in_force_at": {"type": ["integer", "null"]}}),
+}
+
 SCHEMAS: Final = {
     "Envelope": _object(
         {
@@ -61,6 +70,43 @@ SCHEMAS: Final = {
             },
             "complete_to": _COUNT,
             "next_cursor": {"type": ["string", "null"]},
+        }
+    ),
+    "Policy": _object(
+        {"ok": {"const": True}, "policy_hash_b64u": _HASH_B64U, "envelope": {"$ref": "#/components/schemas/Envelope"}}
+    ),
+    "Policies": _object(
+        {
+            "policies": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "policy_hash_b64u": _HASH_B64U,
+                        "policy_name": {"type": ["string", "null"]},
+                        "index": _COUNT,
+                        "leaf_hash_b64u": _HASH_B64U,
+                        "signer_did": _TEXT,
+                        "supersedes_b64u": {"type": ["string", "null"]},
+                    }
+                ),
+            },
+            "complete_to": _COUNT,
+            "next_cursor": {"type": ["string", "null"]},
+        }
+    ),
+    "PolicyStanding": _object(
+        {
+            "policy_hash_b64u": _HASH_B64U,
+            "policy_name": {"type": ["string", "null"]},
+            "status": {"enum": ["in_force", "awaiting_signatures", "superseded", "revoked"]},
+            "quorum": _COUNT,
+            "in_force_at": {"type": ["integer", "null"]},
+            "signers": _SIGNED,
+            "revocations": _SIGNED,
+            "supersedes": _CHAIN,
+            "superseded_by": _CHAIN,
+            "complete_to": _COUNT,
+            "trust_policy_sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
         }
     ),
     "StoredPayload": _object({"sha256_b64u": _HASH_B64U, "size": _COUNT}),
@@ -242,11 +288,36 @@ PATHS: Final[dict[str, dict[str, Any]]] = {
     "/v1/payloads/{sha256_b64u}": {
         "get": _operation("The exact bytes of a payload", {"200": _BYTES}, refusals=("401", "404", "410"), path=_BY_HASH)
     },
+    "/v1/policies": {
+        "get": _operation(
+            "The policies that were logged, oldest first",
+            {"200": _json("Policies")},
+            description="A claim of the derived index below complete_to. A page may be short, or empty, and not the last.",
+            refusals=("401", "503"),
+            query={
+                "name": {"type": "string", "minLength": 1, "maxLength": 128},
+                "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
+                "min_size": _COUNT,
+                "cursor": _TEXT,
+            },
+        )
+    },
     "/v1/policies/{sha256_b64u}": {
         "get": _operation(
             "The exact bytes of a policy, or its envelope",
-            {"200": {**_BYTES, **_OBJECT}},
-            refusals=("401", "404"),
+            {"200": {**_BYTES, **_json("Policy")}},
+            description="The envelope for `Accept: application/json`: the first that was logged, checked against its entry.",
+            refusals=("401", "404", "503"),
+            path=_BY_HASH,
+        )
+    },
+    "/v1/policies/{sha256_b64u}/standing": {
+        "get": _operation(
+            "What acts on a policy: signers, quorum, revocations, what it replaces and what replaces it",
+            {"200": _json("PolicyStanding")},
+            description="A claim, under the log's own trust policy: recompute it from the entries. Chains: nearest first.",
+            refusals=("401", "404", "503"),
+            query={"min_size": _COUNT},
             path=_BY_HASH,
         )
     },

@@ -5,8 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from trustlog.formats.entry import REF_NAMES
-from trustlog.service.context import json_response, log_of, read_number, read_query
-from trustlog.service.lookups import check_terms, listing, read_limit
+from trustlog.service.context import json_response, log_of, read_query
+from trustlog.service.lookups import check_terms, listing
+from trustlog.service.paging import take_paging
 
 
 async def search(request: web.Request) -> web.StreamResponse:
@@ -14,8 +15,7 @@ async def search(request: web.Request) -> web.StreamResponse:
     log = log_of(request)
     query = read_query(request, "text", "kind", *REF_NAMES, "limit", "cursor")
     text = query.pop("text", "")
-    limit = read_limit(query)
-    start = read_number(query.pop("cursor", "0"), "cursor")
+    limit, _, start = take_paging(query)
     check_terms(query)
     page = await log.read(log.index.find_texts, text, query, start=start, end=log.published.size, limit=limit)
     return json_response(listing(page))
