@@ -22,6 +22,7 @@ from trustlog.policy.facts import (
     BundleFact,
     CountedFact,
     ExecutedFact,
+    ExecutionsFact,
     Facts,
     Lie,
     Missing,
@@ -104,7 +105,7 @@ class _Establishing:
         bundle = self._bundle() if demand is not None and closes(demand) else self.unasked
         members = self._scope(demand, simulation, plan, bundle)
         scope = self._complete_scope(demand, members, (tool, simulation, plan, bundle))
-        executed = self._executed(known, simulation)
+        executed = self._executed(known, simulation) if needs_executions else self.unasked
         named_plan = self.q.plan_hash if isinstance(simulation, Missing) else simulation.record.plan_hash_b64u
         facts = Facts(
             at_ns=self.q.at_ns,
@@ -123,7 +124,7 @@ class _Establishing:
             plan=plan,
             receipts=self._receipts(),
             steps_done=self._steps_done(demand, simulation, executed),
-            executions=executions_fact(self.job, self.entries, known, against_allow=self.against_allow),
+            executions=self._executions(known) if needs_executions else self.unasked,
             executed=executed,
             bundle=bundle,
             roster=self._roster(),
@@ -228,6 +229,9 @@ class _Establishing:
             ReceiptFact(one.index, one.entry.signer_did, one.payload_hash, one.refs.get("run"), one.refs.get("policy"))
             for one in self.entries.receipts
         )
+
+    def _executions(self, known: list[Execution]) -> ExecutionsFact:
+        return executions_fact(self.job, self.entries, known, against_allow=self.against_allow)
 
     def _executed(self, known: list[Execution], simulation: SimulationFact | Missing) -> ExecutedFact | Missing:
         """The last successful execution of the plan, under an allow that holds."""

@@ -271,7 +271,7 @@ class Facts:
     plan: Plan | Missing | None  # None: an action that needs none, and none was named
     receipts: tuple[ReceiptFact, ...]
     steps_done: frozenset[str]
-    executions: ExecutionsFact
+    executions: ExecutionsFact | Missing
     executed: ExecutedFact | Missing
     bundle: BundleFact | Missing
     roster: RosterFact | Missing

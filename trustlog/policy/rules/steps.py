@@ -44,7 +44,7 @@ def plan_is_simulated(simulation: SimulationFact, token: TokenIssued) -> Iterato
             yield Finding("SIMULATION_MISSING", f"a simulation whose {name} is {expected}", found, step)
 
 
-@rule("RECEIPTS_MISSING", "RUN_MISMATCH", enforces=["enforcement.require_gateway_receipts"], applies=needs_receipts)
+@rule("RECEIPTS_MISSING", enforces=["enforcement.require_gateway_receipts"], applies=needs_receipts)
 def model_calls_are_receipted(
     simulation: SimulationFact, receipts: Sequence[ReceiptFact], policy: PolicyFact, token: TokenIssued
 ) -> Iterator[Finding]:

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Final
 
 from trustlog.errors import Refused
 from trustlog.policy.facts import Missing, PolicyFact
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules.rule import SIMULATE, needs_simulation, rule
 from trustlog.records.fields import UnsetType
-from trustlog.records.plan import Plan, parse_plan
+from trustlog.records.plan import Plan, compute_fingerprint, parse_plan
 from trustlog.records.token_issued import TokenIssued
 from trustlog.records.work_policy_contract import Tool
+
+NO_PLAN_AT_ALL: Final = (  # why bytes are no plan
+    "SCHEMA_VALIDATION_FAILED",
+    "JSON_INVALID",
+    "JSON_DUPLICATE_KEY",
+    "JSON_LONE_SURROGATE",
+    "JSON_NUMBER_OUT_OF_RANGE",
+    "JSON_TOO_DEEP",
+)
+NO_PLAN: Final = "no plan that says so"
+NAME_THE_PLAN: Final = "Name the plan: trustlog gate check --plan FILE …"
 
 
 @rule("TOOL_NOT_LISTED", "TOOL_NOT_ALLOWED", enforces=["tools", "tools.*.allowed"])
@@ -67,8 +79,8 @@ def environment_is_allowed(tool: Tool, plan: Plan | None) -> Iterator[Finding]:
 @rule(
     "PLAN_MISSING",
     "PLAN_NOT_CANONICAL",
-    "SCHEMA_VALIDATION_FAILED",
     "PLAN_MISMATCH",
+    *NO_PLAN_AT_ALL,
     enforces=["tools.*.requires_plan_fingerprint_match", "plan: its exact bytes, for this ticket"],
 )
 def plan_is_the_stored_one(tool: Tool, plan: Plan | None, token: TokenIssued) -> Iterator[Finding]:
@@ -81,10 +93,6 @@ def plan_is_the_stored_one(tool: Tool, plan: Plan | None, token: TokenIssued) ->
             yield Finding("PLAN_MISSING", "a plan that is to be decided on", "none", NAME_THE_PLAN)
     elif plan.ticket != token.ticket:
         yield Finding("PLAN_MISMATCH", f"a plan for ticket {token.ticket}", plan.ticket)
-
-
-NO_PLAN = "no plan that says so"
-NAME_THE_PLAN = "Name the plan: trustlog gate check --plan FILE …"
 
 
 def find_tool(policy: PolicyFact, action: str) -> Tool | Missing:
@@ -101,12 +109,16 @@ def read_plan(plan_hash: str, text: bytes | None, token: TokenIssued) -> Plan | 
         step = f"Store the plan's exact bytes again: trustlog simulate --job {token.job_id} --plan FILE … does."
         return Missing((Finding("PLAN_MISSING", f"the bytes of plan {plan_hash}", "none in the log's payload store", step),))
     try:
-        return _parse(text)
+        plan, fingerprint = _parse(text)
     except Refused as refused:
-        return Missing((Finding(refused.code, f"plan {plan_hash} to be a plan", refused.detail),))
+        step = "Write the plan anew and simulate it: trustlog simulate --write-plan writes the exact form."
+        return Missing((Finding(refused.code, f"plan {plan_hash} to be a plan", refused.detail, step),))
+    if fingerprint != plan_hash:
+        return Missing((Finding("PLAN_MISMATCH", f"bytes with the fingerprint {plan_hash}", f"some with {fingerprint}"),))
+    return plan
 
 
 @lru_cache(maxsize=32)
-def _parse(text: bytes) -> Plan:
-    """One plan is read at every step of its change."""
-    return parse_plan(text)
+def _parse(text: bytes) -> tuple[Plan, str]:
+    """The plan and its fingerprint: one plan is read at every step of its change."""
+    return parse_plan(text), compute_fingerprint(text)

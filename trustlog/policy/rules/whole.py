@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from trustlog.formats.timestamp import format_timestamp
 from trustlog.policy.facts import Lie, PolicyFact
@@ -11,6 +12,8 @@ from trustlog.policy.rules.rule import rule
 from trustlog.records.fields import UnsetType
 from trustlog.records.token_issued import TokenIssued
 from trustlog.records.work_policy_contract import Tool
+
+MINT: Final = "trustlog token mint --job NEW-ID …"
 
 
 @rule("LOG_LIES", enforces=["reading: refs are recomputed from payloads"])
@@ -94,9 +97,6 @@ def policy_demands_nothing_unsupported(policy: PolicyFact, tool: Tool) -> Iterat
     for name in ("models", "budgets"):
         if not isinstance(getattr(policy.rules, name), UnsetType):
             yield Finding("POLICY_UNSUPPORTED", f"a policy without {name}", f"{name}, which nothing here enforces yet")
-
-
-MINT = "trustlog token mint --job NEW-ID …"
 
 
 def policy_not_found(token: TokenIssued) -> Finding:
