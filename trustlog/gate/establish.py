@@ -221,8 +221,9 @@ class _Establishing:
         needed = len(SCOPE_MEMBERS) + (1 if demand is not None and closes(demand) else 0)
         if len(members) == needed:
             return ScopeFact(members, _scope_hash(frozenset(members.items())))
-        why = dict.fromkeys(finding for part in parts if isinstance(part, Missing) for finding in part.why)
-        return Missing(tuple(why))
+        lacking = (part for part in parts if isinstance(part, Missing) and part is not NOT_ASKED)
+        why = dict.fromkeys(finding for part in lacking for finding in part.why)
+        return Missing(tuple(why)) if why else NOT_ASKED
 
     def _receipts(self) -> tuple[ReceiptFact, ...]:
         return tuple(

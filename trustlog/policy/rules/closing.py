@@ -146,7 +146,7 @@ def read_reference(closing_reason: str | None, token: TokenIssued) -> str | Miss
             return str(whole[0])
         found = f"{len(any_)} in the reason given"
     step = (
-        f"{build_command(token)} It prints the reference; then: "
+        f"{build_command(token)}, which prints the reference; then: "
         f"trustlog close --ticket {token.ticket} --closing-reason 'done, bundle:HASH' …"
     )
     return Missing((Finding("BUNDLE_REFERENCE_MISSING", expected, found, step),))

@@ -59,8 +59,8 @@ def job_is_not_denied(job: JobFact, token: TokenIssued) -> Iterator[Finding]:
     that of a decision of the job …, or its token scope hash is the job's (it ends the job).”
     """
     for one in job.denials:
-        who = one.subject or "an approver whose record cannot be read"
-        why = f"Ask {who} why. It was denied"
+        who = one.subject or "An approver whose record cannot be read"
+        why = f"{who} denied it (ask why)"
         yield _ended("JOB_DENIED", f"no denial of job {token.job_id}", _said(one), token, why)
 
 
