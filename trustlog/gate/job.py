@@ -88,7 +88,7 @@ def job_fact(job: Job, entries: JobEntries, *, scope_hash: str | None, plan_hash
         plan_denials=() if plan_hash is None else tuple(_said_no(job.view.sharing("plan", plan_hash, job.size))),
         closures=tuple(one.index for one in entries.valid("closure")),
         unreadable=tuple(_unreadable(job, entries)),
-        records=tuple(RecordFact(one.index, one.kind, one.refs.get("run")) for one in entries.every if one.void is None),
+        records=tuple(_first_of_each_run(entries)),
     )
 
 
@@ -125,6 +125,15 @@ def _said_no(entries: Iterator[Logged]) -> Iterator[DenialFact]:
             yield DenialFact(one.index)
         elif one.candidate is not None and one.record.approval_type in DENIALS:
             yield DenialFact(one.index, one.record.approval_type, one.record.approver_subject)
+
+
+def _first_of_each_run(entries: JobEntries) -> Iterator[RecordFact]:
+    """The first entry of each kind and run: a job of many model calls has many receipts of one run."""
+    first: dict[tuple[str, str | None], int] = {}
+    for one in entries.every:
+        if one.void is None:
+            first.setdefault((one.kind, one.refs.get("run")), one.index)
+    return (RecordFact(index, kind, run) for (kind, run), index in first.items())
 
 
 def _unreadable(job: Job, entries: JobEntries) -> Iterator[RecordFact]:

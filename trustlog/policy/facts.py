@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from trustlog.policy.finding import Finding
 from trustlog.records.approval import HumanApprovalReceipt
@@ -93,8 +94,8 @@ class RecordFact:
 class JobFact:
     """What the log holds of the job, all of it.
 
-    ``revocations`` are of the job, of any of its tokens and of any approval that an allow used. ``records`` are all valid entries
-    of the job, ``unreadable`` those whose payload could not be had.
+    ``revocations`` are of the job, of any of its tokens and of any approval that an allow used. ``records`` has the
+    first entry of each kind and run among those of the job, ``unreadable`` each whose payload could not be had.
     """
 
     revocations: tuple[RevocationFact, ...] = ()
@@ -114,8 +115,7 @@ class SimulationFact:
     record: Simulation
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiptFact:
+class ReceiptFact(NamedTuple):
     """One gateway receipt that names the job's token scope; `run_ref` and `policy` are what its binding says, as refs."""
 
     index: int
@@ -233,9 +233,10 @@ class CountedFact:
     @property
     def roles(self) -> dict[str, frozenset[str]]:
         """Their roles, by subject."""
-        subjects = frozenset(self.subjects)
-        people = () if self.roster is None else self.roster.record.people
-        return {person.subject: frozenset(person.roles) for person in people if person.subject in subjects}
+        return {
+            one.record.approver_subject: frozenset(() if one.person_now is None else one.person_now.roles)
+            for one in self.approvals
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from trustlog.formats.timestamp import NS
 from trustlog.limits import MAX_SKEW_AHEAD_S
 from trustlog.policy.facts import ApprovalFact, CountedFact, Missing, RosterFact, ScopeFact, SimulationFact
 from trustlog.policy.finding import Finding
-from trustlog.policy.rules.people import assign_roles, name_some, unfilled_roles, who_could_approve
+from trustlog.policy.rules.people import assign_roles, unfilled_roles, who_could_approve
 from trustlog.policy.rules.rule import is_decided, needs_approvals, needs_two_people, rule
 from trustlog.records.fields import UnsetType
 from trustlog.records.scope import BUNDLE_MEMBER
@@ -238,11 +238,11 @@ def ask_people(counted: CountedFact, tool: Tool, scope: ScopeFact, token: TokenI
     asked = []
     for role in missing:
         could = who_could_approve(roster, token, at_ns=at_ns, counted=names, role=role)
-        asked.append(f"{role}: {name_some(could) or f'nobody else has this role; {ADD_PERSON}'}")
+        asked.append(f"{role}: {could or f'nobody else has this role; {ADD_PERSON}'}")
     others = tool.approvals_needed - len(names) - len(missing)
     if others > 0:
         could = who_could_approve(roster, token, at_ns=at_ns, counted=names)
-        asked.append(f"{others} of: {name_some(could) or f'nobody else in the roster; {ADD_PERSON}'}")
+        asked.append(f"{others} of: {could or f'nobody else in the roster; {ADD_PERSON}'}")
     return (
         f"Ask for an approval of {scope.members['action']} ({'; '.join(asked)}); each runs: {approve_command(scope, token)}"
     )

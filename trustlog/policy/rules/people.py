@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from trustlog.policy.facts import RosterFact
@@ -31,22 +32,16 @@ def unfilled_roles(constraints: Sequence[str], roles_of: Mapping[str, frozenset[
 
 def who_could_approve(
     roster: RosterFact, token: TokenIssued, *, at_ns: int, counted: Sequence[str], role: str | None = None
-) -> list[str]:
-    """The subjects of the roster whose approval would count besides those `counted`: with the role, if one is named."""
+) -> str:
+    """A few subjects of the roster whose approval would count besides those `counted`, with the role if one is named; or ""."""
 
     def could(person: Person) -> bool:
         is_another = person.subject != token.requester and person.subject not in counted
-        has_key = any(key != token.agent_did for key in person.keys)
-        has_role = role is None or role in person.roles
-        return is_another and has_role and has_key and person.is_valid_at(at_ns)
+        return is_another and any(key != token.agent_did for key in person.keys) and person.is_valid_at(at_ns)
 
-    return [person.subject for person in roster.record.people if could(person)]
-
-
-def name_some(subjects: Sequence[str]) -> str:
-    """A few of them by name, and how many more there are."""
-    more = len(subjects) - MOST_NAMED
-    return " or ".join(subjects[:MOST_NAMED]) + (f" (or {more} more)" if more > 0 else "")
+    people = (person.subject for person in roster.record.people if (role is None or role in person.roles) and could(person))
+    named = list(islice(people, MOST_NAMED + 1))
+    return " or ".join([*named[:MOST_NAMED], "others"] if len(named) > MOST_NAMED else named)
 
 
 def _match(constraints: Sequence[str], roles_of: Mapping[str, frozenset[str]]) -> dict[int, str]:
