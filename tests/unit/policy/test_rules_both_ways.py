@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,7 @@ from tests.unit.gate.story import CLOSE, EXECUTE, TICKET, Story, fingerprint, pl
 from tests.unit.policy.facts_of import case_of, change, decision_of, facts_of, had, with_rules, with_tool
 from trustlog.errors import REASONS
 from trustlog.formats.timestamp import NS
+from trustlog.policy import rules as rules_package
 from trustlog.policy.facts import (
     DenialFact,
     Facts,
@@ -32,6 +34,7 @@ from trustlog.policy.facts import (
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules import NOT_A_RULE, RULES, check_logged_allow, check_question, count_approvals, find_demand
 from trustlog.policy.rules.closing import bundle_not_logged, read_reference
+from trustlog.policy.rules.page import rules_page
 from trustlog.policy.rules.rule import Rule
 from trustlog.policy.rules.steps import choose_simulation
 from trustlog.policy.rules.token import token_not_logged
@@ -672,3 +675,10 @@ def test_a_rule_is_named_quotes_its_requirement_and_has_registered_codes(rule: R
 
 def test_every_way_in_which_bytes_are_no_plan_is_tried() -> None:
     assert set(BAD_PLANS) == set(NO_PLAN_AT_ALL)
+
+
+def test_the_page_says_what_the_table_says() -> None:
+    """To write it anew: ``rules_page()`` into the README beside the rules."""
+    page = Path(rules_package.__file__).with_name("README.md").read_text(encoding="utf-8")
+    assert page == rules_page()
+    assert all(f"\n## {rule.name}\n" in page for rule in RULES)

@@ -74,7 +74,8 @@ def bundle_holds_every_receipt(
     """The bundle holds exactly the receipts that the log has of the job.
 
     “The bundle contains *every* gateway receipt that the log holds below it with the job's token scope hash, all naming
-    the job's run and policy, and none with another or no scope hash; every receipt in it is logged below it.”
+    the job's run and policy, and none with another or no
+    scope hash.” “Every receipt in it is logged below it.”
     """
     terms = (simulation.record.run_id, token.policy_hash_b64u, token.token_scope_hash_b64u)
     logged = {(one.signer_did, one.payload_hash): one.index for one in receipts if one.index < bundle.index}

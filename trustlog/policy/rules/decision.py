@@ -17,7 +17,8 @@ from trustlog.records.token_issued import TokenIssued
 def view_is_below_the_decision(decision: DecisionFact) -> Iterator[Finding]:
     """The decision was made on a view below its own index.
 
-    “`evidence` (every entry below `view.size` …)”; every reader judges an allow at its own index.
+    “So the index is the only arbiter between gates, revocations and denials, and every reader judges an allow at its own
+    index.”
     """
     if decision.view_size > decision.index:
         yield Finding("VIEW_INVALID", f"a view of at most {decision.index} entries", f"{decision.view_size} entries")

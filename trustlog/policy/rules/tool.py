@@ -86,7 +86,8 @@ def environment_is_allowed(tool: Tool, plan: Plan | None) -> Iterator[Finding]:
 def plan_is_the_stored_one(tool: Tool, plan: Plan | None, token: TokenIssued) -> Iterator[Finding]:
     """The plan's exact bytes are at hand, and are a plan for this ticket.
 
-    “Bytes equal to their own RFC 8785 form … Plan fingerprint = SHA-256 of those bytes.” “ticket equal[s] the plan's.”
+    “Bytes equal to their own RFC 8785 form … Plan fingerprint = SHA-256 of those bytes.” “Change type, environment
+    and ticket equal the plan's.”
     """
     if plan is None:
         if tool.decision_is_logged:
