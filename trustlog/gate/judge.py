@@ -15,7 +15,7 @@ from dataclasses import replace
 from trustlog.gate.establish import Established, establish
 from trustlog.gate.evidence import collect_evidence, differences
 from trustlog.gate.question import Judged, Judgement, Question
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.view import Logged, LogView, Sightings
 from trustlog.policy.facts import DecisionFact, Missing
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules import check_logged_allow, check_question
@@ -41,13 +41,26 @@ def judge_logged_allow(
     judged at both. `judged` is where the answer is remembered.
     """
     judged = {} if judged is None else judged
-    if allow.index in view.well_founded and allow.record.scope["plan_hash_b64u"] in plans:
+    if _is_known_to_hold(view, allow, plans):
         return ()
     if allow.index not in judged:
         judged[allow.index] = tuple(dict.fromkeys(_against_logged_allow(view, allow, plans, judged)))
         if not judged[allow.index]:
-            view.well_founded.add(allow.index)
+            view.well_founded[allow.index] = _sightings(view, allow)
     return judged[allow.index]
+
+
+def _is_known_to_hold(view: LogView, allow: Logged, plans: Mapping[str, bytes]) -> bool:
+    """Whether it was judged before, and all that could be otherwise since is as it was: sightings, and the plan at hand."""
+    known = view.well_founded.get(allow.index)
+    has_plan = allow.record.scope["plan_hash_b64u"] in plans
+    return known is not None and has_plan and all(view.seen_by(index) == seen_ns for index, seen_ns in known)
+
+
+def _sightings(view: LogView, allow: Logged) -> Sightings:
+    """When witnesses had seen the approvals of the job of a logged allow: their age is counted from there."""
+    job_entries = view.sharing("token_scope", allow.record.token_scope_hash_b64u, allow.index)
+    return tuple((one.index, view.seen_by(one.index)) for one in job_entries if one.kind == "human_approval_receipt")
 
 
 def _against_logged_allow(view: LogView, allow: Logged, plans: Mapping[str, bytes], judged: Judged) -> Iterator[Finding]:

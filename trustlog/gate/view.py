@@ -29,6 +29,11 @@ LIES: Final = frozenset(
 )
 
 
+Sightings = tuple[
+    tuple[int, int | None], ...
+]  # indexes, and when witnesses had seen them: that alone can become known later
+
+
 @dataclass(frozen=True, slots=True)
 class Logged:
     """One entry as it was read. `candidate` is None while its payload is unread, unreadable, or the entry is void.
@@ -80,7 +85,9 @@ class LogView:
     def __init__(self, trust: TrustPolicy) -> None:
         self.trust = trust
         self.lies: list[tuple[int, str]] = []
-        self.well_founded: set[int] = set()  # the allows that were judged at their own index, below which nothing changes
+        self.well_founded: dict[
+            int, Sightings
+        ] = {}  # allows that were judged at their own index, below which nothing changes
         self._history = MemoryHistory()
         self._ledger = Ledger(trust, self._history)
         self._entries: list[Logged | None] = []
