@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from trustlog.errors import REASONS
+from trustlog.errors import REASONS, shorten
+
+MAX_SAID_CHARACTERS: Final = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A registered reason code, what was expected and found in one sentence, and the next step.
 
-    ``expected`` and ``found`` may quote whatever a caller, an agent or a log says; what is said of them is one line of printable
-    characters. ``next_step`` is the command or the person for this very case; without it, the code's registered one holds.
+    ``expected`` and ``found`` may quote whatever a caller, an agent or a log says; what is said of them is one bounded line of
+    printable characters, without a token. ``next_step`` is the command or the person for this very case; without it, the code's
+    registered one holds.
     """
 
     code: str
@@ -26,16 +30,11 @@ class Finding:
     @property
     def detail(self) -> str:
         """What is logged with the code."""
-        return printable(f"expected {self.expected}; found {self.found}")
+        return shorten(f"expected {self.expected}; found {self.found}", most=MAX_SAID_CHARACTERS)
 
     @property
     def hint(self) -> str:
         """The next step: who does what."""
-        return REASONS[self.code].next_step if self.next_step is None else printable(self.next_step)
-
-
-def printable(text: str) -> str:
-    r"""`text` as one line of printable characters: the others are written as ``\u`` escapes."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+        if self.next_step is None:
+            return REASONS[self.code].next_step
+        return shorten(self.next_step, most=MAX_SAID_CHARACTERS)

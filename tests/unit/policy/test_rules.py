@@ -12,7 +12,7 @@ from trustlog.errors import REASONS, Refused
 from trustlog.formats.jsontext import canonicalize
 from trustlog.formats.timestamp import NS
 from trustlog.policy.facts import Missing, PolicyFact
-from trustlog.policy.finding import Finding
+from trustlog.policy.finding import MAX_SAID_CHARACTERS, Finding
 from trustlog.policy.rules import steps_before, whole
 from trustlog.policy.rules import token as token_rules
 from trustlog.policy.rules import tool as tool_rules
@@ -63,6 +63,13 @@ def test_what_a_finding_quotes_is_shown_as_one_printable_line() -> None:
     finding = Finding("BUNDLE_MISMATCH", "a", hostile, hostile)
     assert finding.detail == r"expected a; found x\u001b[2J\u000ay\u202e"
     assert finding.hint == r"x\u001b[2J\u000ay\u202e"
+
+
+def test_a_finding_never_shows_a_token_and_has_an_end() -> None:
+    token = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
+    finding = Finding("TOOL_NOT_LISTED", "a tool", token + " x" * 10_000, token)
+    assert token not in finding.detail + finding.hint
+    assert len(finding.detail) == MAX_SAID_CHARACTERS
 
 
 @pytest.mark.parametrize(
