@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+
+import msgspec
 
 from trustlog.policy.finding import Finding
 from trustlog.records.approval import HumanApprovalReceipt
@@ -115,7 +116,7 @@ class SimulationFact:
     record: Simulation
 
 
-class ReceiptFact(NamedTuple):
+class ReceiptFact(msgspec.Struct, frozen=True, gc=False):
     """One gateway receipt that names the job's token scope; `run_ref` and `policy` are what its binding says, as refs."""
 
     index: int

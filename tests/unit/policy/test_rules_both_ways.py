@@ -319,9 +319,9 @@ ROWS: Final[Mapping[str, Row]] = {
         EXECUTE,
         (
             (instead(receipts=()), {"RECEIPTS_MISSING"}),
-            (instead(receipts=lambda f: tuple(r._replace(policy=hash_of("x")) for r in f.receipts)), {"RECEIPTS_MISSING"}),
-            (instead(receipts=lambda f: tuple(r._replace(run_ref="run-2") for r in f.receipts)), {"RECEIPTS_MISSING"}),
-            (instead(receipts=lambda f: tuple(r._replace(index=10**6) for r in f.receipts)), {"RECEIPTS_MISSING"}),
+            (instead(receipts=lambda f: tuple(change(r, policy=hash_of("x")) for r in f.receipts)), {"RECEIPTS_MISSING"}),
+            (instead(receipts=lambda f: tuple(change(r, run_ref="run-2") for r in f.receipts)), {"RECEIPTS_MISSING"}),
+            (instead(receipts=lambda f: tuple(change(r, index=10**6) for r in f.receipts)), {"RECEIPTS_MISSING"}),
         ),
         honest=(instead(receipts=lambda f: f.receipts[:1]),),
     ),
@@ -403,7 +403,7 @@ ROWS: Final[Mapping[str, Row]] = {
         (
             (bundle_record(lambda record: {"receipts": record.receipts[1:]}), {"RECEIPT_SET_INCOMPLETE"}),
             (instead(receipts=lambda f: f.receipts[1:]), {"RECEIPT_SET_INCOMPLETE"}),
-            (instead(receipts=lambda f: tuple(r._replace(index=10**6) for r in f.receipts)), {"RECEIPT_SET_INCOMPLETE"}),
+            (instead(receipts=lambda f: tuple(change(r, index=10**6) for r in f.receipts)), {"RECEIPT_SET_INCOMPLETE"}),
             (simulation(run_id="run-2"), {"RECEIPT_SET_INCOMPLETE"}),
             (on("token", token_scope_hash_b64u=hash_of("x")), {"RECEIPT_SET_INCOMPLETE"}),
             (on("token", policy_hash_b64u=hash_of("x")), {"RECEIPT_SET_INCOMPLETE"}),
