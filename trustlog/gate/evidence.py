@@ -6,11 +6,10 @@ entries; every resolution of one of its executions; and every revocation or supe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from trustlog.gate.job import Job
 from trustlog.gate.view import Logged, LogView
-from trustlog.policy.finding import Finding
 
 
 def collect_evidence(job: Job, *, run_id: str | None, scope_hash: str | None, plan_hash: str | None) -> list[Logged]:
@@ -27,43 +26,58 @@ def collect_evidence(job: Job, *, run_id: str | None, scope_hash: str | None, pl
     for name, value in shared.items():
         if value is not None:
             _add(found, view.sharing(name, value, size))
-    _add(found, (one for one in view.sharing("policy", terms.policy_hash_b64u, size) if one.kind == "work_policy_contract"))
+    _add(found, view.named(terms.policy_hash_b64u, "work_policy_contract", size))
     _add(found, view.of_kind("roster", size))
+    keys = _keys_of_people(view, size)
     looked_up: set[str] = set()
-    while targets := _targets(view, job, list(found.values())) - looked_up:  # what is found may be revoked itself
+    known = 0
+    while known < len(found):  # what is found may be revoked itself
+        known = len(found)
+        targets = _targets(job, found.values()) - looked_up
         looked_up |= targets
         for target in targets:
             _add(found, view.sharing("target", target, size))
+        _add(found, list(_revoked_keys(view, size, keys | {one.entry.signer_did for one in found.values()})))
     return [found[index] for index in sorted(found)]
 
 
-def check_listed(view: LogView, allow: Logged, demanded: Sequence[Logged]) -> Iterator[Finding]:
-    """A logged decision lists what was demanded of it, all of it below its view and as the log has it."""
+def differences(view: LogView, allow: Logged, demanded: Sequence[Logged]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The indexes that a logged decision had to list and does not; and those that it lists from above its view, or wrongly."""
     listed = {one.index: one.leaf_hash_b64u for one in allow.record.evidence}
-    omitted = [one.index for one in demanded if one.index not in listed]
-    if omitted:
-        yield Finding("EVIDENCE_INCOMPLETE", "every entry that concerns the change", f"none of index {omitted[0]}")
+    omitted = tuple(one.index for one in demanded if one.index not in listed)
+    foreign = []
     for index, leaf_hash in listed.items():
         one = view.at(index) if index < allow.record.view.size else None
         if one is None or one.leaf_hash_b64u != leaf_hash:
-            yield Finding("EVIDENCE_INCOMPLETE", "entries below the view, as the log has them", f"another at index {index}")
+            foreign.append(index)
+    return omitted, tuple(foreign)
 
 
-def _targets(view: LogView, job: Job, entries: list[Logged]) -> set[str]:
-    """Everything whose revocation, supersession or resolution would concern the change."""
+def _targets(job: Job, entries: Iterable[Logged]) -> set[str]:
+    """Everything but keys whose revocation, supersession or resolution would concern the change."""
     targets = {f"job:{job.terms.job_id}", f"policy:{job.terms.policy_hash_b64u}"}
     for one in entries:
-        targets.add(f"key:{one.entry.signer_did}")
-        if one.kind == "token_issued" and "token" in one.refs:
-            targets.add(f"token:{one.refs['token']}")
-        if one.kind == "human_approval_receipt":
-            targets |= {f"approval:{one.payload_hash}", one.payload_hash}
-        if one.kind == "execution":
-            targets.add(one.payload_hash)
-    roster = view.rosters.at(job.size)
-    if roster is not None:
-        targets |= {f"key:{did}" for person in roster.record.people for did in person.keys}
+        match one.kind:
+            case "token_issued" if "token" in one.refs:
+                targets.add(f"token:{one.refs['token']}")
+            case "human_approval_receipt":
+                targets |= {f"approval:{one.payload_hash}", one.payload_hash}
+            case "execution":
+                targets.add(one.payload_hash)
     return targets
+
+
+def _keys_of_people(view: LogView, size: int) -> frozenset[str]:
+    """The keys of the people of the roster in force."""
+    if next(view.key_revocations(size), None) is None:
+        return frozenset()  # nobody will ask
+    roster = view.rosters.at(size)
+    return frozenset() if roster is None else frozenset(did for person in roster.record.people for did in person.keys)
+
+
+def _revoked_keys(view: LogView, size: int, keys: frozenset[str]) -> Iterable[Logged]:
+    """The revocations of these keys."""
+    return (one for one in view.key_revocations(size) if one.refs["target"].removeprefix("key:") in keys)
 
 
 def _add(found: dict[int, Logged], entries: Iterable[Logged]) -> None:

@@ -7,15 +7,15 @@ unknown*, until its ``end``, or a resolution, after which it counts as ended wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from trustlog.gate.job import Job
+from trustlog.gate.job import Job, JobEntries
 from trustlog.gate.view import Logged
+from trustlog.policy.facts import ExecutionsFact
 from trustlog.policy.finding import Finding
-
-EXECUTE = "change.execute"
+from trustlog.policy.rules.rule import EXECUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class Execution:
         return self.end is not None and not self.resolved and self.end.record.outcome == "success"
 
 
-def executions(job: Job) -> list[Execution]:
-    """Every execution of the job with a valid ``begin``."""
-    records = job.view.valid("execution", "job", job.terms.job_id, job.size)
+def executions(job: Job, entries: JobEntries | None = None) -> list[Execution]:
+    """Every execution of the job with a valid ``begin``. `entries` are the job's, where they were looked up before."""
+    records = (job.entries() if entries is None else entries).valid("execution")
     found = []
     for begin in (one for one in records if one.record.phase == "begin"):
         decision = _decision_of(job, begin)
@@ -46,25 +46,28 @@ def executions(job: Job) -> list[Execution]:
     return found
 
 
-def unknown_outcomes(job: Job) -> Iterator[Finding]:
-    """A ``begin``, valid or not, that has neither a valid ``end`` nor a resolution."""
-    ended = {one.begin.index for one in executions(job) if one.end is not None}
-    for one in job.view.valid("execution", "job", job.terms.job_id, job.size):
-        if one.record.phase == "begin" and one.index not in ended and not _is_resolved(job, one):
-            expected = "an end, or a resolution by a person of the roster, of every execution begun"
-            yield Finding(
-                "EXECUTION_OUTCOME_UNKNOWN", expected, f"none of the begin {one.payload_hash} at index {one.index}"
-            )
+def executions_fact(
+    job: Job, entries: JobEntries, known: list[Execution], *, against_allow: Callable[[Logged], tuple[Finding, ...]]
+) -> ExecutionsFact:
+    """What stands open or broken among the executions of a job: `known` are its valid ones."""
+    begun = {one.begin.index for one in known}
+    ended = {one.begin.index for one in known if one.end is not None}
+    valid = begun | {one.end.index for one in known if one.end is not None}
+    records = entries.valid("execution")
+    return ExecutionsFact(
+        unknown=tuple(
+            (one.payload_hash, one.index)
+            for one in records
+            if one.record.phase == "begin" and one.index not in ended and not _is_resolved(job, one)
+        ),
+        unfounded=tuple((one.record.phase, one.index) for one in records if one.index not in valid),
+        ill_founded=tuple(
+            (one.decision.index, one.begin.index, finding.code) for one in known for finding in against_allow(one.decision)
+        ),
+    )
 
 
-def unfounded_records(job: Job) -> Iterator[Finding]:
-    """A ``begin`` that no allow carries, or an ``end`` of none that is valid: something was done outside the rules."""
-    known = executions(job)
-    valid = {one.begin.index for one in known} | {one.end.index for one in known if one.end is not None}
-    for one in job.view.valid("execution", "job", job.terms.job_id, job.size):
-        if one.index not in valid:
-            expected = "every begin under an allow that carries it, every end under its begin"
-            yield Finding("EXECUTION_MISMATCH", expected, f"the {one.record.phase} at index {one.index}")
+__all__ = ["EXECUTE", "Execution", "executions", "executions_fact"]
 
 
 def _decision_of(job: Job, begin: Logged) -> Logged | None:

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from trustlog.errors import Refused
 from trustlog.gate.view import Logged, LogView
+from trustlog.policy.facts import Missing, PresentedToken
 from trustlog.policy.finding import Finding
+from trustlog.policy.rules import check_presented_token
+from trustlog.policy.rules.token import token_not_logged
 from trustlog.tokens.scoped_token import ScopedToken, parse_token
 
 
@@ -32,41 +35,51 @@ def identify(view: LogView, size: int, request: GateRequest) -> tuple[Logged | N
 
     No issuance is given for a token that is not to be believed: the findings then say why.
     """
+    token, issuance = None, None
+    presented: PresentedToken | Missing
     try:
         token = parse_token(request.token)
     except Refused as refused:
-        return None, None, [Finding(refused.code, refused.expected or "a scoped token", refused.found or "something else")]
-    issued = view.valid("token_issued", "token", token.token_hash, size)
-    if not issued:
-        found = f"no issuance of the token with hash {token.token_hash}"
-        return None, token, [Finding("TOKEN_NOT_LOGGED", "a token whose issuance is in the log", found)]
-    issuance = issued[0]
-    if not token.is_signed_by(issuance.entry.signer_did):
-        expected = f"a token signed by {issuance.entry.signer_did}, who logged its issuance"
-        return None, token, [Finding("TOKEN_SIGNATURE_INVALID", expected, f"another signature, kid {token.kid}")]
-    findings = list(_differences(token, issuance))
-    if request.ticket != issuance.record.ticket:
-        expected = f"a token of ticket {request.ticket}"
-        findings.append(Finding("TOKEN_TICKET_MISMATCH", expected, f"one of {issuance.record.ticket}"))
-    return issuance, token, findings
+        found = Finding(refused.code, refused.expected or "a scoped token", refused.found or "something else")
+        presented = Missing((found,))
+    else:
+        issued = view.valid("token_issued", "token", token.token_hash, size)
+        issuance = issued[0] if issued else None
+        presented = (
+            Missing((token_not_logged(token.token_hash),)) if issuance is None else _presented(token, issuance, request)
+        )
+    findings = list(check_presented_token(presented))
+    is_believed = not isinstance(presented, Missing) and presented.is_signed_by_issuer
+    return issuance if is_believed else None, token, findings
 
 
-def _differences(token: ScopedToken, issuance: Logged) -> list[Finding]:
-    """Every claim that the issuance states otherwise."""
-    claims, record = token.claims, issuance.record
-    aud = [claims.aud] if isinstance(claims.aud, str) else claims.aud
-    pairs = (
-        ("sub", claims.sub, record.agent_did),
-        ("mission_id", claims.mission_id, record.job_id),
-        ("policy_hash_b64u", claims.policy_hash_b64u, record.policy_hash_b64u),
-        ("aud", aud, record.aud),
-        ("scope", claims.scope, record.scope),
-        ("iat", claims.iat, record.iat),
-        ("exp", claims.exp, record.exp),
-        ("token_scope_hash_b64u", token.token_scope_hash_b64u, record.token_scope_hash_b64u),
+def _presented(token: ScopedToken, issuance: Logged, request: GateRequest) -> PresentedToken:
+    claims, record, issuer = token.claims, issuance.record, issuance.entry.signer_did
+    return PresentedToken(
+        token_hash=token.token_hash,
+        kid=token.kid,
+        is_signed_by_issuer=token.is_signed_by(issuer),
+        issuer_did=issuer,
+        claims={
+            "sub": claims.sub,
+            "mission_id": claims.mission_id,
+            "policy_hash_b64u": claims.policy_hash_b64u,
+            "aud": [claims.aud] if isinstance(claims.aud, str) else claims.aud,
+            "scope": claims.scope,
+            "iat": claims.iat,
+            "exp": claims.exp,
+            "token_scope_hash_b64u": token.token_scope_hash_b64u,
+        },
+        issued={
+            "sub": record.agent_did,
+            "mission_id": record.job_id,
+            "policy_hash_b64u": record.policy_hash_b64u,
+            "aud": record.aud,
+            "scope": record.scope,
+            "iat": record.iat,
+            "exp": record.exp,
+            "token_scope_hash_b64u": record.token_scope_hash_b64u,
+        },
+        issued_ticket=record.ticket,
+        asked_ticket=request.ticket,
     )
-    return [
-        Finding("TOKEN_SCOPE_MISMATCH", f"{name} {logged}, as its issuance says", str(claimed))
-        for name, claimed, logged in pairs
-        if claimed != logged
-    ]

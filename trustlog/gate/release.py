@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from trustlog.gate.job import Job
-from trustlog.gate.standing import policy_standing, revocations
+from trustlog.gate.job import Job, restrictions_of
+from trustlog.gate.standing import policy_fact, revocations
 from trustlog.gate.view import Logged, LogView
 from trustlog.policy.finding import Finding
+from trustlog.policy.rules import check_restrictions
 from trustlog.records.scope import compute_scope_hash
 
 
@@ -14,8 +15,8 @@ def restrictions_since(view: LogView, allow: Logged) -> tuple[Finding, ...]:
     record = allow.record
     issued = view.valid("token_issued", "token", record.token_hash, view.size)
     job = Job(view, view.size, issued[0])
-    policy_hash, plan_hash = record.scope["policy_hash_b64u"], record.scope["plan_hash_b64u"]
-    findings = [*job.ended(compute_scope_hash(record.scope), plan_hash), *policy_standing(view, policy_hash, view.size)]
+    known = restrictions_of(job, compute_scope_hash(record.scope), record.scope["plan_hash_b64u"])
+    findings = list(check_restrictions(job.terms, known, policy_fact(view, job.terms, view.size)))
     signers = {
         one.entry.signer_did for name in record.approvals for one in view.named(name, "human_approval_receipt", view.size)
     }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from trustlog.gate.view import Logged, LogView
-from trustlog.policy.finding import Finding
+from trustlog.policy.facts import Missing, PolicyFact
+from trustlog.policy.rules.whole import policy_not_found
 from trustlog.records.revocation import may_revoke
-from trustlog.records.work_policy_contract import ChangeManagement
+from trustlog.records.token_issued import TokenIssued
 
 UNREADABLE: Final = "PAYLOAD_UNREADABLE"
 
@@ -33,32 +32,16 @@ def _may_revoke(view: LogView, target: str, one: Logged) -> bool:
     return own_key or own_approval or view.trust.role_at(signer, one.index) in may_revoke(sort)
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyInForce:
-    """A policy, the entry with which it came into force, and every entry that carries it."""
-
-    rules: ChangeManagement
-    in_force_at: int
-    entries: tuple[Logged, ...]
-
-
-def policy_in_force(view: LogView, policy_hash: str, size: int) -> PolicyInForce | None:
-    """The policy with this hash, if the quorum of different issuers signed it below `size`."""
+def policy_fact(view: LogView, token: TokenIssued, size: int) -> PolicyFact | Missing:
+    """The policy that a token is pinned to, if the quorum of different issuers signed it below `size`, and what took it back."""
+    policy_hash = token.policy_hash_b64u
     entries = view.by_payload(policy_hash, "work_policy_contract", size)
-    in_force_at = _quorum_index(view, entries)
     rules = entries[0].record.rules if entries else None
-    if in_force_at is None or rules is None:
-        return None
-    return PolicyInForce(rules, in_force_at, tuple(entries))
-
-
-def policy_standing(view: LogView, policy_hash: str, size: int) -> Iterator[Finding]:
-    """The policy was neither revoked nor superseded below `size`."""
-    expected = f"policy {policy_hash} to stand"
-    for one in revocations(view, f"policy:{policy_hash}", size):
-        yield Finding("POLICY_REVOKED", expected, f"its revocation at index {one.index}")
-    for one in superseding(view, policy_hash, size):
-        yield Finding("POLICY_SUPERSEDED", expected, f"policy {one.payload_hash} at index {one.index}, which supersedes it")
+    if rules is None or _quorum_index(view, entries) is None:
+        return Missing((policy_not_found(token),))
+    revoked = tuple(one.index for one in revocations(view, f"policy:{policy_hash}", size))
+    superseded = tuple((one.payload_hash, one.index) for one in superseding(view, policy_hash, size))
+    return PolicyFact(policy_hash, rules, revoked, superseded)
 
 
 def superseding(view: LogView, policy_hash: str, size: int) -> list[Logged]:

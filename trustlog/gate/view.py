@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from trustlog.errors import Refused
@@ -29,6 +29,11 @@ LIES: Final = frozenset(
 )
 
 
+Sightings = tuple[
+    tuple[int, int | None], ...
+]  # indexes, and when witnesses had seen them: that alone can become known later
+
+
 @dataclass(frozen=True, slots=True)
 class Logged:
     """One entry as it was read. `candidate` is None while its payload is unread, unreadable, or the entry is void.
@@ -41,6 +46,14 @@ class Logged:
     entry: Entry
     candidate: Candidate | None = None
     void: str | None = None
+    payload_hash: str = field(init=False)  # how other records name it
+    _leaf_hash: str = field(init=False, repr=False, compare=False, default="")
+
+    def __post_init__(self) -> None:
+        read = self.candidate
+        object.__setattr__(
+            self, "payload_hash", encode_b64u(self.entry.payload_hash) if read is None else read.payload_hash_b64u
+        )
 
     @property
     def kind(self) -> str:
@@ -59,14 +72,11 @@ class Logged:
         return self.candidate.record
 
     @property
-    def payload_hash(self) -> str:
-        """How other records name it."""
-        return encode_b64u(self.entry.payload_hash)
-
-    @property
     def leaf_hash_b64u(self) -> str:
-        """The leaf hash, base64url."""
-        return encode_b64u(hash_leaf(self.data))
+        """The leaf hash, base64url; computed when it is first asked for, by each decision that lists the entry."""
+        if not self._leaf_hash:
+            object.__setattr__(self, "_leaf_hash", encode_b64u(hash_leaf(self.data)))
+        return self._leaf_hash
 
 
 class LogView:
@@ -75,6 +85,9 @@ class LogView:
     def __init__(self, trust: TrustPolicy) -> None:
         self.trust = trust
         self.lies: list[tuple[int, str]] = []
+        self.well_founded: dict[
+            int, Sightings
+        ] = {}  # allows that were judged at their own index, below which nothing changes
         self._history = MemoryHistory()
         self._ledger = Ledger(trust, self._history)
         self._entries: list[Logged | None] = []
@@ -83,6 +96,7 @@ class LogView:
         self._by_payload: dict[str, list[int]] = defaultdict(list)
         self._late_keys: dict[bytes, int] = {}
         self._withdrawals: dict[str, list[int]] = defaultdict(list)
+        self._key_revocations: list[int] = []
         self._unread_key_revocations: dict[str, int] = {}
         self._seen_by: list[tuple[int, int]] = []
 
@@ -196,6 +210,10 @@ class LogView:
         """The valid denies that withdraw the decision with this payload."""
         return self._below(self._withdrawals.get(payload_hash, ()), size)
 
+    def key_revocations(self, size: int) -> Iterator[Logged]:
+        """Entries, void ones included, that name a key as their target: there are few of them in a log."""
+        return self._below(self._key_revocations, size)
+
     def first(self, payload_hash: str, kind: str, size: int) -> Logged | None:
         """The lowest-indexed valid entry with this payload: the one that counts."""
         return next(iter(self.by_payload(payload_hash, kind, size)), None)
@@ -266,5 +284,7 @@ class LogView:
     def _index(self, logged: Logged) -> None:
         for name, value in logged.refs.items():
             self._by_ref[name, value].append(logged.index)
+        if logged.refs.get("target", "").startswith("key:"):
+            self._key_revocations.append(logged.index)
         self._by_kind[logged.kind].append(logged.index)
         self._by_payload[logged.payload_hash].append(logged.index)

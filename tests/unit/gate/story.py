@@ -447,6 +447,7 @@ class Story:
             closing_reason=request.closing_reason,
         )
         judgement = judge(question)
+        assert all(finding.code != "INTERNAL_ERROR" for finding in judgement.findings), "a rule asked for an unasked fact"
         return Judgement(
             (*findings, *judgement.findings),
             judgement.scope,

@@ -144,6 +144,46 @@ def test_times_are_judged_as_of_the_decision() -> None:
     assert story.rejudge(next(story.view.of_kind("gate_decision", story.view.size)))
 
 
+# An allow that held is not judged again, unless something could be otherwise.
+
+
+def test_only_an_allow_that_holds_is_remembered() -> None:
+    story = Story().up_to_approvals()
+    forged = story.forge_allow(EXECUTE, run_id="run-9")
+    assert story.rejudge(forged)
+    assert not story.view.well_founded
+    honest = Story().up_to_approvals()
+    allow = honest.decide(EXECUTE)
+    assert honest.rejudge(allow) == set()
+    assert set(honest.view.well_founded) == {allow.index}
+
+
+def test_an_allow_that_held_is_judged_again_once_its_plan_is_gone() -> None:
+    story = Story().up_to_approvals()
+    allow = story.decide(EXECUTE)
+    assert story.rejudge(allow) == set()
+    story.plans.clear()
+    assert "PLAN_MISSING" in story.rejudge(allow)
+
+
+def test_an_allow_that_held_is_judged_again_once_its_approvals_prove_older() -> None:
+    story = Story().up_to_approvals()
+    allow = story.decide(EXECUTE)
+    assert story.rejudge(allow) == set()
+    story.view.note_sighting(story.view.size, story.now_ns)
+    assert story.rejudge(allow) == set()
+    story.view.note_sighting(story.view.size, 0)
+    assert "APPROVAL_EXPIRED" in story.rejudge(allow)
+
+
+def test_what_comes_after_an_allow_that_held_does_not_touch_it() -> None:
+    story = Story().up_to_approvals()
+    allow = story.decide(EXECUTE)
+    assert story.rejudge(allow) == set()
+    story.revoke(f"job:{story.job}")
+    assert story.rejudge(allow) == set()
+
+
 # What is listed.
 
 

@@ -11,8 +11,12 @@ from tests.unit.gate.story import policy
 from trustlog.errors import REASONS, Refused
 from trustlog.formats.jsontext import canonicalize
 from trustlog.formats.timestamp import NS
-from trustlog.policy import rules as policy_rules
-from trustlog.policy.finding import Finding
+from trustlog.policy.facts import Missing, PolicyFact
+from trustlog.policy.finding import MAX_SAID_CHARACTERS, Finding
+from trustlog.policy.rules import steps_before, whole
+from trustlog.policy.rules import token as token_rules
+from trustlog.policy.rules import tool as tool_rules
+from trustlog.policy.rules.tool import find_tool
 from trustlog.records.plan import Plan
 from trustlog.records.token_issued import TOKEN_ISSUED, TokenIssued
 from trustlog.records.work_policy_contract import ChangeManagement, policy_from_text
@@ -22,6 +26,10 @@ def rules_of(document: dict[str, Any]) -> ChangeManagement:
     found = policy_from_text(canonicalize(document)).rules
     assert found is not None
     return found
+
+
+def in_force(rules: ChangeManagement) -> PolicyFact:
+    return PolicyFact("h" * 43, rules)
 
 
 def codes(findings: Any) -> list[str]:
@@ -46,27 +54,45 @@ def test_a_finding_has_a_registered_code_and_says_the_next_step() -> None:
         Finding("NO_SUCH_CODE", "a", "b")
 
 
+def test_a_finding_may_know_the_next_step_of_its_case() -> None:
+    assert Finding("TOKEN_EXPIRED", "a", "b", "do this").hint == "do this"
+
+
+def test_what_a_finding_quotes_is_shown_as_one_printable_line() -> None:
+    hostile = "x\x1b[2J\ny\u202e"
+    finding = Finding("BUNDLE_MISMATCH", "a", hostile, hostile)
+    assert finding.detail == r"expected a; found x\u001b[2J\u000ay\u202e"
+    assert finding.hint == r"x\u001b[2J\u000ay\u202e"
+
+
+def test_a_finding_never_shows_a_token_and_has_an_end() -> None:
+    token = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
+    finding = Finding("TOOL_NOT_LISTED", "a tool", token + " x" * 10_000, token)
+    assert token not in finding.detail + finding.hint
+    assert len(finding.detail) == MAX_SAID_CHARACTERS
+
+
 @pytest.mark.parametrize(
     ("offset_s", "expected"), [(-1, ["POLICY_NOT_IN_FORCE"]), (0, []), (59, []), (60, ["POLICY_NOT_IN_FORCE"])]
 )
 def test_validity_is_half_open(offset_s: int, expected: list[str]) -> None:
     rules = rules_of(policy(valid_from="2026-03-02T09:00:00Z", valid_until="2026-03-02T09:01:00Z"))
-    assert codes(policy_rules.policy_validity(rules, payloads.NOW_NS + offset_s * NS)) == expected
+    assert codes(whole.policy_is_valid_now.check(in_force(rules), payloads.NOW_NS + offset_s * NS)) == expected
 
 
 def test_a_policy_without_dates_is_always_valid() -> None:
-    assert codes(policy_rules.policy_validity(rules_of(policy()), 0)) == []
+    assert codes(whole.policy_is_valid_now.check(in_force(rules_of(policy())), 0)) == []
 
 
 @pytest.mark.parametrize(("offset_s", "expected"), [(-1, ["TOKEN_EXPIRED"]), (0, []), (599, []), (600, ["TOKEN_EXPIRED"])])
 def test_a_token_lives_from_iat_until_exp(offset_s: int, expected: list[str]) -> None:
-    assert codes(policy_rules.token_lifetime(rules_of(policy()), token(), payloads.NOW_NS + offset_s * NS)) == expected
+    assert codes(token_rules.token_is_alive.check(token(), payloads.NOW_NS + offset_s * NS)) == expected
 
 
 @pytest.mark.parametrize(("ttl_s", "expected"), [(900, []), (901, ["TOKEN_TTL_EXCEEDED"])])
 def test_a_token_lives_no_longer_than_allowed(ttl_s: int, expected: list[str]) -> None:
     long = token(exp=payloads.NOW_S + ttl_s)
-    assert codes(policy_rules.token_lifetime(rules_of(policy()), long, payloads.NOW_NS)) == expected
+    assert codes(token_rules.token_is_short_lived.check(in_force(rules_of(policy())), long)) == expected
 
 
 @pytest.mark.parametrize(
@@ -82,18 +108,21 @@ def test_the_pinned_scope_hash_is_over_sorted_names(aud: list[str], scope: list[
     pin = "b64u:" + payloads.payload_hash({"aud": ["a", "b"], "scope": ["s"]})
     requirements = {**policy()["token_requirements"], "cst_scope_hash": pin}
     rules = rules_of(policy(token_requirements=requirements))
-    assert codes(policy_rules.token_scope(rules, token(aud=aud, scope=scope))) == expected
+    assert codes(token_rules.token_has_the_pinned_scope.check(in_force(rules), token(aud=aud, scope=scope))) == expected
 
 
 def test_without_a_pin_any_scope_will_do() -> None:
-    assert codes(policy_rules.token_scope(rules_of(policy()), token())) == []
+    assert codes(token_rules.token_has_the_pinned_scope.check(in_force(rules_of(policy())), token())) == []
 
 
 def test_a_tool_must_be_listed_and_allowed() -> None:
     rules = rules_of(policy(tools={"ticket.read": {"allowed": False}}))
-    assert codes(policy_rules.tool_listed(rules, "change.execute")) == []
-    assert codes(policy_rules.tool_listed(rules, "ticket.read")) == ["TOOL_NOT_ALLOWED"]
-    assert codes(policy_rules.tool_listed(rules, "ticket.Read")) == ["TOOL_NOT_LISTED"]
+    for name, expected in (("change.execute", []), ("ticket.read", ["TOOL_NOT_ALLOWED"])):
+        tool = find_tool(in_force(rules), name)
+        assert codes(tool_rules.tool_is_listed_and_allowed.check(tool, name)) == expected
+    unlisted = find_tool(in_force(rules), "ticket.Read")
+    assert isinstance(unlisted, Missing)
+    assert codes(unlisted.why) == ["TOOL_NOT_LISTED"]
 
 
 @pytest.mark.parametrize(
@@ -108,20 +137,22 @@ def test_a_tool_must_be_listed_and_allowed() -> None:
 )
 def test_where_lists_are_given_the_plan_is_in_them(found: Plan | None, expected: list[str]) -> None:
     tool = rules_of(policy()).tools["change.execute"]
-    assert codes(policy_rules.change_type_and_environment(tool, found)) == expected
+    types, environments = tool_rules.change_type_is_allowed, tool_rules.environment_is_allowed
+    assert codes(types.check(tool, found)) + codes(environments.check(tool, found)) == expected
 
 
 @pytest.mark.parametrize("found", [None, plan()])
 def test_absent_lists_mean_any(found: Plan | None) -> None:
     tool = rules_of(policy()).tools["ticket.read"]
-    assert codes(policy_rules.change_type_and_environment(tool, found)) == []
+    assert codes(tool_rules.change_type_is_allowed.check(tool, found)) == []
+    assert codes(tool_rules.environment_is_allowed.check(tool, found)) == []
 
 
 def test_steps_are_read_from_the_tools_that_name_them() -> None:
     rules = rules_of(policy())
-    assert policy_rules.steps_before(rules, "ticket.close") == ["change.execute", "change.simulate"]
-    assert policy_rules.steps_before(rules, "change.execute") == ["change.simulate"]
-    assert policy_rules.steps_before(rules, "ticket.read") == []
+    assert steps_before(rules, "ticket.close") == ["change.execute", "change.simulate"]
+    assert steps_before(rules, "change.execute") == ["change.simulate"]
+    assert steps_before(rules, "ticket.read") == []
 
 
 # Defaults.

@@ -1,0 +1,317 @@
+"""From a question to its facts: what the log, as it was read, says about it. Nothing is judged here.
+
+A fact that cannot be had is a :class:`~trustlog.policy.facts.Missing` with the finding that says why; one that no rule asks for is
+missing too, with a finding that would be a defect's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from trustlog.gate.execution import Execution, executions, executions_fact
+from trustlog.gate.job import Job, JobEntries, job_fact
+from trustlog.gate.question import Question
+from trustlog.gate.standing import policy_fact, revocations
+from trustlog.gate.view import Logged
+from trustlog.policy.facts import (
+    ApprovalCase,
+    ApprovalFact,
+    BundleFact,
+    CountedFact,
+    ExecutedFact,
+    ExecutionsFact,
+    Facts,
+    Lie,
+    Missing,
+    ReceiptFact,
+    RosterFact,
+    ScopeFact,
+    SimulationFact,
+)
+from trustlog.policy.finding import Finding
+from trustlog.policy.rules import count_approvals, steps_before
+from trustlog.policy.rules.approvals import no_complete_scope
+from trustlog.policy.rules.closing import bundle_not_logged, nothing_executed, read_reference
+from trustlog.policy.rules.rule import CLOSE, EXECUTE, SIMULATE, Demand, closes, executes_or_closes, needs_simulation
+from trustlog.policy.rules.steps import choose_simulation
+from trustlog.policy.rules.tool import find_tool, read_plan
+from trustlog.records.plan import Plan
+from trustlog.records.scope import BUNDLE_MEMBER, SCOPE_MEMBERS, compute_scope_hash
+from trustlog.records.work_policy_contract import Tool
+
+AgainstAllow = Callable[[Logged], tuple[Finding, ...]]
+
+NOT_ASKED: Final = Missing((Finding("INTERNAL_ERROR", "a rule that asks for facts of its own action", "one that does not"),))
+NO_ROSTER: Final = Missing(
+    (
+        Finding(
+            "ROSTER_MISSING", "a roster in force", "none", "Ask a roster authority to run: trustlog roster publish FILE …"
+        ),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Established:
+    """The facts, and what of the scope document they give: all of it, or as much as could be established."""
+
+    facts: Facts
+    scope: Mapping[str, str]
+    job: Job
+
+    @property
+    def run_id(self) -> str | None:
+        """The job's run, as the simulation names it."""
+        simulation = self.facts.simulation
+        return None if isinstance(simulation, Missing) else simulation.record.run_id
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether a decision of this is logged: all but the allows of tools that need no ceremony."""
+        return isinstance(self.facts.tool, Missing) or self.facts.tool.decision_is_logged
+
+
+def establish(question: Question, against_allow: AgainstAllow) -> Established:
+    """The facts of a question. `against_allow` judges an earlier allow that the question relies on."""
+    return _Establishing(question, against_allow).establish()
+
+
+class _Establishing:
+    """One question's facts, from the policy to the approvals: the later are looked for with what the earlier say."""
+
+    def __init__(self, question: Question, against_allow: AgainstAllow) -> None:
+        self.q = question
+        self.view, self.size = question.view, question.size
+        self.job = Job(question.view, question.size, question.issuance)
+        self.token = self.job.terms
+        self.entries: JobEntries = self.job.entries()
+        self.against_allow = against_allow
+        self.unasked = NOT_ASKED
+
+    def establish(self) -> Established:
+        policy = policy_fact(self.view, self.token, self.size)
+        tool = policy if isinstance(policy, Missing) else find_tool(policy, self.q.action)
+        demand = None
+        if not (isinstance(policy, Missing) or isinstance(tool, Missing)):
+            demand = Demand(self.q.action, policy.rules, tool)
+        self.unasked = tool if isinstance(tool, Missing) else NOT_ASKED
+        needs_executions = demand is not None and (executes_or_closes(demand) or EXECUTE in self._steps(demand))
+        known = executions(self.job, self.entries) if needs_executions else []
+        simulation = self._simulation(demand, known)
+        plan = self._plan(demand, simulation)
+        bundle = self._bundle() if demand is not None and closes(demand) else self.unasked
+        members = self._scope(demand, simulation, plan, bundle)
+        scope = self._complete_scope(demand, members, (tool, simulation, plan, bundle))
+        executed = self._executed(known, simulation) if needs_executions else self.unasked
+        named_plan = self.q.plan_hash if isinstance(simulation, Missing) else simulation.record.plan_hash_b64u
+        facts = Facts(
+            at_ns=self.q.at_ns,
+            action=self.q.action,
+            lies=tuple(Lie(index, code) for index, code in self.view.lies if index < self.size),
+            token=self.token,
+            policy=policy,
+            tool=tool,
+            job=job_fact(
+                self.job,
+                self.entries,
+                scope_hash=None if isinstance(scope, Missing) else scope.scope_hash,
+                plan_hash=named_plan,
+            ),
+            simulation=simulation,
+            plan=plan,
+            receipts=self._receipts(),
+            steps_done=self._steps_done(demand, simulation, executed),
+            executions=self._executions(known) if needs_executions else self.unasked,
+            executed=executed,
+            bundle=bundle,
+            roster=self._roster(),
+            scope=scope,
+            counted=self._counted(tool, simulation, scope, bundle),
+            decision=NOT_ASKED,
+        )
+        return Established(facts, members, self.job)
+
+    def _steps(self, demand: Demand) -> list[str]:
+        return steps_before(demand.rules, demand.action)
+
+    def _simulation(self, demand: Demand | None, known: list[Execution]) -> SimulationFact | Missing:
+        """The one asked for; when closing, the one that the execution relied on; else the newest that succeeded."""
+        if demand is None or not needs_simulation(demand):
+            return self.unasked
+        wanted = self.q.simulation
+        if wanted is None and closes(demand):
+            done = [one for one in known if one.succeeded]
+            wanted = done[-1].decision.record.scope["simulation_b64u"] if done else None
+        every = [SimulationFact(one.index, one.payload_hash, one.record) for one in self.entries.valid("simulation")]
+        return choose_simulation(every, self.token, plan_hash=self.q.plan_hash, wanted=wanted)
+
+    def _plan(self, demand: Demand | None, simulation: SimulationFact | Missing) -> Plan | Missing | None:
+        """The simulated plan; where no simulation is needed, the one that the caller names, if any."""
+        if demand is None:
+            return self.unasked
+        if not needs_simulation(demand):
+            named = self.q.plan_hash
+            return None if named is None else read_plan(named, self.q.plans.get(named), self.token)
+        if isinstance(simulation, Missing):
+            return simulation  # a plan that only the caller names is not established
+        plan_hash = simulation.record.plan_hash_b64u
+        return read_plan(plan_hash, self.q.plans.get(plan_hash), self.token)
+
+    def _bundle(self) -> BundleFact | Missing:
+        named = read_reference(self.q.closing_reason, self.token)
+        if isinstance(named, Missing):
+            return named
+        found = self.view.by_payload(named, "proof_bundle", self.size)
+        mine = next((one for one in found if one.entry.signer_did == self.token.agent_did), None)
+        if mine is None:
+            return bundle_not_logged(named, self.token, by_others=len(found))
+        closures = self.view.valid("closure", "bundle", named, self.size)
+        return BundleFact(
+            mine.index,
+            named,
+            mine.record,
+            closed_at=tuple(one.index for one in closures),
+            unlogged_tool_receipts=tuple(self._unlogged_tool_receipts(mine)),
+        )
+
+    def _unlogged_tool_receipts(self, bundle: Logged) -> Iterator[str]:
+        for receipt in bundle.record.tool_receipts:
+            if receipt.envelope is None or receipt.record.receipt_version != "1":
+                continue
+            logged = self.view.named(receipt.envelope.payload_hash_b64u, receipt.kind, bundle.index)
+            if not any(one.candidate is not None and one.entry.signer_did == receipt.envelope.signer_did for one in logged):
+                yield receipt.record.receipt_id
+
+    def _scope(
+        self,
+        demand: Demand | None,
+        simulation: SimulationFact | Missing,
+        plan: Plan | Missing | None,
+        bundle: BundleFact | Missing,
+    ) -> dict[str, str]:
+        """The members of the scope document that evidence gives."""
+        scope = {"policy_hash_b64u": self.token.policy_hash_b64u}
+        if demand is None:
+            return scope
+        scope |= {
+            "scope_version": "1",
+            "origin": self.view.origin,
+            "job_id": self.token.job_id,
+            "agent_did": self.token.agent_did,
+            "requester": self.token.requester,
+            "ticket": self.token.ticket,
+            "action": demand.action,
+            "round": self.entries.next_round(demand.action),
+        }
+        if not isinstance(simulation, Missing):
+            scope["simulation_b64u"] = simulation.payload_hash
+            scope["plan_hash_b64u"] = simulation.record.plan_hash_b64u
+            if isinstance(plan, Plan):
+                scope |= {"change_type": plan.change_type, "environment": plan.environment}
+        if not isinstance(bundle, Missing):
+            scope[BUNDLE_MEMBER] = bundle.payload_hash
+        return scope
+
+    def _complete_scope(
+        self, demand: Demand | None, members: dict[str, str], parts: tuple[object, ...]
+    ) -> ScopeFact | Missing:
+        needed = len(SCOPE_MEMBERS) + (1 if demand is not None and closes(demand) else 0)
+        if len(members) == needed:
+            return ScopeFact(members, _scope_hash(frozenset(members.items())))
+        lacking = (part for part in parts if isinstance(part, Missing) and part is not NOT_ASKED)
+        why = dict.fromkeys(finding for part in lacking for finding in part.why)
+        return Missing(tuple(why)) if why else NOT_ASKED
+
+    def _receipts(self) -> tuple[ReceiptFact, ...]:
+        return tuple(
+            ReceiptFact(one.index, one.entry.signer_did, one.payload_hash, one.refs.get("run"), one.refs.get("policy"))
+            for one in self.entries.receipts
+        )
+
+    def _executions(self, known: list[Execution]) -> ExecutionsFact:
+        return executions_fact(self.job, self.entries, known, against_allow=self.against_allow)
+
+    def _executed(self, known: list[Execution], simulation: SimulationFact | Missing) -> ExecutedFact | Missing:
+        """The last successful execution of the plan, under an allow that holds."""
+        if isinstance(simulation, Missing):
+            return simulation
+        plan_hash = simulation.record.plan_hash_b64u
+        for one in reversed(known):
+            same_plan = one.decision.record.scope["plan_hash_b64u"] == plan_hash
+            if same_plan and one.succeeded and one.end is not None and not self.against_allow(one.decision):
+                return ExecutedFact(one.decision.payload_hash, one.end.payload_hash)
+        return nothing_executed(self.token)
+
+    def _steps_done(
+        self, demand: Demand | None, simulation: SimulationFact | Missing, executed: ExecutedFact | Missing
+    ) -> frozenset[str]:
+        """The steps before the action that were done, with success, for the same plan and job."""
+        if demand is None or isinstance(simulation, Missing):
+            return frozenset()
+        plan_hash = simulation.record.plan_hash_b64u
+        return frozenset(step for step in self._steps(demand) if self._is_done(step, plan_hash, executed))
+
+    def _is_done(self, step: str, plan_hash: str, executed: ExecutedFact | Missing) -> bool:
+        if step == SIMULATE:
+            return True  # there is one, or nothing would be done
+        if step == EXECUTE:
+            return not isinstance(executed, Missing)
+        if step == CLOSE:
+            return bool(self.entries.valid("closure"))
+        for allow in self.entries.decisions("allow"):
+            scope = allow.record.scope
+            same = scope["action"] == step and scope["plan_hash_b64u"] == plan_hash
+            if same and self.job.withdrawal(allow, self.size) is None and not self.against_allow(allow):
+                return True
+        return False
+
+    def _roster(self) -> RosterFact | Missing:
+        roster = self.view.rosters.at(self.size)
+        return NO_ROSTER if roster is None else RosterFact(roster.payload_hash_b64u, roster.record)
+
+    def _counted(
+        self,
+        tool: Tool | Missing,
+        simulation: SimulationFact | Missing,
+        scope: ScopeFact | Missing,
+        bundle: BundleFact | Missing,
+    ) -> CountedFact | Missing:
+        """The approvals of the scope that count; of those, where a logged allow is judged, among the ones that it relied on."""
+        if isinstance(tool, Missing):
+            return tool
+        if isinstance(scope, Missing):
+            return no_complete_scope(tool)
+        approved = bundle if tool.requires_proof_bundle_reference else simulation
+        above = approved if isinstance(approved, Missing) else approved.index
+        only = self.q.only_approvals
+        found = self.view.valid("human_approval_receipt", "scope", scope.scope_hash, self.size)
+        cases = (
+            ApprovalCase(self._approval(one), self.q.at_ns, self.token, tool, simulation, scope, above)
+            for one in found
+            if only is None or one.payload_hash in only
+        )
+        roster = self._roster()
+        return count_approvals(cases, None if isinstance(roster, Missing) else roster)
+
+    def _approval(self, one: Logged) -> ApprovalFact:
+        rosters, signer = self.view.rosters, one.entry.signer_did
+        return ApprovalFact(
+            one.index,
+            one.payload_hash,
+            signer,
+            one.record,
+            rosters.person_at(signer, one.index),
+            rosters.person_at(signer, self.size),
+            self.view.seen_by(one.index),
+            tuple(found.index for found in revocations(self.view, f"approval:{one.payload_hash}", self.size)),
+            tuple(found.index for found in revocations(self.view, f"key:{signer}", self.size)),
+        )
+
+
+@lru_cache(maxsize=1024)
+def _scope_hash(members: frozenset[tuple[str, str]]) -> str:
+    """One scope is judged several times: asked for, logged, and relied on."""
+    return compute_scope_hash(dict(members))

@@ -1,0 +1,57 @@
+"""The rules as one page of Markdown, in the order of the policy document: what a reviewer holds against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from trustlog.policy.rules import NOT_A_RULE, RULES
+from trustlog.policy.rules.rule import About, Rule
+
+ABOUT: Final[dict[About, str]] = {
+    "question": "an action",
+    "presented token": "the token that a caller presents",
+    "approval": "one approval: whether it counts",
+    "logged allow": "an allow that is in the log, and that something relies on",
+}
+
+
+def rules_page() -> str:
+    """The whole page."""
+    return "\n".join([*_head(), *(line for one in RULES for line in _rule(one)), *_tail(), ""])
+
+
+def _head() -> Iterator[str]:
+    yield "# The rules of the gate"
+    yield ""
+    yield "Written from the table `RULES` by `trustlog/policy/rules/page.py`; a test keeps the two alike. An action is allowed when"
+    yield "no rule that applies to it finds anything. A rule whose facts cannot be had denies."
+
+
+def _rule(one: Rule) -> Iterator[str]:
+    summary, _, quoted = one.requirement.partition("\n\n")
+    applies = "always" if one.applies is None else _first_line(one.applies.__doc__)
+    yield ""
+    yield f"## {one.name}"
+    yield ""
+    yield summary
+    yield ""
+    yield from (f"> {line}".rstrip() for line in quoted.split("\n"))
+    yield ""
+    yield f"- enforces: {', '.join(f'`{name}`' for name in one.enforces)}"
+    yield f"- looks at: {', '.join(f'`{name}`' for name in one.needs)}"
+    yield f"- about: {ABOUT[one.about]}"
+    if one.about == "question":
+        yield f"- applies: {applies}"
+    yield f"- denies with: {', '.join(f'`{code}`' for code in one.codes)}"
+
+
+def _tail() -> Iterator[str]:
+    yield ""
+    yield "## Members of the policy without a rule"
+    yield ""
+    yield from (f"- `{name}`: {reason}" for name, reason in NOT_A_RULE.items())
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").split("\n", 1)[0]
