@@ -53,20 +53,22 @@ class Follower:
         Raises Refused: what the client raises; ``ROOT_MISMATCH`` if what was read is not what was signed;
         ``CHECKPOINT_INCONSISTENT`` if what was read before is not part of it.
         """
-        target = await self._client.checkpoint()
+        read = Checkpoint(self._client.origin, self.edge.size, self.edge.root())
+        target = await self._client.checkpoint(read=read)
         self._check_not_behind(target.checkpoint)
         while self.edge.size < target.checkpoint.size:
             end = min(target.checkpoint.size, end_of_run(self.edge.size, self._run_entries))
             try:
                 entries = await read_entries_unproven(self._client.http, self.edge.size, end, target.checkpoint.size)
             except Refused as refusal:
-                target = await self._later(target, refusal)
+                target = await self._later(target, refusal, read)
                 continue
             run = extend(self.edge, entries)
             await self._prove(run.edge, target.checkpoint)
             self.edge = run.edge
             yield run
         check_reached(self.edge, target.checkpoint)
+        await self._client.note_read(target, read)
         self.checkpoint = target
 
     async def entries(self) -> AsyncIterator[tuple[int, bytes]]:
@@ -82,11 +84,11 @@ class Follower:
         proof = await self._client.consistency(edge.size, tree.size)
         check_step(Checkpoint(tree.origin, edge.size, edge.root()), tree, proof)
 
-    async def _later(self, target: TrustedCheckpoint, refusal: Refused) -> TrustedCheckpoint:
+    async def _later(self, target: TrustedCheckpoint, refusal: Refused, read: Checkpoint) -> TrustedCheckpoint:
         """A newer checkpoint, when the log has dropped a partial bundle since `target`; else `refusal` stands."""
         if refusal.code != "NOT_FOUND":
             raise refusal
-        newer = await self._client.checkpoint()
+        newer = await self._client.checkpoint(read=read)
         if newer.checkpoint.size <= target.checkpoint.size:
             raise refusal
         return newer

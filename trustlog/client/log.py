@@ -117,6 +117,14 @@ class LogClient:
             results[position] = _settle(candidate, answer, accepted)
         return [results[position] for position in range(len(envelopes))]
 
+    async def offer(self, envelopes: Sequence[bytes]) -> list[Refused | None]:
+        """Ask the log to take envelopes, in one request: for each its refusal, or None where the log says that it has it.
+
+        Nothing of it is believed or proven. It is for those who follow the log, and will read there what it has.
+        """
+        answers = await self._exchange([_as_line(envelope) for envelope in envelopes])
+        return [answer if isinstance(answer, Refused) else answer.refusal for answer in answers]
+
     async def put_payload(self, data: bytes) -> bytes:
         """Store a plan or an artefact; its SHA-256 (32 bytes), which is its address."""
         digest = hashlib.sha256(data).digest()
@@ -155,11 +163,18 @@ class LogClient:
             )
         return reply.body
 
-    async def checkpoint(self) -> TrustedCheckpoint:
-        """The log's checkpoint now. One smaller than what was seen before is refused (``CHECKPOINT_STALE``)."""
+    async def checkpoint(self, *, read: Checkpoint | None = None) -> TrustedCheckpoint:
+        """The log's checkpoint now. One smaller than what was seen before is refused (``CHECKPOINT_STALE``).
+
+        `read` is the tree that the caller has read whole. Where that is the one remembered, no proof is asked for that a larger
+        one continues it: the caller reads on, which proves it, and then says so (:meth:`note_read`).
+        """
         before = self._memory.load()
         reply = await self.http.get("checkpoint", max_bytes=MAX_NOTE_BYTES)
-        found = accept_checkpoint(reply.body, self.trust, now_s=self._clock()).checkpoint
+        trusted = accept_checkpoint(reply.body, self.trust, now_s=self._clock())
+        found = trusted.checkpoint
+        if read is not None and before is not None and before.checkpoint == read and found.size > read.size:
+            return trusted
         if before is None or before.checkpoint.origin != found.origin or before.checkpoint.size <= found.size:
             return await self._trust(reply.body)
         try:
@@ -174,6 +189,15 @@ class LogClient:
             expected=f"size {before.checkpoint.size} or more",
             found=f"size {found.size}",
         )
+
+    async def note_read(self, reached: TrustedCheckpoint, read: Checkpoint) -> None:
+        """Remember a checkpoint that the caller has read up to, from `read` on: its root is that of the entries read."""
+        seen = self._memory.load()
+        if seen is not None and seen.checkpoint == reached.checkpoint:
+            return
+        proven = seen is not None and seen.checkpoint == read
+        if not proven or not self._memory.replace(seen, Remembered(reached.checkpoint, reached.note)):
+            await self._trust(reached.note)
 
     async def entry(self, index: int) -> Proven:
         """The entry at `index`, proven under the log's checkpoint of now; ``NOT_FOUND`` beyond it."""

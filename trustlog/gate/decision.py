@@ -28,8 +28,20 @@ class ViewOfLog:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenNames:
+    """What a decision says of a token."""
+
+    token_hash: str
+    token_scope_hash_b64u: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """What the gate answers. `index` and `payload_hash` are those of the logged record; None where none was logged."""
+    """What the gate answers: every deny, and every allow that is logged, with its signed record in `envelope`.
+
+    `index` is where that is logged; None for the equal denies that are not logged again, and where nothing could be. `decided` is
+    False where nothing was judged: the log could not be asked, or the gate failed.
+    """
 
     allow: bool
     findings: tuple[Finding, ...]
@@ -43,6 +55,7 @@ class Decision:
     approvals: tuple[str, ...] = ()
     run_id: str | None = None
     plan_hash: str | None = None
+    decided: bool = True
 
     def answer(self) -> dict[str, Any]:
         """The decision as JSON: ``decision``, ``status``, ``reason_code``, ``reasons`` and what it rests on."""
@@ -69,7 +82,7 @@ class Decision:
 def decision_payload(
     request: GateRequest,
     judgement: Judgement,
-    token: ScopedToken | None,
+    token: ScopedToken | TokenNames | None,
     *,
     origin: str,
     view: ViewOfLog,
