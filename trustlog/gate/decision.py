@@ -67,7 +67,7 @@ class Decision:
             "reasons": reasons,
             "action": self.request.action,
             "ticket": self.request.ticket,
-            "scope": dict(self.scope),
+            "scope": {name: str(value) for name, value in self.scope.items()},
             "run_id": self.run_id,
             "approvals": list(self.approvals),
             "audience": self.request.audience,

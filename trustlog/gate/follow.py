@@ -22,6 +22,7 @@ from trustlog.records.candidate import Candidate
 FETCHES_AT_ONCE: Final = 16
 MAX_PLANS: Final = 1_000  # kept in memory
 MAX_PLAN_BYTES: Final = 64 * 1024 * 1024
+MAX_NEARING: Final = 10_000
 ABSENT: Final = frozenset(
     {"PAYLOAD_ERASED", "PAYLOAD_MISSING", "HASH_MISMATCH", "LOG_RESPONSE_INVALID"}
 )  # the rest: no answer
@@ -43,6 +44,7 @@ class Reading:
         self._plans: OrderedDict[str, bytes] = OrderedDict()
         self._plan_bytes = 0
         self._own: dict[bytes, Candidate] = {}
+        self._nearing: dict[str, None] = {}  # token scopes of jobs that were approved, the oldest first
         self._fetches = asyncio.Semaphore(FETCHES_AT_ONCE)
 
     @property
@@ -102,6 +104,18 @@ class Reading:
         plans = {one.record.plan_hash_b64u for one in self.view.valid("simulation", "job", terms.job_id, size)}
         return {plan: text for plan in sorted(plans) if (text := await self.plan(plan)) is not None}
 
+    async def read_ahead(self, most: int) -> bool:
+        """Read the receipts and plans of at most so many jobs of which a decision is near: of approved ones.
+
+        Whether there are more. Raises Refused where the log does not answer.
+        """
+        for scope in list(self._nearing)[:most]:
+            issued = self.view.valid("token_issued", "token_scope", scope, self.view.size)
+            if issued:
+                await self.read_job(issued[-1], self.view.size)
+            del self._nearing[scope]
+        return bool(self._nearing)
+
     async def plan(self, fingerprint: str) -> bytes | None:
         """The stored bytes of a plan, None where there are none."""
         known = self._plans.get(fingerprint)
@@ -126,6 +140,10 @@ class Reading:
         for data, entry, payload in zip(run.entries, entries, payloads, strict=True):
             own = None if entry is None else self._own.get(entry.payload_hash)
             self.view.add(data, payload, own if own is not None and own.entry_bytes == data else None)
+            if entry is not None and entry.kind == "human_approval_receipt" and "token_scope" in entry.refs:
+                self._nearing[entry.refs["token_scope"]] = None
+                if len(self._nearing) > MAX_NEARING:
+                    del self._nearing[next(iter(self._nearing))]
             if entry is not None and entry.kind == "tombstone":
                 self._erase(self.view.at(self.view.size - 1))
         self._read = run.edge

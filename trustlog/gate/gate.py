@@ -50,6 +50,7 @@ MAX_WORD_CHARACTERS: Final = 256
 MAX_REASON_CHARACTERS: Final = 4096
 ANSWER_WITHIN_S: Final = float(DECISION_TTL_S)  # what is decided later has expired
 UNRELEASED_S: Final = 600  # a submission without an answer is in the log by then, or never will be
+READ_AHEAD: Final = 4  # jobs a round, while nobody asks
 MAX_ROUND: Final = 32  # decisions: more would make the first wait for the last
 
 LOGGER: Final = logging.getLogger(__name__)
@@ -140,6 +141,11 @@ class Gate:
         return self._restrictions
 
     @property
+    def unreleased(self) -> int:
+        """How many allows are on their way."""
+        return len(self._unreleased)
+
+    @property
     def waiting(self) -> int:
         """How many requests wait for a round."""
         return len(self._queue)
@@ -169,7 +175,7 @@ class Gate:
         Never raises: whatever the log, the network or the caller does, and a defect in here, is a deny.
         """
         try:
-            _check_words(request)
+            check_words(request)
         except Refused as refused:
             return self._failed(request, _finding_of(refused), is_signed=False)
         asked = _Asked(request, asyncio.get_running_loop().create_future())
@@ -243,6 +249,8 @@ class Gate:
         to_send = self._answer_or_seal([one for one in judged if one is not None], seen, at_ns)
         if to_send:
             self._sent = await self._send(to_send, seen, at_ns)
+        if not taken and not sent and not self._queue:
+            self._again |= await self._reading.read_ahead(READ_AHEAD)
         if self._kept is not None:
             self._kept.commit()
 
@@ -559,8 +567,8 @@ def _used_up(conflict: Refused) -> Finding:
     return Finding("APPROVAL_ALREADY_USED", expected, f"another allow of this scope: {conflict.detail}")
 
 
-def _check_words(request: GateRequest) -> None:
-    """The caller's words go into a signed record: they are bounded and printable."""
+def check_words(request: GateRequest) -> None:
+    """The caller's words go into a signed record: they are bounded and printable (``PARAMETER_INVALID``, ``BASE64URL_INVALID``)."""
     words = {
         "action": request.action,
         "ticket": request.ticket,

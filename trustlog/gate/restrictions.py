@@ -26,12 +26,11 @@ MAX_NAMED: Final = 16  # restrictions that are told apart in a deny's reasons
 
 @dataclass(frozen=True, slots=True)
 class Restricted:
-    """A restriction that counts. `index` is where it is logged; None while it is not, `trouble` then says why, if that is known."""
+    """A restriction that counts. `index` is where it is logged; None while it is not."""
 
     kind: str
     payload_hash: str
     index: int | None
-    trouble: Refused | None = None
 
 
 @dataclass(slots=True)
@@ -72,11 +71,8 @@ class Restrictions:
             raise Refused("BODY_TOO_LARGE", "the envelope is too large", expected=f"at most {MAX_ENVELOPE_BYTES} bytes")
         candidate = read_candidate(parse_envelope(envelope), origin=self._client.origin)
         _check_restricts(candidate)
-        waiting = self._pending.get(candidate.identity)
-        if waiting is not None:
-            return Restricted(candidate.kind.name, candidate.payload_hash_b64u, None, waiting.trouble)
         index = self._view.check_next(candidate)
-        if index is None:
+        if index is None and candidate.identity not in self._pending:
             check_skew(candidate, self._clock())
             if len(self._pending) >= MAX_PENDING:
                 raise Refused("UNAVAILABLE", "as many restrictions wait for the log as are kept", found=len(self._pending))
@@ -95,6 +91,11 @@ class Restrictions:
                 except Refused as refused:
                     pending.trouble = refused
         return index
+
+    def trouble(self, payload_hash: str) -> Refused | None:
+        """Why the one with this payload hash was not logged when that was tried last."""
+        waiting = (one for one in self._pending.values() if one.candidate.payload_hash_b64u == payload_hash)
+        return next((one.trouble for one in waiting), None)
 
     def drop_logged(self) -> None:
         """Forget what the view holds by now: there it counts by itself."""
