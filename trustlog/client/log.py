@@ -11,7 +11,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Final
+from typing import Final, TypeVar
 
 import aiohttp
 
@@ -27,6 +27,7 @@ from trustlog.client.answers import (
     parse_hash_b64u,
     parse_hashes,
     parse_line,
+    parse_refusal,
     response_invalid,
 )
 from trustlog.client.checking import (
@@ -50,6 +51,8 @@ from trustlog.limits import MAX_ATTACHMENT_BYTES, MAX_BLOB_BYTES, MAX_BUNDLE_ENV
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.merkle.proofs import check_inclusion
 from trustlog.records.candidate import Candidate, read_candidate
+
+T = TypeVar("T")
 
 JSON_TYPE: Final = "application/json"
 NDJSON_TYPE: Final = "application/x-ndjson"
@@ -111,7 +114,7 @@ class LogClient:
                 candidates[position] = self._read(envelope)
             except Refused as refusal:
                 results[position] = refusal
-        answers = await self._exchange([_as_line(envelopes[position]) for position in candidates])
+        answers = await self._exchange([_as_line(envelopes[position]) for position in candidates], parse_line)
         accepted = await self._trust_all({a.entry.checkpoint for a in answers if isinstance(a, LineAnswer) and a.entry})
         for (position, candidate), answer in zip(candidates.items(), answers, strict=True):
             results[position] = _settle(candidate, answer, accepted)
@@ -122,8 +125,8 @@ class LogClient:
 
         Nothing of it is believed or proven. It is for those who follow the log, and will read there what it has.
         """
-        answers = await self._exchange([_as_line(envelope) for envelope in envelopes])
-        return [answer if isinstance(answer, Refused) else answer.refusal for answer in answers]
+        answers = await self._exchange([_as_line(envelope) for envelope in envelopes], parse_refusal)
+        return [answer if isinstance(answer, Refused) else None for answer in answers]
 
     async def put_payload(self, data: bytes) -> bytes:
         """Store a plan or an artefact; its SHA-256 (32 bytes), which is its address."""
@@ -297,9 +300,9 @@ class LogClient:
         proof = await self.consistency(old.size, new.size) if needs_proof(old, new) else []
         check_step(old, new, proof)
 
-    async def _exchange(self, lines: Sequence[bytes]) -> list[LineAnswer | Refused]:
-        """The answer to each line; where the connection ended, or the answer stopped making sense, why there is none."""
-        answers: list[LineAnswer | Refused] = []
+    async def _exchange(self, lines: Sequence[bytes], parse: Callable[[bytes], T]) -> list[T | Refused]:
+        """What `parse` makes of the answer to each line; where the connection ended, or the answer made no sense, why there is none."""
+        answers: list[T | Refused] = []
         if not lines:
             return answers
         try:
@@ -310,7 +313,7 @@ class LogClient:
                 async for line in answered:
                     if len(answers) == len(lines):
                         raise response_invalid("the answer has more lines than the request")
-                    answers.append(parse_line(line))
+                    answers.append(parse(line))
             unanswered = Refused(
                 "LOG_UNREACHABLE",
                 "the answer ended before this line",
@@ -318,7 +321,7 @@ class LogClient:
             )
         except Refused as refusal:
             unanswered = refusal
-        return answers + [unanswered] * (len(lines) - len(answers))
+        return [*answers, *[unanswered] * (len(lines) - len(answers))]
 
 
 def _settle(

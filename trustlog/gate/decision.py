@@ -102,7 +102,7 @@ def decision_payload(
         "salt": salt,
         "decision": "allow" if allow else "deny",
         "reasons": [] if allow else _reasons(judgement.findings),
-        "scope": dict(judgement.scope),
+        "scope": {name: str(value) for name, value in judgement.scope.items()},
         "approvals": list(judgement.approvals) if allow else [],
         "evidence": [{"index": one.index, "leaf_hash_b64u": one.leaf_hash_b64u} for one in judgement.evidence],
         "view": {"size": view.size, "root_b64u": encode_b64u(view.root)},

@@ -27,7 +27,7 @@ def collect_evidence(job: Job, *, run_id: str | None, scope_hash: str | None, pl
     for name, value in shared.items():
         if value is not None:
             _add(found, view.sharing(name, value, size))
-    _add(found, (one for one in view.sharing("policy", terms.policy_hash_b64u, size) if one.kind == "work_policy_contract"))
+    _add(found, view.named(terms.policy_hash_b64u, "work_policy_contract", size))
     _add(found, view.of_kind("roster", size))
     looked_up: set[str] = set()
     while targets := _targets(view, job, list(found.values())) - looked_up:  # what is found may be revoked itself

@@ -12,7 +12,6 @@ from typing import Final
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused
 from trustlog.formats.envelope import parse_envelope
-from trustlog.gate.foreseen import ForeseenView
 from trustlog.gate.kept_view import KeptView
 from trustlog.gate.view import LogView
 from trustlog.limits import MAX_ENVELOPE_BYTES
@@ -114,12 +113,12 @@ class Restrictions:
         pending = [one.candidate for one in self._pending.values()]
         if not pending:
             return found
-        more = tuple(one for one in judge_on(ForeseenView(self._view, pending)) if one not in found)
+        more = tuple(one for one in judge_on(self._view.foresee(pending)) if one not in found)
         if not more:
             return found
         named: list[Finding] = []
         for one in pending[:MAX_NAMED]:
-            alone = judge_on(ForeseenView(self._view, [one]))
+            alone = judge_on(self._view.foresee([one]))
             named += [_not_logged(finding, one) for finding in alone if finding not in found]
         fresh = tuple(dict.fromkeys(named)) or tuple(_not_logged(finding, pending[-1]) for finding in more)
         return found + fresh

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from trustlog.formats.base64 import encode_b64u
-from trustlog.formats.envelope import Signer, parse_envelope, seal_envelope
+from trustlog.formats.envelope import Signer, parse_envelope, seal_text
+from trustlog.formats.plainjson import canonicalize_plain
 from trustlog.formats.timestamp import NS, format_timestamp
 from trustlog.formats.trustpolicy import TrustPolicy
 from trustlog.gate.decision import Decision, TokenNames, ViewOfLog, decision_payload
@@ -66,7 +67,7 @@ class Seals:
             withdraws=withdraws,
             count=count,
         )
-        envelope = seal_envelope("gate_decision", payload, self._signer, format_timestamp(at_ns))
+        envelope = seal_text("gate_decision", canonicalize_plain(payload), self._signer, format_timestamp(at_ns))
         return Sealed(envelope, read_candidate(parse_envelope(envelope), origin=self._trust.origin), judgement, at_ns)
 
 

@@ -6,9 +6,10 @@ receipts and bundles, of which there are many, are read late, when a decision co
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.entry import Entry, parse_entry, ref_value
 from trustlog.formats.envelope import check_signature
 from trustlog.formats.trustpolicy import TrustPolicy
+from trustlog.gate.stacked import StackedIndex, StackedList
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.records.candidate import Candidate, read_logged
 from trustlog.records.fields import UnsetType
@@ -78,7 +80,7 @@ class LogView:
         self.lies: list[tuple[int, str]] = []
         self._history = MemoryHistory()
         self._ledger = Ledger(trust, self._history)
-        self._entries: list[Logged | None] = []
+        self._entries: MutableSequence[Logged | None] = []
         self._by_ref: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._by_kind: dict[str, list[int]] = defaultdict(list)
         self._by_payload: dict[str, list[int]] = defaultdict(list)
@@ -141,6 +143,26 @@ class LogView:
             self._check_signer_key(candidate.signer_did, self.size)
             self._ledger.judge(candidate, self.size)
         return held
+
+    def foresee(self, pending: Sequence[Candidate]) -> LogView:
+        """This view with restrictions on top that are not logged yet, as if they were the next entries.
+
+        They are revocations and denials: looked up like entries, at the indexes from :attr:`size` on. What is foreseen holds until
+        this view is added to.
+        """
+        above = copy.copy(self)
+        above._entries = StackedList(self._entries)
+        above._by_ref = StackedIndex(self._by_ref)
+        above._by_kind = StackedIndex(self._by_kind)
+        above._by_payload = StackedIndex(self._by_payload)
+        above._unread_key_revocations = dict(self._unread_key_revocations)
+        for candidate in pending:
+            logged = Logged(above.size, candidate.entry_bytes, candidate.entry, candidate)
+            above._entries.append(logged)
+            above._index(logged)
+            if candidate.kind.name == "revocation" and candidate.record.sort == "key":
+                above._unread_key_revocations.setdefault(candidate.record.subject, logged.index)
+        return above
 
     def add(self, data: bytes, payload: bytes | None, read: Candidate | None = None) -> None:
         """Read the next entry; `payload` is its payload's text, None where it is read late or could not be had.
