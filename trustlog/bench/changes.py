@@ -1,4 +1,4 @@
-"""Changes that are ready to be decided: a policy, a roster, and for each change a token, three receipts, a dry run, two approvals."""
+"""Changes that are ready to be decided: policy and roster, and for each a token, three receipts, a dry run, two approvals."""
 
 from __future__ import annotations
 

@@ -301,7 +301,7 @@ class LogClient:
         check_step(old, new, proof)
 
     async def _exchange(self, lines: Sequence[bytes], parse: Callable[[bytes], T]) -> list[T | Refused]:
-        """What `parse` makes of the answer to each line; where the connection ended, or the answer made no sense, why there is none."""
+        """What `parse` makes of the answer to each line; where it ended too early, or made no sense, why there is none."""
         answers: list[T | Refused] = []
         if not lines:
             return answers

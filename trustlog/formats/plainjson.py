@@ -6,25 +6,30 @@ one. Any other value goes the long way.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 import msgspec
 
 from trustlog.formats.jsontext import canonicalize
+from trustlog.limits import MAX_SAFE_INTEGER
 
-# In a compact text a number follows a name, a comma or a bracket; a match within a string only costs the long way.
-_NOT_PLAIN: Final = re.compile(rb'(?:^|":|[,\[])-?(?:[0-9]+[.eE]|[0-9]{16})|\x7f')
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
 def canonicalize_plain(value: dict[str, Any]) -> bytes:
-    """The RFC 8785 form of a JSON object whose names are strings; raises as :func:`~trustlog.formats.jsontext.canonicalize`.
-
-    Its strings are ASCII in what is fast: names sort by bytes as they do by UTF-16 code units, and both encoders escape alike.
-    """
-    try:
-        text = _ENCODER.encode(value)
-    except (TypeError, ValueError, RecursionError):
+    """The RFC 8785 form of a JSON object; raises as :func:`~trustlog.formats.jsontext.canonicalize`."""
+    if not _is_plain(value):
         return canonicalize(value)
-    return text if text.isascii() and not _NOT_PLAIN.search(text) else canonicalize(value)
+    text = _ENCODER.encode(value)
+    return text if text.isascii() else canonicalize(value)  # ASCII names sort by bytes as they do by UTF-16 code units
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)
+    if kind is str:
+        return bool(value.isascii())
+    if kind is dict:
+        return all(type(name) is str and _is_plain(member) for name, member in value.items())
+    if kind is list:
+        return all(map(_is_plain, value))
+    return kind is bool or value is None or (kind is int and abs(value) <= MAX_SAFE_INTEGER)

@@ -104,17 +104,18 @@ class Reading:
         plans = {one.record.plan_hash_b64u for one in self.view.valid("simulation", "job", terms.job_id, size)}
         return {plan: text for plan in sorted(plans) if (text := await self.plan(plan)) is not None}
 
-    async def read_ahead(self, most: int) -> bool:
-        """Read the receipts and plans of at most so many jobs of which a decision is near: of approved ones.
-
-        Whether there are more. Raises Refused where the log does not answer.
-        """
+    async def read_ahead(self, most: int) -> None:
+        """Read the receipts and plans of at most so many jobs of which a decision is near: of approved ones."""
         for scope in list(self._nearing)[:most]:
             issued = self.view.valid("token_issued", "token_scope", scope, self.view.size)
             if issued:
                 await self.read_job(issued[-1], self.view.size)
             del self._nearing[scope]
-        return bool(self._nearing)
+
+    @property
+    def nearing(self) -> int:
+        """How many jobs there are to read ahead."""
+        return len(self._nearing)
 
     async def plan(self, fingerprint: str) -> bytes | None:
         """The stored bytes of a plan, None where there are none."""

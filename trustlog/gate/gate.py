@@ -28,7 +28,7 @@ from trustlog.formats.base64 import decode_b64u
 from trustlog.formats.envelope import Signer
 from trustlog.formats.timestamp import NS
 from trustlog.gate.answered import request_digest
-from trustlog.gate.decision import Decision, TokenNames, ViewOfLog
+from trustlog.gate.decision import Decision, ViewOfLog
 from trustlog.gate.denies import DenyMemory
 from trustlog.gate.evidence import collect_evidence
 from trustlog.gate.follow import Reading
@@ -126,7 +126,7 @@ class Gate:
         self._queue: deque[_Asked] = deque()
         self._sent: list[_Sent] = []
         self._rounds: asyncio.Task[None] | None = None
-        self._again = False
+        self._readers: list[asyncio.Future[None]] = []  # those who wait for the next round
         self.trouble: Finding | None = None  # why the last reading failed
         self.caught_up_s: float | None = None  # when the last one ended well, by the monotonic clock
 
@@ -139,6 +139,11 @@ class Gate:
     def restrictions(self) -> Restrictions:
         """What was handed in and is not logged yet."""
         return self._restrictions
+
+    @property
+    def nearing(self) -> int:
+        """How many jobs are near a decision, with receipts that were not read yet: rounds in which nobody asks read them."""
+        return self._reading.nearing
 
     @property
     def unreleased(self) -> int:
@@ -190,11 +195,11 @@ class Gate:
         return asked.answer.result()
 
     async def catch_up(self) -> None:
-        """One round without a request: read what is new, and withdraw what was never released. Never raises."""
-        self._again = True
+        """Until a round that begins now is over: what is new is read, what was never released withdrawn. Never raises."""
+        read: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._readers.append(read)
         self._wake()
-        assert self._rounds is not None
-        await asyncio.wait({self._rounds})
+        await asyncio.wait({read})
 
     def restrict(self, envelope: bytes) -> Restricted:
         """Take a signed revocation or denial: from now on it counts. Raises Refused for what is none, or does not count."""
@@ -212,24 +217,30 @@ class Gate:
             self._rounds = asyncio.create_task(self._run_rounds(), name="rounds of the gate")
 
     async def _run_rounds(self) -> None:
-        self._again = True
-        while self._again or self._queue or self._sent:
-            self._again = False
+        while self._queue or self._sent or self._readers:
+            readers, self._readers = self._readers, []
             sent, self._sent = self._sent, []
             taken = self._take()
-            try:
-                async with asyncio.timeout(self._within_s):
-                    await self._round(sent, taken)
-            except TimeoutError:
-                finding = self._too_late()
-            except TrustlogError as error:
-                finding = _finding_of(error)
-            except Exception as error:  # noqa: BLE001 - a gate that breaks must not open
-                finding = _defect(error)
-            else:
-                continue
-            for asked in (*(one.judged.asked for one in sent), *taken):
-                asked.give(self._failed(asked.request, finding))
+            finding = await self._try_round(sent, taken)
+            if finding is not None:
+                for asked in (*(one.judged.asked for one in sent), *taken):
+                    asked.give(self._failed(asked.request, finding))
+            for reader in readers:
+                if not reader.done():
+                    reader.set_result(None)
+
+    async def _try_round(self, sent: list[_Sent], taken: list[_Asked]) -> Finding | None:
+        """One round; what it failed for."""
+        try:
+            async with asyncio.timeout(self._within_s):
+                await self._round(sent, taken)
+        except TimeoutError:
+            return self._too_late()
+        except TrustlogError as error:
+            return _finding_of(error)
+        except Exception as error:  # noqa: BLE001 - a gate that breaks must not open
+            return _defect(error)
+        return None
 
     def _take(self) -> list[_Asked]:
         taken: list[_Asked] = []
@@ -250,7 +261,7 @@ class Gate:
         if to_send:
             self._sent = await self._send(to_send, seen, at_ns)
         if not taken and not sent and not self._queue:
-            self._again |= await self._reading.read_ahead(READ_AHEAD)
+            await self._reading.read_ahead(READ_AHEAD)
         if self._kept is not None:
             self._kept.commit()
 

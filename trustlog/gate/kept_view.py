@@ -118,7 +118,9 @@ class KeptView:
         except OSError as error:
             raise Refused("INPUT_UNREADABLE", f"cannot make {directory}: {error.strerror}", param="state") from None
         path = directory / FILE_NAME
-        lock = DirectoryLock.acquire(directory / "lock", hint="one gate a directory: stop the other, or name another --state")
+        lock = DirectoryLock.acquire(
+            directory / "lock", hint="one gate a directory: stop the other, or name another --state"
+        )
         try:
             if not path.exists():
                 _create(path, trust)

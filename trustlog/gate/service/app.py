@@ -19,6 +19,7 @@ from trustlog.service.problems import answer_problems
 from trustlog.service.uploads import Uploads
 
 WARM_S: Final = 1.0  # how old the view may become while nobody asks
+AHEAD_S: Final = 0.05  # while there are jobs to read ahead
 RESEND_S: Final = 1.0  # the first pause between two tries to log a restriction
 LONGEST_RESEND_S: Final = 15.0
 
@@ -52,9 +53,9 @@ async def _keep_warm(app: web.Application) -> AsyncIterator[None]:
     async def read() -> None:
         while True:
             caught_up_s = service.gate.caught_up_s
-            if caught_up_s is None or service.clock() - caught_up_s >= WARM_S:
+            if caught_up_s is None or service.clock() - caught_up_s >= WARM_S or service.gate.nearing:
                 await service.gate.catch_up()
-            await asyncio.sleep(WARM_S)
+            await asyncio.sleep(AHEAD_S if service.gate.nearing and service.gate.trouble is None else WARM_S)
 
     async for _ in _beside(read(), "keep the view warm"):
         yield

@@ -92,7 +92,9 @@ def _one_or_many(name: str) -> dict[str, Any]:
 def _operation(
     summary: str, answers: dict[str, dict[str, Any]], *, refusals: tuple[str, ...] = (), **more: Any
 ) -> dict[str, Any]:
-    responses: dict[str, Any] = {status: {"description": "Success", "content": content} for status, content in answers.items()}
+    responses: dict[str, Any] = {
+        status: {"description": "Success", "content": content} for status, content in answers.items()
+    }
     responses |= {status: {"$ref": f"#/components/responses/{status}"} for status in refusals}
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     responses["default"] = {"description": "Problem", "content": problem}

@@ -9,12 +9,18 @@ from typing import Final
 from aiohttp import web
 
 from trustlog.errors import Refused
+from trustlog.gate.gate import Gate
+from trustlog.gate.restrictions import Restricted
 from trustlog.gate.service.context import service_of
 from trustlog.limits import MAX_ENVELOPE_BYTES
 from trustlog.service.bodies import read_body
 from trustlog.service.context import json_response
 
 LOGGED_WITHIN_S: Final = 2.0  # what takes longer is logged after the answer
+READ_WITHIN_S: Final = 2.0
+PERHAPS_SINCE: Final = frozenset(
+    {"ROSTER_MISSING", "SIGNER_NOT_TRUSTED", "REVOCATION_NOT_PERMITTED"}
+)  # the log may say more now
 
 
 async def post_restriction(request: web.Request) -> web.StreamResponse:
@@ -29,7 +35,7 @@ async def post_restriction(request: web.Request) -> web.StreamResponse:
             found=request.content_type,
         )
     envelope = await read_body(request, MAX_ENVELOPE_BYTES)
-    restricted = service.gate.restrict(envelope)
+    restricted = await _take(service.gate, envelope)
     index, trouble = restricted.index, None
     if index is None:
         service.metrics.count_restriction(restricted.kind)
@@ -46,3 +52,16 @@ async def post_restriction(request: web.Request) -> web.StreamResponse:
         "detail": None if trouble is None or index is not None else trouble.detail,
     }
     return json_response(answer, status=202 if index is None else 200)
+
+
+async def _take(gate: Gate, envelope: bytes) -> Restricted:
+    """Take it on the view as it is; where its signer has no right to it there, on what the log says now."""
+    try:
+        return gate.restrict(envelope)
+    except Refused as refused:
+        if refused.code not in PERHAPS_SINCE:
+            raise
+    with suppress(TimeoutError):
+        async with asyncio.timeout(READ_WITHIN_S):
+            await gate.catch_up()
+    return gate.restrict(envelope)
