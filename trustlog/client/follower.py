@@ -64,10 +64,10 @@ class Follower:
                 target = await self._later(target, refusal, read)
                 continue
             run = extend(self.edge, entries)
-            await self._prove(run.edge, target.checkpoint)
+            await self._prove(run.edge, target)
             self.edge = run.edge
             yield run
-        check_reached(self.edge, target.checkpoint)
+        await self._check_reached(self.edge, target)
         await self._client.note_read(target, read)
         self.checkpoint = target
 
@@ -77,12 +77,18 @@ class Follower:
             for offset, entry in enumerate(run.entries):
                 yield run.start + offset, entry
 
-    async def _prove(self, edge: Edge, tree: Checkpoint) -> None:
+    async def _prove(self, edge: Edge, target: TrustedCheckpoint) -> None:
+        tree = target.checkpoint
         if edge.size == tree.size:
-            check_reached(edge, tree)
+            await self._check_reached(edge, target)
             return
         proof = await self._client.consistency(edge.size, tree.size)
         check_step(Checkpoint(tree.origin, edge.size, edge.root()), tree, proof)
+
+    async def _check_reached(self, edge: Edge, target: TrustedCheckpoint) -> None:
+        if edge.root() != target.checkpoint.root:
+            await self._client.check_continues(target)  # so that a fork is told from entries that are not those signed
+        check_reached(edge, target.checkpoint)
 
     async def _later(self, target: TrustedCheckpoint, refusal: Refused, read: Checkpoint) -> TrustedCheckpoint:
         """A newer checkpoint, when the log has dropped a partial bundle since `target`; else `refusal` stands."""

@@ -193,6 +193,10 @@ class LogClient:
             found=f"size {found.size}",
         )
 
+    async def check_continues(self, trusted: TrustedCheckpoint) -> None:
+        """Have the log prove that a checkpoint continues the one remembered, and remember it (``CHECKPOINT_INCONSISTENT``)."""
+        await self._trust(trusted.note)
+
     async def note_read(self, reached: TrustedCheckpoint, read: Checkpoint) -> None:
         """Remember a checkpoint that the caller has read up to, from `read` on: its root is that of the entries read."""
         seen = self._memory.load()
