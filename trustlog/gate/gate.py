@@ -421,8 +421,8 @@ class Gate:
                 if void is None:
                     asked.give(self._failed(asked.request, _not_there()))
                 else:
-                    against = (Finding(void, "the decision to count", "void"),)
-                    withdraw.append(_ToWithdraw(sealed.envelope, against, asked))
+                    voided = Finding(void, "the decision to count", "void")
+                    withdraw.append(_ToWithdraw(sealed.envelope, (voided,), asked))
                 continue
             against = await self._against(one, logged)
             if against:

@@ -152,9 +152,12 @@ class LogView:
         above = LogView(self.trust)
         is_small = {name: isinstance(value, list) and name != "_entries" for name, value in vars(self).items()}
         state = {name: [*value] if is_small[name] else value for name, value in vars(self).items()}
-        state |= {name: StackedIndex(state[name]) for name in ("_by_ref", "_by_kind", "_by_payload")}
-        state |= {"_entries": StackedList(self._entries), "_unread_key_revocations": {**self._unread_key_revocations}}
         vars(above).update(state)
+        above._entries = StackedList(self._entries)
+        above._by_ref = StackedIndex(self._by_ref)
+        above._by_kind = StackedIndex(self._by_kind)
+        above._by_payload = StackedIndex(self._by_payload)
+        above._unread_key_revocations = {**self._unread_key_revocations}
         for candidate in pending:
             logged = Logged(above.size, candidate.entry_bytes, candidate.entry, candidate)
             above._entries.append(logged)
