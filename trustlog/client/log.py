@@ -176,6 +176,8 @@ class LogClient:
         reply = await self.http.get("checkpoint", max_bytes=MAX_NOTE_BYTES)
         trusted = accept_checkpoint(reply.body, self.trust, now_s=self._clock())
         found = trusted.checkpoint
+        if before is not None and before.checkpoint == found:
+            return trusted
         if read is not None and before is not None and before.checkpoint == read and found.size > read.size:
             return trusted
         if before is None or before.checkpoint.origin != found.origin or before.checkpoint.size <= found.size:

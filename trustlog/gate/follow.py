@@ -50,7 +50,7 @@ class Reading:
     @property
     def root(self) -> bytes:
         """The root of what was read, 32 bytes."""
-        return self._read.root()
+        return self._follower.root_of(self._read)
 
     async def restore(self) -> None:
         """Judge again what an earlier process had read, from what it kept; to be called once, before anything else.
@@ -137,7 +137,7 @@ class Reading:
         entries = [_parse(data) for data in run.entries]
         if self._kept is not None:
             texts = {e.payload_hash: text for e, text in zip(entries, payloads, strict=True) if e and text is not None}
-            self._kept.add_entries(run.start, run.entries, texts, run.edge)
+            self._kept.add_entries(run.start, run.entries, texts, self._follower.root_of(run.edge))
         for data, entry, payload in zip(run.entries, entries, payloads, strict=True):
             own = None if entry is None else self._own.get(entry.payload_hash)
             self.view.add(data, payload, own if own is not None and own.entry_bytes == data else None)

@@ -169,13 +169,13 @@ class KeptView:
         """A payload was erased from the log: it does not stay here either."""
         self._run("DELETE FROM payloads WHERE sha256 = ?", sha256)
 
-    def add_entries(self, start: int, entries: Sequence[bytes], payloads: Mapping[bytes, bytes], edge: Edge) -> None:
-        """Keep the entries from index `start` on, whose tree `edge` is, and their payloads by SHA-256."""
+    def add_entries(self, start: int, entries: Sequence[bytes], payloads: Mapping[bytes, bytes], root: bytes) -> None:
+        """Keep the entries from index `start` on, with which the tree has this root, and their payloads by SHA-256."""
         with self._failing("keep what was read"):
             self._begin()
             self._db.executemany("INSERT INTO entries VALUES (?, ?)", list(enumerate(entries, start)))
             self._db.executemany("INSERT OR IGNORE INTO payloads VALUES (?, ?)", list(payloads.items()))
-            self._db.execute("INSERT OR REPLACE INTO reached VALUES (1, ?, ?)", (edge.size, edge.root()))
+            self._db.execute("INSERT OR REPLACE INTO reached VALUES (1, ?, ?)", (start + len(entries), root))
 
     def sightings(self) -> list[tuple[int, int]]:
         """Sizes, and the times (ns) by which a quorum of witnesses had seen them."""
