@@ -20,8 +20,7 @@ def canonicalize_plain(value: dict[str, Any]) -> bytes:
     """The RFC 8785 form of a JSON object; raises as :func:`~trustlog.formats.jsontext.canonicalize`."""
     if not _is_plain(value):
         return canonicalize(value)
-    text = _ENCODER.encode(value)
-    return text if text.isascii() else canonicalize(value)  # ASCII names sort by bytes as they do by UTF-16 code units
+    return _ENCODER.encode(value)  # ASCII names sort by bytes as they do by UTF-16 code units
 
 
 def _is_plain(value: Any) -> bool:
@@ -29,7 +28,7 @@ def _is_plain(value: Any) -> bool:
     if kind is str:
         return bool(value.isascii())
     if kind is dict:
-        return all(type(name) is str and _is_plain(member) for name, member in value.items())
+        return all(type(name) is str and name.isascii() and _is_plain(member) for name, member in value.items())
     if kind is list:
         return all(map(_is_plain, value))
     return kind is bool or value is None or (kind is int and abs(value) <= MAX_SAFE_INTEGER)

@@ -112,17 +112,16 @@ class LogView:
     def note_sighting(self, size: int, ns: int) -> bool:
         """A quorum of witnesses had cosigned the tree of `size` by the time `ns` (nanoseconds since 1970); whether that is news.
 
-        A time before one that was noted for a smaller tree takes that one's place, and counts as a move of
-        :attr:`sightings_moved`: entries had been seen earlier than was thought.
+        Where entries turn out to have been seen earlier than was thought, :attr:`sightings_moved` counts up.
         """
         earliest_ns = self.seen_by(size - 1)
         if earliest_ns is not None and earliest_ns <= ns:
             return False
-        last_size, last_ns = self._sightings[-1] if self._sightings else (-1, ns)
+        last_size, last_ns = self._sightings[-1] if self._sightings else (0, ns)
         if last_size < size and last_ns <= ns:
             self._sightings.append((size, ns))
             return True
-        self.sightings_moved += any(known_size <= size and known_ns > ns for known_size, known_ns in self._sightings)
+        self.sightings_moved += 1  # the time of some entry that had one
         self._sightings = [known for known in self._sightings if known[0] > size or known[1] < ns]
         insort(self._sightings, (size, ns))
         return True
