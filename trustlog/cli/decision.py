@@ -57,7 +57,8 @@ def decision_lines(decision: Decision) -> list[str]:
     lines = [f"{'ALLOW' if decision.allow else 'DENY'} {asked}"]
     if decision.payload_hash is not None:
         life = f", good until {decision.expires_at}" if decision.allow else ""
-        lines.append(f"decision {decision.payload_hash} at index {decision.index}{life}")
+        place = "signed, not logged" if decision.index is None else f"at index {decision.index}"
+        lines.append(f"decision {decision.payload_hash} {place}{life}")
     for finding in decision.findings:
         lines += [
             finding.code,

@@ -11,6 +11,8 @@ import click
 from trustlog.cli.decision import AUDIENCE, ask_gate, new_nonce, show_decision
 from trustlog.cli.desk import check_hash
 from trustlog.cli.files import read_input
+from trustlog.cli.gate_bench import bench
+from trustlog.cli.gate_serve import serve
 from trustlog.cli.options import gate_key_option, json_option
 from trustlog.cli.session import LogAccess, log_options
 from trustlog.cli.token_file import read_token_file, token_option
@@ -28,6 +30,10 @@ Example:
 @click.group(epilog=CHECK_EXAMPLE, no_args_is_help=False)
 def gate() -> None:
     """The gate: allow or deny an action, from evidence in the log alone."""
+
+
+gate.add_command(serve)
+gate.add_command(bench)
 
 
 @gate.command(epilog=CHECK_EXAMPLE)

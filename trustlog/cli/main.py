@@ -36,7 +36,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "simulate": Command("trustlog.cli.simulate:simulate", "Log a dry run of a plan."),
     "approve": Command("trustlog.cli.approve:approve", "Look at one exact action, and approve it."),
     "deny": Command("trustlog.cli.deny:deny", "Look at it, and say no: that ends the job."),
-    "gate": Command("trustlog.cli.gate:gate", "May this be done? check: allow or deny, with every reason."),
+    "gate": Command("trustlog.cli.gate:gate", "May this be done? check: allow or deny; serve: over HTTP."),
     "execute": Command("trustlog.cli.execute:execute", "Apply exactly the approved plan, between two records."),
     "resolve": Command("trustlog.cli.resolve:resolve", "Say what became of an execution whose outcome was lost."),
     "bundle": Command("trustlog.cli.bundle:bundle", "Build and log the proof bundle of a change."),

@@ -126,13 +126,23 @@ class LineAnswer:
 
 def parse_line(line: bytes) -> LineAnswer:
     """One line of the answer to a batch. A problem line has a ``code``, an entry has none."""
-    try:
-        value = parse_json(line, "answer")
-    except Refused as error:
-        raise response_invalid(f"a line of the answer is not strict JSON: {error.detail}") from None
+    value = _parse_line(line)
     if isinstance(value, dict) and "code" in value:
         return LineAnswer(None, _problem(value, None, None))
     return LineAnswer(parse_answer(line, EntryAnswer), None)
+
+
+def parse_refusal(line: bytes) -> Refused | None:
+    """The refusal that one line of the answer to a batch is; None for an entry, of which nothing is looked at."""
+    value = _parse_line(line)
+    return _problem(value, None, None) if isinstance(value, dict) and "code" in value else None
+
+
+def _parse_line(line: bytes) -> Any:
+    try:
+        return parse_json(line, "answer")
+    except Refused as error:
+        raise response_invalid(f"a line of the answer is not strict JSON: {error.detail}") from None
 
 
 def parse_problem(body: bytes, status: int, retry_after: str | None) -> Refused:

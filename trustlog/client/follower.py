@@ -46,6 +46,13 @@ class Follower:
         self._run_entries = run_entries
         self.edge = Edge.empty() if edge is None else edge
         self.checkpoint: TrustedCheckpoint | None = None
+        self._rooted: tuple[Edge, bytes] | None = None
+
+    def root_of(self, edge: Edge) -> bytes:
+        """The root of an edge, 32 bytes; that of the last one asked for is known."""
+        if self._rooted is None or self._rooted[0] is not edge:
+            self._rooted = (edge, edge.root())
+        return self._rooted[1]
 
     async def follow(self) -> AsyncIterator[Run]:
         """Read up to the log's checkpoint of now, run by run.
@@ -53,20 +60,22 @@ class Follower:
         Raises Refused: what the client raises; ``ROOT_MISMATCH`` if what was read is not what was signed;
         ``CHECKPOINT_INCONSISTENT`` if what was read before is not part of it.
         """
-        target = await self._client.checkpoint()
+        read = Checkpoint(self._client.origin, self.edge.size, self.root_of(self.edge))
+        target = await self._client.checkpoint(read=read)
         self._check_not_behind(target.checkpoint)
         while self.edge.size < target.checkpoint.size:
             end = min(target.checkpoint.size, end_of_run(self.edge.size, self._run_entries))
             try:
                 entries = await read_entries_unproven(self._client.http, self.edge.size, end, target.checkpoint.size)
             except Refused as refusal:
-                target = await self._later(target, refusal)
+                target = await self._later(target, refusal, read)
                 continue
             run = extend(self.edge, entries)
-            await self._prove(run.edge, target.checkpoint)
+            await self._prove(run.edge, target)
             self.edge = run.edge
             yield run
-        check_reached(self.edge, target.checkpoint)
+        await self._check_reached(self.edge, target)
+        await self._client.note_read(target, read)
         self.checkpoint = target
 
     async def entries(self) -> AsyncIterator[tuple[int, bytes]]:
@@ -75,18 +84,24 @@ class Follower:
             for offset, entry in enumerate(run.entries):
                 yield run.start + offset, entry
 
-    async def _prove(self, edge: Edge, tree: Checkpoint) -> None:
+    async def _prove(self, edge: Edge, target: TrustedCheckpoint) -> None:
+        tree = target.checkpoint
         if edge.size == tree.size:
-            check_reached(edge, tree)
+            await self._check_reached(edge, target)
             return
         proof = await self._client.consistency(edge.size, tree.size)
-        check_step(Checkpoint(tree.origin, edge.size, edge.root()), tree, proof)
+        check_step(Checkpoint(tree.origin, edge.size, self.root_of(edge)), tree, proof)
 
-    async def _later(self, target: TrustedCheckpoint, refusal: Refused) -> TrustedCheckpoint:
+    async def _check_reached(self, edge: Edge, target: TrustedCheckpoint) -> None:
+        if self.root_of(edge) != target.checkpoint.root:
+            await self._client.check_continues(target)  # so that a fork is told from entries that are not those signed
+            check_reached(edge, target.checkpoint)
+
+    async def _later(self, target: TrustedCheckpoint, refusal: Refused, read: Checkpoint) -> TrustedCheckpoint:
         """A newer checkpoint, when the log has dropped a partial bundle since `target`; else `refusal` stands."""
         if refusal.code != "NOT_FOUND":
             raise refusal
-        newer = await self._client.checkpoint()
+        newer = await self._client.checkpoint(read=read)
         if newer.checkpoint.size <= target.checkpoint.size:
             raise refusal
         return newer

@@ -11,7 +11,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Final
+from typing import Final, TypeVar
 
 import aiohttp
 
@@ -27,6 +27,7 @@ from trustlog.client.answers import (
     parse_hash_b64u,
     parse_hashes,
     parse_line,
+    parse_refusal,
     response_invalid,
 )
 from trustlog.client.checking import (
@@ -50,6 +51,8 @@ from trustlog.limits import MAX_ATTACHMENT_BYTES, MAX_BLOB_BYTES, MAX_BUNDLE_ENV
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.merkle.proofs import check_inclusion
 from trustlog.records.candidate import Candidate, read_candidate
+
+T = TypeVar("T")
 
 JSON_TYPE: Final = "application/json"
 NDJSON_TYPE: Final = "application/x-ndjson"
@@ -112,11 +115,19 @@ class LogClient:
                 candidates[position] = self._read(envelope)
             except Refused as refusal:
                 results[position] = refusal
-        answers = await self._exchange([_as_line(envelopes[position]) for position in candidates])
+        answers = await self._exchange([_as_line(envelopes[position]) for position in candidates], parse_line)
         accepted = await self._trust_all({a.entry.checkpoint for a in answers if isinstance(a, LineAnswer) and a.entry})
         for (position, candidate), answer in zip(candidates.items(), answers, strict=True):
             results[position] = _settle(candidate, answer, accepted)
         return [results[position] for position in range(len(envelopes))]
+
+    async def offer(self, envelopes: Sequence[bytes]) -> list[Refused | None]:
+        """Ask the log to take envelopes, in one request: for each its refusal, or None where the log says that it has it.
+
+        Nothing of it is believed or proven. It is for those who follow the log, and will read there what it has.
+        """
+        answers = await self._exchange([_as_line(envelope) for envelope in envelopes], parse_refusal)
+        return [answer if isinstance(answer, Refused) else None for answer in answers]
 
     async def put_payload(self, data: bytes) -> bytes:
         """Store a plan or an artefact; its SHA-256 (32 bytes), which is its address."""
@@ -156,11 +167,20 @@ class LogClient:
             )
         return reply.body
 
-    async def checkpoint(self) -> TrustedCheckpoint:
-        """The log's checkpoint now. One smaller than what was seen before is refused (``CHECKPOINT_STALE``)."""
+    async def checkpoint(self, *, read: Checkpoint | None = None) -> TrustedCheckpoint:
+        """The log's checkpoint now. One smaller than what was seen before is refused (``CHECKPOINT_STALE``).
+
+        `read` is the tree that the caller has read whole. Where that is the one remembered, no proof is asked for that a larger
+        one continues it: the caller reads on, which proves it, and then says so (:meth:`note_read`).
+        """
         before = self._memory.load()
         reply = await self.http.get("checkpoint", max_bytes=MAX_NOTE_BYTES)
-        found = accept_checkpoint(reply.body, self.trust, now_s=self._clock()).checkpoint
+        trusted = accept_checkpoint(reply.body, self.trust, now_s=self._clock())
+        found = trusted.checkpoint
+        if before is not None and before.checkpoint == found:
+            return trusted
+        if read is not None and before is not None and before.checkpoint == read and found.size > read.size:
+            return trusted
         if before is None or before.checkpoint.origin != found.origin or before.checkpoint.size <= found.size:
             return await self._trust(reply.body)
         try:
@@ -175,6 +195,19 @@ class LogClient:
             expected=f"size {before.checkpoint.size} or more",
             found=f"size {found.size}",
         )
+
+    async def check_continues(self, trusted: TrustedCheckpoint) -> None:
+        """Have the log prove that a checkpoint continues the one remembered, and remember it (``CHECKPOINT_INCONSISTENT``)."""
+        await self._trust(trusted.note)
+
+    async def note_read(self, reached: TrustedCheckpoint, read: Checkpoint) -> None:
+        """Remember a checkpoint that the caller has read up to, from `read` on: its root is that of the entries read."""
+        seen = self._memory.load()
+        if seen is not None and seen.checkpoint == reached.checkpoint:
+            return
+        proven = seen is not None and seen.checkpoint == read
+        if not proven or not self._memory.replace(seen, Remembered(reached.checkpoint, reached.note)):
+            await self._trust(reached.note)
 
     async def entry(self, index: int) -> Proven:
         """The entry at `index`, proven under the log's checkpoint of now; ``NOT_FOUND`` beyond it."""
@@ -275,9 +308,9 @@ class LogClient:
         proof = await self.consistency(old.size, new.size) if needs_proof(old, new) else []
         check_step(old, new, proof)
 
-    async def _exchange(self, lines: Sequence[bytes]) -> list[LineAnswer | Refused]:
-        """The answer to each line; where the connection ended, or the answer stopped making sense, why there is none."""
-        answers: list[LineAnswer | Refused] = []
+    async def _exchange(self, lines: Sequence[bytes], parse: Callable[[bytes], T]) -> list[T | Refused]:
+        """What `parse` makes of the answer to each line; where it ended too early, or made no sense, why there is none."""
+        answers: list[T | Refused] = []
         if not lines:
             return answers
         try:
@@ -288,7 +321,7 @@ class LogClient:
                 async for line in answered:
                     if len(answers) == len(lines):
                         raise response_invalid("the answer has more lines than the request")
-                    answers.append(parse_line(line))
+                    answers.append(parse(line))
             unanswered = Refused(
                 "LOG_UNREACHABLE",
                 "the answer ended before this line",
@@ -296,7 +329,7 @@ class LogClient:
             )
         except Refused as refusal:
             unanswered = refusal
-        return answers + [unanswered] * (len(lines) - len(answers))
+        return [*answers, *[unanswered] * (len(lines) - len(answers))]
 
 
 def _cursor_after(before: int, cursor: str) -> int:

@@ -28,8 +28,20 @@ class ViewOfLog:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenNames:
+    """What a decision says of a token."""
+
+    token_hash: str
+    token_scope_hash_b64u: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """What the gate answers. `index` and `payload_hash` are those of the logged record; None where none was logged."""
+    """What the gate answers: every deny, and every allow that is logged, with its signed record in `envelope`.
+
+    `index` is where that is logged; None for the equal denies that are not logged again, and where nothing could be. `decided` is
+    False where nothing was judged: the log could not be asked, or the gate failed.
+    """
 
     allow: bool
     findings: tuple[Finding, ...]
@@ -43,6 +55,7 @@ class Decision:
     approvals: tuple[str, ...] = ()
     run_id: str | None = None
     plan_hash: str | None = None
+    decided: bool = True
 
     def answer(self) -> dict[str, Any]:
         """The decision as JSON: ``decision``, ``status``, ``reason_code``, ``reasons`` and what it rests on."""
@@ -54,7 +67,7 @@ class Decision:
             "reasons": reasons,
             "action": self.request.action,
             "ticket": self.request.ticket,
-            "scope": dict(self.scope),
+            "scope": {name: str(value) for name, value in self.scope.items()},
             "run_id": self.run_id,
             "approvals": list(self.approvals),
             "audience": self.request.audience,
@@ -69,7 +82,7 @@ class Decision:
 def decision_payload(
     request: GateRequest,
     judgement: Judgement,
-    token: ScopedToken | None,
+    token: ScopedToken | TokenNames | None,
     *,
     origin: str,
     view: ViewOfLog,
@@ -89,7 +102,7 @@ def decision_payload(
         "salt": salt,
         "decision": "allow" if allow else "deny",
         "reasons": [] if allow else _reasons(judgement.findings),
-        "scope": dict(judgement.scope),
+        "scope": {name: str(value) for name, value in judgement.scope.items()},
         "approvals": list(judgement.approvals) if allow else [],
         "evidence": [{"index": one.index, "leaf_hash_b64u": one.leaf_hash_b64u} for one in judgement.evidence],
         "view": {"size": view.size, "root_b64u": encode_b64u(view.root)},

@@ -11,6 +11,7 @@ from trustlog.formats.jsontext import canonicalize
 from trustlog.formats.timestamp import NS
 from trustlog.gate.identify import GateRequest
 from trustlog.gate.judge import Judgement
+from trustlog.gate.kept_view import KeptView
 
 EQUAL_DENIES_S: Final = 60
 MOST_REMEMBERED: Final = 10_000
@@ -23,10 +24,17 @@ class _Seen:
 
 
 class DenyMemory:
-    """Which denies were logged lately."""
+    """Which denies were logged lately; with `kept`, also by an earlier process."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: KeptView | None = None) -> None:
+        self._kept = kept
         self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
+
+    def restore(self) -> None:
+        """Take up what an earlier process knew."""
+        assert self._kept is not None
+        for key, logged_at_ns, unlogged in self._kept.denies():
+            self._seen[key] = _Seen(logged_at_ns, unlogged)
 
     def count(self, request: GateRequest, judgement: Judgement, at_ns: int) -> int | None:
         """How many equal denies the record to log now stands for; None if none is to be logged yet."""
@@ -34,20 +42,30 @@ class DenyMemory:
         seen = self._seen.get(key)
         if seen is not None and at_ns - seen.logged_at_ns < EQUAL_DENIES_S * NS:
             seen.unlogged += 1
+            self._keep(key, seen)
             return None
         stands_for = 1 + (seen.unlogged if seen is not None else 0)
         self._seen[key] = _Seen(at_ns, 0)
         self._seen.move_to_end(key)
+        self._keep(key, self._seen[key])
         if len(self._seen) > MOST_REMEMBERED:
-            self._seen.popitem(last=False)
+            oldest, _ = self._seen.popitem(last=False)
+            if self._kept is not None:
+                self._kept.drop_deny(oldest)
         return stands_for
 
     def put_back(self, request: GateRequest, judgement: Judgement, count: int) -> None:
         """The record of `count` denies was not logged after all: the next equal one stands for them too."""
-        seen = self._seen.get(_key(request, judgement))
+        key = _key(request, judgement)
+        seen = self._seen.get(key)
         if seen is not None:
             seen.logged_at_ns -= EQUAL_DENIES_S * NS
-            seen.unlogged = count
+            seen.unlogged += count
+            self._keep(key, seen)
+
+    def _keep(self, key: bytes, seen: _Seen) -> None:
+        if self._kept is not None:
+            self._kept.put_deny(key, seen.logged_at_ns, seen.unlogged)
 
 
 def _key(request: GateRequest, judgement: Judgement) -> bytes:

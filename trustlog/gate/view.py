@@ -6,8 +6,9 @@ receipts and bundles, of which there are many, are read late, when a decision co
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.entry import Entry, parse_entry, ref_value
 from trustlog.formats.envelope import check_signature
 from trustlog.formats.trustpolicy import TrustPolicy
+from trustlog.gate.stacked import StackedIndex, StackedList
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.records.candidate import Candidate, read_logged
 from trustlog.records.fields import UnsetType
@@ -90,7 +92,7 @@ class LogView:
         ] = {}  # allows that were judged at their own index, below which nothing changes
         self._history = MemoryHistory()
         self._ledger = Ledger(trust, self._history)
-        self._entries: list[Logged | None] = []
+        self._entries: MutableSequence[Logged | None] = []
         self._by_ref: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._by_kind: dict[str, list[int]] = defaultdict(list)
         self._by_payload: dict[str, list[int]] = defaultdict(list)
@@ -98,7 +100,8 @@ class LogView:
         self._withdrawals: dict[str, list[int]] = defaultdict(list)
         self._key_revocations: list[int] = []
         self._unread_key_revocations: dict[str, int] = {}
-        self._seen_by: list[tuple[int, int]] = []
+        self._sightings: list[tuple[int, int]] = []  # sizes and times, both ascending: what a later one says too is left out
+        self.sightings_moved = 0
 
     @property
     def origin(self) -> str:
@@ -120,16 +123,67 @@ class LogView:
         unread = self._unread_key_revocations.get(did, index)
         return unread < index or self._ledger.is_key_revoked(did, index)
 
-    def note_sighting(self, size: int, ns: int) -> None:
-        """A quorum of witnesses had cosigned the tree of `size` by the time `ns` (nanoseconds since 1970)."""
-        self._seen_by.append((size, ns))
+    def note_sighting(self, size: int, ns: int) -> bool:
+        """A quorum of witnesses had cosigned the tree of `size` by the time `ns` (nanoseconds since 1970); whether that is news.
+
+        Where entries turn out to have been seen earlier than was thought, :attr:`sightings_moved` counts up.
+        """
+        earliest_ns = self.seen_by(size - 1)
+        if earliest_ns is not None and earliest_ns <= ns:
+            return False
+        last_size, last_ns = self._sightings[-1] if self._sightings else (0, ns)
+        if last_size < size and last_ns <= ns:
+            self._sightings.append((size, ns))
+            return True
+        self.sightings_moved += 1  # the time of some entry that had one
+        self._sightings = [known for known in self._sightings if known[0] > size or known[1] < ns]
+        insort(self._sightings, (size, ns))
+        return True
 
     def seen_by(self, index: int) -> int | None:
         """The earliest time by which witnesses had seen the entry at `index`, as far as is known here."""
-        return min((ns for size, ns in self._seen_by if size > index), default=None)
+        place = bisect_right(self._sightings, index, key=lambda known: known[0])
+        return self._sightings[place][1] if place < len(self._sightings) else None
 
-    def add(self, data: bytes, payload: bytes | None) -> None:
-        """Read the next entry; `payload` is its payload's text, None where it is read late or could not be had."""
+    def check_next(self, candidate: Candidate) -> int | None:
+        """Check a candidate as the log would at :attr:`size`; the index of its identity where it is logged already.
+
+        Raises Refused, or Conflict.
+        """
+        held = self._ledger.already_logged(candidate)
+        if held is None:
+            self._check_signer_key(candidate.signer_did, self.size)
+            self._ledger.judge(candidate, self.size)
+        return held
+
+    def foresee(self, pending: Sequence[Candidate]) -> LogView:
+        """This view with restrictions on top that are not logged yet, as if they were the next entries.
+
+        They are revocations and denials: looked up like entries, at the indexes from :attr:`size` on. What is foreseen holds until
+        this view is added to.
+        """
+        above = LogView(self.trust)
+        is_small = {name: isinstance(value, list) and name != "_entries" for name, value in vars(self).items()}
+        state = {name: [*value] if is_small[name] else value for name, value in vars(self).items()}
+        vars(above).update(state)
+        above._entries = StackedList(self._entries)
+        above._by_ref = StackedIndex(self._by_ref)
+        above._by_kind = StackedIndex(self._by_kind)
+        above._by_payload = StackedIndex(self._by_payload)
+        above._unread_key_revocations = {**self._unread_key_revocations}
+        for candidate in pending:
+            logged = Logged(above.size, candidate.entry_bytes, candidate.entry, candidate)
+            above._entries.append(logged)
+            above._index(logged)
+            if candidate.kind.name == "revocation" and candidate.record.sort == "key":
+                above._unread_key_revocations.setdefault(candidate.record.subject, logged.index)
+        return above
+
+    def add(self, data: bytes, payload: bytes | None, read: Candidate | None = None) -> None:
+        """Read the next entry; `payload` is its payload's text, None where it is read late or could not be had.
+
+        `read` is what these very bytes were read to before, every rule but the ledger's checked.
+        """
         index = len(self._entries)
         self._history.add(index, data, [])
         try:
@@ -140,7 +194,7 @@ class LogView:
             return
         logged = Logged(index, data, entry)
         if payload is not None:
-            logged = self._read(logged, payload)
+            logged = self._read(logged, payload, read)
         elif entry.kind not in READ_LATE:
             logged = self._unread(logged)
         self._entries.append(logged)
@@ -230,9 +284,10 @@ class LogView:
             assert logged is not None
             yield logged
 
-    def _read(self, logged: Logged, payload: bytes) -> Logged:
+    def _read(self, logged: Logged, payload: bytes, read: Candidate | None) -> Logged:
         try:
-            candidate = read_logged(logged.data, payload, origin=self.origin)
+            candidate = read_logged(logged.data, payload, origin=self.origin) if read is None else read
+            assert (candidate.entry_bytes, candidate.payload_text) == (logged.data, payload)
             if self._ledger.already_logged(candidate) is not None:
                 return replace(logged, void="ENTRY_VOID")  # only the lowest-indexed entry of an identity counts
             self._check_key(logged)
@@ -260,8 +315,11 @@ class LogView:
         return replace(logged, void="PAYLOAD_UNREADABLE")
 
     def _check_key(self, logged: Logged) -> None:
-        if self.is_key_revoked(logged.entry.signer_did, logged.index):
-            raise Refused("KEY_REVOKED", "the signer's key is revoked", param="signer_did", found=logged.entry.signer_did)
+        self._check_signer_key(logged.entry.signer_did, logged.index)
+
+    def _check_signer_key(self, did: str, index: int) -> None:
+        if self.is_key_revoked(did, index):
+            raise Refused("KEY_REVOKED", "the signer's key is revoked", param="signer_did", found=did)
 
     def _void(self, logged: Logged, refused: Refused) -> Logged:
         if refused.code in LIES:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from trustlog.formats.base64 import encode_b64u
-from trustlog.formats.jsontext import canonicalize
+from trustlog.formats.plainjson import canonicalize_plain
 
 SCOPE_MEMBERS: Final = (
     "scope_version",
@@ -40,4 +40,4 @@ def is_complete_scope(scope: Mapping[str, str]) -> bool:
 def compute_scope_hash(scope: Mapping[str, str]) -> str:
     """The base64url SHA-256 of a complete scope document."""
     assert is_complete_scope(scope)
-    return encode_b64u(hashlib.sha256(canonicalize(dict(scope))).digest())
+    return encode_b64u(hashlib.sha256(canonicalize_plain({name: str(value) for name, value in scope.items()})).digest())

@@ -44,7 +44,7 @@ def create_app(
     app[CONNECTIONS] = connections = Connections(bounds)
     app.on_response_prepare.append(connections.note_answer)
     app.on_shutdown.append(uploads.stop)
-    app.cleanup_ctx.append(_look_after_connections)
+    app.cleanup_ctx.append(look_after_connections)
     app[METRICS] = Metrics(peers)
     app[REQUEST_IDS] = RequestIds()
     app[ANSWERS] = AnswerWriter(log.verified)
@@ -76,7 +76,8 @@ def create_app(
     return app
 
 
-async def _look_after_connections(app: web.Application) -> AsyncIterator[None]:
+async def look_after_connections(app: web.Application) -> AsyncIterator[None]:
+    """Sweep the connections of an application while it serves."""
     task = asyncio.create_task(app[CONNECTIONS].look_after(), name="look after connections")
     yield
     task.cancel()

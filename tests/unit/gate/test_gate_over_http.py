@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
-import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,66 +14,18 @@ import pytest
 from tests.integration.log.conftest import serving
 from tests.support import keys
 from tests.support.payloads import payload_hash
-from tests.support.trust import ORIGIN, trust_text
+from tests.support.trust import trust_text
+from tests.unit.gate.scene import Scene, codes, make_directory, playing
 from tests.unit.gate.story import CLOSE, EXECUTE, TICKET, Story, fingerprint, policy
-from trustlog.client.checking import Logged as Submitted
-from trustlog.client.http import open_session
 from trustlog.client.log import LogClient
 from trustlog.client.memory import ProcessMemory
 from trustlog.errors import Refused
-from trustlog.formats.entry import parse_entry
-from trustlog.formats.jsontext import parse_json
 from trustlog.formats.note import ED25519_COSIGNATURE
 from trustlog.formats.trustpolicy import TrustPolicy
 from trustlog.gate import gate as gate_module
-from trustlog.gate.decision import Decision
 from trustlog.gate.gate import Gate
 from trustlog.gate.identify import GateRequest
-from trustlog.log.directory import LogDirectory, init_directory
-
-
-class Scene:
-    """A real log, a story whose records go there, and gates over it."""
-
-    def __init__(self, url: str, trust: TrustPolicy, stack: AsyncExitStack) -> None:
-        self.url, self.trust, self._stack = url, trust, stack
-        self.story = Story(trust=trust)
-        self.story.now_ns = time.time_ns()
-        self._published = 0
-
-    async def client(self, kind: type[LogClient] = LogClient, url: str | None = None, **options: Any) -> LogClient:
-        session = await self._stack.enter_async_context(open_session())
-        return kind(url or self.url, options.pop("trust", self.trust), session, **options)
-
-    async def gate(self, client: LogClient | None = None) -> Gate:
-        return Gate(client or await self.client(), keys.GATE, clock=lambda: self.story.now_ns)
-
-    async def publish(self) -> None:
-        """Submit what the story logged since, and its plans."""
-        client = await self.client()
-        for plan in self.story.plans.values():
-            await client.put_payload(plan)
-        for envelope in self.story.envelopes[self._published :]:
-            await client.submit(envelope)
-        self._published = len(self.story.envelopes)
-
-    def request(self, action: str = EXECUTE, **changes: Any) -> GateRequest:
-        return self.story.request(action, **changes)
-
-    async def decisions(self) -> list[dict[str, Any]]:
-        """Every gate decision in the log, as JSON."""
-        client = await self.client()
-        checkpoint = await client.checkpoint()
-        entries = [parse_entry(data) for data in await client.entries(0, checkpoint.checkpoint.size, checkpoint)]
-        found = [await client.payload(one.payload_hash) for one in entries if one.kind == "gate_decision"]
-        return [dict(parse_json(text)) for text in found]
-
-
-def make_directory(path: Path) -> LogDirectory:
-    signer = init_directory(path, ORIGIN)
-    directory = LogDirectory(path)
-    directory.trust_path.write_text(trust_text(log_policy=f"log {signer.key.encode()}\nquorum none\n"))
-    return directory
+from trustlog.log.directory import LogDirectory
 
 
 @pytest.fixture
@@ -85,13 +35,8 @@ async def directory(tmp_path: Path) -> LogDirectory:
 
 @pytest.fixture
 async def scene(directory: LogDirectory) -> AsyncIterator[Scene]:
-    trust = TrustPolicy.parse(directory.trust_path.read_bytes())
-    async with AsyncExitStack() as stack, serving(directory) as service:
-        yield Scene(service.url, trust, stack)
-
-
-def codes(decision: Decision) -> set[str]:
-    return {finding.code for finding in decision.findings}
+    async with playing(directory) as scene:
+        yield scene
 
 
 # Allow and deny.
@@ -167,10 +112,10 @@ class SlippedIn(LogClient):
 
     first: list[bytes]
 
-    async def submit(self, envelope: bytes) -> Submitted:
+    async def offer(self, envelopes: Sequence[bytes]) -> list[Refused | None]:
         while self.first:
             await super().submit(self.first.pop())
-        return await super().submit(envelope)
+        return await super().offer(envelopes)
 
 
 @pytest.mark.parametrize("what", ["job", "token", "policy", "denial"])
@@ -210,11 +155,11 @@ class SlippedInAfter(LogClient):
 
     then: list[bytes]
 
-    async def submit(self, envelope: bytes) -> Submitted:
-        submitted = await super().submit(envelope)
+    async def offer(self, envelopes: Sequence[bytes]) -> list[Refused | None]:
+        answers = await super().offer(envelopes)
         while self.then:
             await super().submit(self.then.pop())
-        return submitted
+        return answers
 
 
 async def test_a_restriction_seen_before_the_release_stops_it_even_above_the_allow(scene: Scene) -> None:
@@ -237,12 +182,12 @@ class LosesAnswers(LogClient):
 
     lost = False
 
-    async def submit(self, envelope: bytes) -> Submitted:
-        submitted = await super().submit(envelope)
+    async def offer(self, envelopes: Sequence[bytes]) -> list[Refused | None]:
+        answers = await super().offer(envelopes)
         if not self.lost:
             self.lost = True
-            raise Refused("LOG_UNREACHABLE", "the answer was lost")
-        return submitted
+            return [Refused("LOG_UNREACHABLE", "the answer was lost") for _ in envelopes]
+        return answers
 
 
 async def test_an_allow_whose_answer_was_lost_is_a_deny_and_is_withdrawn(scene: Scene) -> None:
@@ -263,10 +208,10 @@ async def test_an_allow_that_takes_too_long_is_withdrawn(scene: Scene) -> None:
     await scene.publish()
 
     class Slow(LogClient):
-        async def submit(self, envelope: bytes) -> Submitted:
-            submitted = await super().submit(envelope)
+        async def offer(self, envelopes: Sequence[bytes]) -> list[Refused | None]:
+            answers = await super().offer(envelopes)
             scene.story.pass_time(60)
-            return submitted
+            return answers
 
     decision = await (await scene.gate(await scene.client(Slow))).decide(scene.request())
     assert codes(decision) == {"DECISION_WITHDRAWN", "DECISION_EXPIRED"}
@@ -306,13 +251,12 @@ async def test_a_log_that_is_not_there_is_a_deny(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("limit", ["a request's", "a decision's"])
-async def test_a_log_that_never_answers_is_a_deny_in_time(scene: Scene, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if limit == "a decision's":
-        monkeypatch.setattr(gate_module, "ANSWER_WITHIN_S", 0.2)
+async def test_a_log_that_never_answers_is_a_deny_in_time(scene: Scene, limit: str) -> None:
     silent = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{silent.getsockname()[1]}"
     scene.story.govern().issue()
-    gate = await scene.gate(await scene.client(url=url, timeout_s=0.2 if limit == "a request's" else 30))
+    client = await scene.client(url=url, timeout_s=0.2 if limit == "a request's" else 30)
+    gate = await scene.gate(client, answer_within_s=0.2 if limit == "a decision's" else 60)
     async with asyncio.timeout(60):  # a hang, not a slow machine
         both = await asyncio.gather(gate.decide(scene.request()), gate.decide(scene.request("ticket.read")))
     assert [codes(one) for one in both] == [{"LOG_UNREACHABLE"}] * 2
@@ -352,10 +296,10 @@ async def test_a_gate_that_met_an_inconsistent_log_goes_on_when_the_log_is_itsel
     class Sometimes(LogClient):
         good = True
 
-        async def checkpoint(self) -> Any:
+        async def checkpoint(self, **options: Any) -> Any:
             if not self.good:
                 raise Refused("CHECKPOINT_INCONSISTENT", "not the same log")
-            return await super().checkpoint()
+            return await super().checkpoint(**options)
 
     client = await scene.client(Sometimes)
     assert isinstance(client, Sometimes)

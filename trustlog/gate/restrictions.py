@@ -1,0 +1,145 @@
+"""Restrictions that were handed in: they count at once, are kept, and are sent to the log until it has them.
+
+Taken are revocations and denials, checked as the log would. A permission never comes in this way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from trustlog.client.log import LogClient
+from trustlog.errors import Refused
+from trustlog.formats.envelope import parse_envelope
+from trustlog.gate.kept_view import KeptView
+from trustlog.gate.view import LogView
+from trustlog.limits import MAX_ENVELOPE_BYTES
+from trustlog.policy.finding import Finding
+from trustlog.records.approval import DENIALS
+from trustlog.records.candidate import Candidate, check_skew, read_candidate
+
+MAX_PENDING: Final = 1_000
+MAX_NAMED: Final = 16  # restrictions that are told apart in a deny's reasons
+
+
+@dataclass(frozen=True, slots=True)
+class Restricted:
+    """A restriction that counts. `index` is where it is logged; None while it is not."""
+
+    kind: str
+    payload_hash: str
+    index: int | None
+
+
+@dataclass(slots=True)
+class _Pending:
+    candidate: Candidate
+    envelope: bytes
+    trouble: Refused | None = None
+
+
+class Restrictions:
+    """What was handed in to one gate and is not logged yet, over what the gate has read."""
+
+    def __init__(self, client: LogClient, view: LogView, clock: Callable[[], int], kept: KeptView | None = None) -> None:
+        self._client = client
+        self._view = view
+        self._clock = clock
+        self._kept = kept
+        self._pending: dict[bytes, _Pending] = {}  # by identity
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def restore(self) -> None:
+        """Take up what an earlier process was handed."""
+        assert self._kept is not None
+        for envelope in self._kept.restrictions():
+            candidate = read_candidate(parse_envelope(envelope), origin=self._client.origin)
+            self._pending[candidate.identity] = _Pending(candidate, envelope)
+        self.drop_logged()
+
+    def take(self, envelope: bytes) -> Restricted:
+        """Check a signed revocation or denial; from when this returns, it counts.
+
+        Raises Refused: what the log would (signature, schema, the signer's role or roster, skew, conflict); ``PARAMETER_INVALID``
+        for what is no restriction; ``UNAVAILABLE`` when too many wait already.
+        """
+        if len(envelope) > MAX_ENVELOPE_BYTES:
+            raise Refused("BODY_TOO_LARGE", "the envelope is too large", expected=f"at most {MAX_ENVELOPE_BYTES} bytes")
+        candidate = read_candidate(parse_envelope(envelope), origin=self._client.origin)
+        _check_restricts(candidate)
+        index = self._view.check_next(candidate)
+        if index is None and candidate.identity not in self._pending:
+            check_skew(candidate, self._clock())
+            if len(self._pending) >= MAX_PENDING:
+                raise Refused("UNAVAILABLE", "as many restrictions wait for the log as are kept", found=len(self._pending))
+            if self._kept is not None:
+                self._kept.add_restriction(candidate.identity, envelope)
+            self._pending[candidate.identity] = _Pending(candidate, envelope)
+        return Restricted(candidate.kind.name, candidate.payload_hash_b64u, index)
+
+    async def send(self, payload_hash: str | None = None) -> int | None:
+        """Try to log what is pending, or the one with this payload hash; the index of the last that is in the log now."""
+        index = None
+        for pending in list(self._pending.values()):
+            if payload_hash in (None, pending.candidate.payload_hash_b64u):
+                try:
+                    index = (await self._client.submit(pending.envelope)).index
+                except Refused as refused:
+                    pending.trouble = refused
+        return index
+
+    def trouble(self, payload_hash: str) -> Refused | None:
+        """Why the one with this payload hash was not logged when that was tried last."""
+        waiting = (one for one in self._pending.values() if one.candidate.payload_hash_b64u == payload_hash)
+        return next((one.trouble for one in waiting), None)
+
+    def drop_logged(self) -> None:
+        """Forget what the view holds by now: there it counts by itself."""
+        for identity, pending in list(self._pending.items()):
+            one = pending.candidate
+            named = self._view.named(one.payload_hash_b64u, one.kind.name, self._view.size)
+            if any(logged.entry.signer_did == one.signer_did for logged in named):
+                del self._pending[identity]
+                if self._kept is not None:
+                    self._kept.drop_restriction(identity)
+
+    def add_findings(
+        self, found: tuple[Finding, ...], judge_on: Callable[[LogView], tuple[Finding, ...]]
+    ) -> tuple[Finding, ...]:
+        """`found`, and what the pending restrictions add to it; `judge_on` gives the findings on a view that holds them."""
+        pending = [one.candidate for one in self._pending.values()]
+        if not pending:
+            return found
+        more = tuple(one for one in judge_on(self._view.foresee(pending)) if one not in found)
+        if not more:
+            return found
+        named: list[Finding] = []
+        for one in pending[:MAX_NAMED]:
+            alone = judge_on(self._view.foresee([one]))
+            named += [_not_logged(finding, one) for finding in alone if finding not in found]
+        fresh = tuple(dict.fromkeys(named)) or tuple(_not_logged(finding, pending[-1]) for finding in more)
+        return found + fresh
+
+
+def _check_restricts(candidate: Candidate) -> None:
+    kind = candidate.kind.name
+    if kind == "revocation" or (kind == "human_approval_receipt" and candidate.record.approval_type in DENIALS):
+        return
+    found = kind if kind != "human_approval_receipt" else candidate.record.approval_type
+    raise Refused(
+        "PARAMETER_INVALID",
+        "only what restricts comes in this way",
+        param="envelope_type" if kind == found else "payload.approval_type",
+        expected=f"a revocation, or a human_approval_receipt with {' or '.join(DENIALS)}",
+        found=found,
+        hint="submit it to the log: POST /v1/entries there",
+    )
+
+
+def _not_logged(finding: Finding, by: Candidate) -> Finding:
+    return Finding(
+        finding.code, finding.expected, f"the {by.kind.name} {by.payload_hash_b64u}, handed in and not logged yet"
+    )

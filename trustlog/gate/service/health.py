@@ -1,0 +1,63 @@
+"""Is the gate up, does it see the log, how does it do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from trustlog.errors import Refused
+from trustlog.gate.service.context import Service, service_of
+from trustlog.service.context import json_response
+from trustlog.service.metrics import CONTENT_TYPE
+
+READY_AGE_S: Final = 15.0
+
+
+async def get_health(_request: web.Request) -> web.StreamResponse:
+    """The process answers."""
+    return json_response({"status": "ok"})
+
+
+async def get_readiness(request: web.Request) -> web.StreamResponse:
+    """The gate has read the log up to a checkpoint of a moment ago; 503 with the reason if it has not."""
+    service = service_of(request)
+    gate, age_s = service.gate, _age_s(service)
+    if gate.trouble is not None or age_s is None or age_s > READY_AGE_S:
+        why = "it is still being read" if gate.trouble is None else f"{gate.trouble.code}: {gate.trouble.found}"
+        found = f"{gate.view.size} entries, read {'never' if age_s is None else f'{age_s:.0f} s ago'}"
+        detail = f"the gate does not see the log as it is now: {why}"
+        raise Refused("UNAVAILABLE", detail, expected=f"a view of at most {READY_AGE_S:g} s ago", found=found)
+    return json_response(
+        {
+            "status": "ready",
+            "origin": service.trust.origin,
+            "did": service.did,
+            "view_size": gate.view.size,
+            "view_age_s": round(age_s, 3),
+            "restrictions_pending": len(gate.restrictions),
+            "unreleased": gate.unreleased,
+            "trust_policy_sha256": service.trust.sha256.hex(),
+        }
+    )
+
+
+async def get_metrics(request: web.Request) -> web.StreamResponse:
+    """Counters, gauges and how long decisions took."""
+    service = service_of(request)
+    age_s = _age_s(service)
+    text = service.metrics.render_gate(
+        {
+            "trustlog_gate_view_size": service.gate.view.size,
+            "trustlog_gate_view_age_seconds": -1 if age_s is None else age_s,
+            "trustlog_gate_waiting": service.gate.waiting,
+            "trustlog_gate_restrictions_pending": len(service.gate.restrictions),
+            "trustlog_gate_unreleased": service.gate.unreleased,
+        }
+    )
+    return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
+
+
+def _age_s(service: Service) -> float | None:
+    caught_up_s = service.gate.caught_up_s
+    return None if caught_up_s is None else service.clock() - caught_up_s
