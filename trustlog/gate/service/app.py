@@ -14,8 +14,9 @@ from trustlog.gate.service.context import SERVICE, Service
 from trustlog.service.app import look_after_connections
 from trustlog.service.bounds import DEFAULT_BOUNDS, Bounds
 from trustlog.service.connections import Connections
-from trustlog.service.context import CONNECTIONS, METRICS, UPLOADS
+from trustlog.service.context import CONNECTIONS, METRICS, REQUEST_IDS, UPLOADS
 from trustlog.service.problems import answer_problems
+from trustlog.service.requestids import RequestIds
 from trustlog.service.uploads import Uploads
 
 WARM_S: Final = 1.0  # how old the view may become while nobody asks
@@ -28,6 +29,7 @@ def create_gate_app(service: Service, *, bounds: Bounds = DEFAULT_BOUNDS) -> web
     """The service of a gate that was started; the gate stays the caller's to close."""
     app = web.Application(middlewares=[answer_problems], client_max_size=decisions.MAX_BODY_BYTES)
     app[SERVICE] = service
+    app[REQUEST_IDS] = RequestIds()
     app[METRICS] = service.metrics
     app[UPLOADS] = uploads = Uploads(bounds)
     app[CONNECTIONS] = connections = Connections(bounds)
