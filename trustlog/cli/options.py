@@ -31,14 +31,13 @@ def key_option(command: F) -> F:
 
 def trust_option(command: F) -> F:
     """``--trust``: passes `trust`, the path of a trust policy."""
-    return click.option(
-        "--trust",
-        envvar="TRUSTLOG_TRUST",
-        type=FILE,
-        metavar="FILE",
-        required=True,
-        help="The trust policy (TOML): which log, and whose signatures count.",
-    )(command)
+    return trust_option_where(required=True)(command)
+
+
+def trust_option_where(*, required: bool) -> Callable[[F], F]:
+    """``--trust`` for commands that need it always, or only beside ``--log``."""
+    text = "The trust policy (TOML): which log, and whose signatures count."
+    return click.option("--trust", envvar="TRUSTLOG_TRUST", type=FILE, metavar="FILE", required=required, help=text)
 
 
 def force_option(command: F) -> F:

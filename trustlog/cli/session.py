@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from trustlog.cli.files import read_input
-from trustlog.cli.options import FILE, trust_option
+from trustlog.cli.options import FILE, trust_option_where
 from trustlog.errors import Refused
 from trustlog.formats.trustpolicy import MAX_TRUST_POLICY_BYTES, TrustPolicy
 
@@ -48,9 +48,26 @@ class LogAccess:
 
 def log_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options ``--log --trust --state --credential-file``; the command gets them as one `access`."""
+    return _with_access(command, required=True)
 
+
+def optional_log_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a command that can do without a log: `access` is None where no ``--log`` is given."""
+    return _with_access(command, required=False)
+
+
+def _with_access(command: Callable[..., Any], *, required: bool) -> Callable[..., Any]:
     @functools.wraps(command)
-    def with_access(*, log: str, trust: Path, state: Path | None, credential_file: Path | None, **others: object) -> object:
+    def with_access(
+        *, log: str | None, trust: Path | None, state: Path | None, credential_file: Path | None, **others: object
+    ) -> object:
+        if log is None:
+            return command(access=None, **others)
+        if trust is None:
+            expected = "--trust FILE, the trust policy that says whose signatures count"
+            raise Refused(
+                "PARAMETER_INVALID", "a log is not believed without a trust policy", param="trust", expected=expected
+            )
         policy = read_trust(trust)
         access = LogAccess(
             url=log,
@@ -75,8 +92,8 @@ def log_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="FILE",
             help="Where the newest checkpoint seen is kept (default: in the user's state directory).",
         ),
-        trust_option,
-        click.option("--log", envvar="TRUSTLOG_LOG", metavar="URL", required=True, help="Where the log is served."),
+        trust_option_where(required=required),
+        click.option("--log", envvar="TRUSTLOG_LOG", metavar="URL", required=required, help="Where the log is served."),
     ):
         with_access = option(with_access)
     return with_access
