@@ -96,11 +96,13 @@ def publish_rules(shell: Shell) -> None:
     shell.write("token.json", {**minted, "policy": policy})
 
 
-def call_models(shell: Shell, count: int = 2, *, events: bool = True) -> list[dict[str, Any]]:
-    """Receipts of model calls, signed and submitted; the events of the run."""
+def call_models(
+    shell: Shell, count: int = 2, *, events: bool = True, start: int = 0, previous: str | None = None
+) -> list[dict[str, Any]]:
+    """Receipts of model calls, signed and submitted; the events of the run, which follow the one with the hash `previous`."""
     token = json.loads((shell.directory / "token.json").read_bytes())
-    previous, chain = None, []
-    for number in range(count):
+    chain = []
+    for number in range(start, start + count):
         call = ModelCall(
             call_id=f"call-{number}",
             provider="openai",

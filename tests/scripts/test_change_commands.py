@@ -174,6 +174,12 @@ def test_a_job_without_a_simulation_has_nothing_to_approve(staffed: Shell, tmp_p
 def check_after_simulation(shell: Shell) -> dict[str, list[dict[str, str]]]:
     """A good simulation, but no model call was logged below it."""
     good(simulate(shell))
+    refused = approve(shell, "alice")
+    refused.check_error("RECEIPTS_MISSING", 1)
+    assert "--despite-obstacles" in refused.err
+    despite = approve(shell, "alice", "--despite-obstacles")
+    assert "despite RECEIPTS_MISSING" in despite.err
+    assert [one.split(":")[0] for one in good(despite)["obstacles"]] == ["RECEIPTS_MISSING"]
     decision: dict[str, list[dict[str, str]]] = denied(check(shell), "RECEIPTS_MISSING")
     return decision
 
@@ -275,6 +281,7 @@ def test_a_plan_is_put_into_its_exact_form_on_request_only(simulated: Shell, tmp
     with shell.serve():
         refused = simulate(shell)
         refused.check_error("PLAN_NOT_CANONICAL", 1)
+        assert "white space at byte 1" in refused.err
         assert "--write-plan" in refused.err
         assert plan.read_bytes() == pretty
         written = simulate(shell, "--write-plan", "--outcome", "success")

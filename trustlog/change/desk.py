@@ -121,12 +121,15 @@ class Desk:
         """The envelope of one of our own records, not yet submitted: header, members, signature."""
         at_ns = self.clock() if at_ns is None else at_ns
         payload = own_payload(kind, members, origin=self.client.origin, at_ns=at_ns, salt=self.random_bytes(SALT_BYTES))
+        return self.seal(kind, payload, signer)
+
+    def seal(self, kind: str, payload: Mapping[str, Any], signer: Signer) -> bytes:
+        """The envelope of a payload in its RFC 8785 form, not yet submitted."""
         return seal_envelope(kind, payload, signer, format_timestamp(self.clock()))
 
     async def publish(self, kind: str, payload: Mapping[str, Any], signer: Signer, *, patience_s: float = 0) -> Published:
         """A payload in its RFC 8785 form."""
-        envelope = seal_envelope(kind, payload, signer, format_timestamp(self.clock()))
-        return await self.submit(envelope, patience_s=patience_s)
+        return await self.submit(self.seal(kind, payload, signer), patience_s=patience_s)
 
     async def publish_text(self, kind: str, text: bytes, signer: Signer) -> Published:
         """A payload in exactly this text."""

@@ -11,6 +11,7 @@ from trustlog.errors import Refused
 from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.envelope import Signer, parse_envelope
 from trustlog.formats.timestamp import NS
+from trustlog.gate.follow import Reading
 from trustlog.gate.view import Logged, LogView
 from trustlog.records.candidate import read_candidate
 from trustlog.tokens.scoped_token import issuance_members, mint_token
@@ -71,6 +72,7 @@ async def mint(desk: Desk, signer: Signer, terms: Terms, *, ttl_s: int | None = 
     members = issuance_members(compact, ticket=terms.ticket, requester=terms.requester)
     envelope = desk.seal_record("token_issued", members, signer, at_ns=at_ns)
     warnings = tuple(_warnings(view, terms))
+    desk.reading = Reading(desk.client)  # what was read is used up by the next line
     _check_useful(view, envelope, at_ns)
     return Minted(compact, await desk.submit(envelope), bool(earlier), warnings)
 

@@ -124,8 +124,26 @@ def read_plan(path: Path, *, rewrite: bool) -> bytes:
                 f"{path} is now in its RFC 8785 form: {len(canonical)} bytes, fingerprint {compute_fingerprint(canonical)}"
             )
         text = canonical
-    parse_plan(text)
+    try:
+        parse_plan(text)
+    except Refused as refused:
+        if refused.code != "PLAN_NOT_CANONICAL":
+            raise
+        hint = f"--write-plan rewrites {path} in that form; or write it so: it is these bytes that are approved and executed"
+        expected, found = refused.expected, why_not_canonical(text)
+        raise Refused(refused.code, refused.detail, param="plan", expected=expected, found=found, hint=hint) from None
     return text
+
+
+def why_not_canonical(text: bytes) -> str:
+    """Where a plan's text first differs from its RFC 8785 form, and what stands there."""
+    canonical = canonicalize(parse_json(text, "plan"))
+    if text.rstrip(b"\r\n") == canonical:
+        return "a line end after the last brace"
+    at = next((at for at, (one, other) in enumerate(zip(text, canonical, strict=False)) if one != other), len(canonical))
+    found, wanted = text[at : at + 20].decode("utf-8", "replace"), canonical[at : at + 20].decode("utf-8", "replace")
+    what = "white space" if text[at : at + 1].isspace() else f"{found!r}"
+    return f"{what} at byte {at}, where {wanted!r} should be"
 
 
 def read_artefact(named: str) -> ArtefactFile:
