@@ -7,6 +7,9 @@ import os
 import pty
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -237,6 +240,42 @@ def on_a_terminal(shell: Shell, line: tuple[str, ...], typed: str) -> int:
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+def test_a_person_approves_with_a_key_that_only_their_agent_has(simulated: Shell, tmp_path: Path) -> None:
+    shell = fork(simulated, tmp_path)
+    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "alice approves", "-f", "alice"]
+    subprocess.run(make, cwd=shell.directory, check=True)
+    roster = json.loads((shell.directory / "roster.json").read_bytes())
+    roster["people"][0]["keys"].append("alice.pub")
+    shell.write("next.json", roster)
+    with shell.serve(), agent_with(shell, "alice"):
+        shell.good("roster", "publish", "next.json", "--next", "--key", "authority.key")
+        by = ("approve", "--job", JOB, "--action", "change.execute", "--yes", "--json", "--key")
+        shell.run(*by, "ssh-agent:bob approves").check_error("INPUT_UNREADABLE", 2)
+        assert good(shell.run(*by, "ssh-agent:alice approves"))["approver_subject"] == "p-alice"
+        shell.run(*by, "ssh-agent:alice approves").check_error("APPROVAL_SAME_PERSON", 1)
+        good(approve(shell, "bob"))
+        spy = (sys.executable, "-c", "import os; print(sorted(name for name in os.environ if name.startswith('SSH')))")
+        done = good(execute(shell, good(check(shell))["decision_b64u"], command=spy))
+        assert fetch_payload(shell, done["diff_b64u"]) == b"[]\n"  # an agent that signs is not the command's
+
+
+@contextmanager
+def agent_with(shell: Shell, name: str) -> Iterator[None]:
+    """An ssh-agent that the shell's commands find, with the key in the file `name`, which is gone then."""
+    with tempfile.TemporaryDirectory() as directory:  # a socket's path is short
+        agent = subprocess.Popen(["ssh-agent", "-D", "-a", f"{directory}/s"], stdout=subprocess.PIPE)
+        assert agent.stdout is not None
+        try:
+            agent.stdout.readline()
+            shell.environment["SSH_AUTH_SOCK"] = f"{directory}/s"
+            subprocess.run(["ssh-add", "-q", shell.directory / name], env=shell.environment, check=True)
+            (shell.directory / name).unlink()
+            yield
+        finally:
+            agent.terminate()
+            agent.communicate()
 
 
 def test_a_person_sees_everything_that_their_signature_covers(simulated: Shell, tmp_path: Path) -> None:

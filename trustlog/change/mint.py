@@ -114,7 +114,7 @@ def _check_useful(view: LogView, envelope: bytes, at_ns: int) -> None:
     The view is not to be used for anything else afterwards.
     """
     candidate = read_candidate(parse_envelope(envelope), origin=view.origin)
-    view.add(candidate.entry.encode(), candidate.payload_text)
+    view.add(candidate.entry_bytes, candidate.payload_text)
     issuance = view.at(view.size - 1)
     assert issuance is not None
     if issuance.candidate is None:
