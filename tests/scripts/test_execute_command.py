@@ -33,6 +33,7 @@ from tests.scripts.commands import Ended, Shell
 from trustlog.change.command import MAX_DIFF_BYTES, Ran
 from trustlog.change.desk import Desk
 from trustlog.change.execute import execute as run_execution
+from trustlog.client.checking import Logged
 from trustlog.client.http import open_session
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused
@@ -302,6 +303,33 @@ def test_output_beyond_the_bound_is_cut_and_the_stored_diff_says_so(approved: Sh
         f"\n[trustlog kept only the beginning: the whole output had {MAX_DIFF_BYTES + 5} bytes with the SHA-256 {digest}]\n"
     )
     assert stored.endswith(note.encode())
+
+
+class Forgetful(LogClient):
+    """A client whose first answer to a submission is lost on its way: what it sent is in the log."""
+
+    lost = False
+
+    async def submit(self, envelope: bytes) -> Logged:
+        answer = await super().submit(envelope)
+        if not self.lost:
+            self.lost = True
+            raise Refused("LOG_UNREACHABLE", "the connection ended")
+        return answer
+
+
+async def test_a_begin_whose_answer_was_lost_starts_nothing_and_is_ended_at_once(approved: Shell, tmp_path: Path) -> None:
+    shell = fork(approved, tmp_path)
+    trust = TrustPolicy.parse((tmp_path / "log" / "trust.toml").read_bytes())
+    with shell.serve() as url:
+        decision = good(check(shell))["decision_b64u"]
+        async with open_session() as session:
+            desk = Desk(Forgetful(url, trust, session))
+            with pytest.raises(Refused, match="EXECUTION_ALREADY_BEGUN") as refused:
+                await run_execution(desk, read_key_file(tmp_path / "runner.key"), decision=decision, run=must_not_run)
+        assert "nothing ran, and that is logged at index" in refused.value.hint
+        codes = [reason["code"] for reason in denied(check(shell), "APPROVALS_INSUFFICIENT")["reasons"]]
+        assert "EXECUTION_OUTCOME_UNKNOWN" not in codes  # nobody needs to resolve it
 
 
 async def test_an_end_is_never_dated_before_its_begin(approved: Shell, tmp_path: Path) -> None:

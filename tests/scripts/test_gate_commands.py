@@ -78,7 +78,7 @@ def test_a_deny_of_a_served_gate_is_said_for_people(simulated: Shell, tmp_path: 
         ended = shell.run(*line)
     ended.check_error("APPROVALS_INSUFFICIENT", 1)
     assert ended.out.startswith(f"DENY change.execute for {TICKET}\ndecision ")
-    assert "\nAPPROVALS_INSUFFICIENT\n  found     expected 2 " in ended.out
+    assert "\nAPPROVALS_INSUFFICIENT\n  because   expected 2 " in ended.out
     assert not (shell.directory / "ran").exists()
 
 

@@ -91,6 +91,7 @@ def _check_open(job: Job) -> None:
             param="job",
             expected="a job that is not closed",
             found=f"its closure with bundle:{first.record.bundle_b64u}",
+            hint="there is nothing left to do for this job; a further change starts a new one: trustlog token mint",
         )
     agent, trust = job.terms.agent_did, job.view.trust
     if trust.role_at(agent, job.size) != "agents":

@@ -68,7 +68,7 @@ def show_service_deny(decision: ServiceDecision, request: GateRequest, *, as_jso
     if decision.decision_b64u is not None:
         lines.append(f"decision {decision.decision_b64u}")
     for one in decision.reasons:
-        lines += [one.code, f"  found     {one.detail}", f"  next      {one.hint}"]
+        lines += [one.code, f"  because   {one.detail}", f"  next      {one.hint}"]
     show(_answer(decision), [printable(line) for line in lines], as_json=as_json)
     code = first.code if first.code in REASONS else "INTERNAL_ERROR"
     report(f"{code}: the gate denies {request.action}: {first.detail}{more}", first.hint)
