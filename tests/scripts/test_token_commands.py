@@ -42,10 +42,12 @@ def test_a_job_has_one_set_of_terms_and_its_token_is_renewed(simulated: Shell, t
 
 def test_no_token_is_minted_that_no_gate_would_take(simulated: Shell, tmp_path: Path) -> None:
     shell = fork(simulated, tmp_path)
-    policies = {
+    rules: dict[str, Any] = {**POLICY}
+    requirements = rules["token_requirements"]
+    policies: dict[str, dict[str, Any]] = {
         "over": {"valid_until": "2026-01-01T00:00:00Z"},
         "early": {"valid_from": "2999-01-01T00:00:00Z"},
-        "pinned": {"token_requirements": {**POLICY["token_requirements"], "cst_scope_hash": "b64u:" + "A" * 43}},
+        "pinned": {"token_requirements": {**requirements, "cst_scope_hash": "b64u:" + "A" * 43}},
     }
     codes = {"over": "POLICY_NOT_IN_FORCE", "early": "POLICY_NOT_IN_FORCE", "pinned": "TOKEN_SCOPE_MISMATCH"}
     with shell.serve():
@@ -55,7 +57,7 @@ def test_no_token_is_minted_that_no_gate_would_take(simulated: Shell, tmp_path: 
         mint(shell, "--key", "gate.key").check_error("SIGNER_WRONG_ROLE", 1)
         mint(shell, "--key", "alice.key").check_error("SIGNER_NOT_TRUSTED", 1)
         for name, changes in policies.items():
-            file = shell.write(f"{name}.json", {**POLICY, "policy_name": name, **changes})
+            file = shell.write(f"{name}.json", {**rules, "policy_name": name, **changes})
             address = shell.good("policy", "publish", file, "--key", "policy.key", "--json").answer["policy_hash_b64u"]
             mint(shell, "--policy", address, job=f"job-{name}").check_error(codes[name], 1)
         shell.good("revoke", f"job:{JOB}", "--reason", "r", "--key", "tokens.key")

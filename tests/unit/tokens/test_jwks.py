@@ -13,6 +13,7 @@ from tests.support.payloads import hash_of
 from trustlog.errors import Refused
 from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.didkey import parse_did_key
+from trustlog.keys.signer import SeedSigner
 from trustlog.tokens.jwks import encode_jwks, jwk_of
 from trustlog.tokens.scoped_token import key_id, mint_token, parse_token
 
@@ -34,7 +35,7 @@ def mint(exp: int) -> str:
 def test_the_key_of_rfc_8037_is_written_as_that_rfc_writes_it() -> None:
     public = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
     seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
-    key = parse_did_key(keys.SeedSigner(bytes.fromhex(seed)).did)
+    key = parse_did_key(SeedSigner(bytes.fromhex(seed)).did)
     assert {name: jwk_of(key)[name] for name in ("kty", "crv", "x")} == {"kty": "OKP", "crv": "Ed25519", "x": public}
 
 
