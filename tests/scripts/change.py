@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -95,11 +96,13 @@ def publish_rules(shell: Shell) -> None:
     shell.write("token.json", {**minted, "policy": policy})
 
 
-def call_models(shell: Shell, count: int = 2, *, events: bool = True) -> list[dict[str, Any]]:
-    """Receipts of model calls, signed and submitted; the events of the run."""
+def call_models(
+    shell: Shell, count: int = 2, *, events: bool = True, start: int = 0, previous: str | None = None
+) -> list[dict[str, Any]]:
+    """Receipts of model calls, signed and submitted; the events of the run, which follow the one with the hash `previous`."""
     token = json.loads((shell.directory / "token.json").read_bytes())
-    previous, chain = None, []
-    for number in range(count):
+    chain = []
+    for number in range(start, start + count):
         call = ModelCall(
             call_id=f"call-{number}",
             provider="openai",
@@ -177,3 +180,32 @@ def fork(shell: Shell, directory: Path) -> Shell:
 
 def hash_of(text: str) -> str:
     return encode_b64u(hashlib.sha256(text.encode()).digest())
+
+
+def close_with(shell: Shell, reference: str) -> None:
+    good(approve(shell, "alice", "--bundle", reference, action="ticket.close"))
+    good(approve(shell, "bob", "--bundle", reference, action="ticket.close"))
+    good(close(shell, reference))
+
+
+def judged(shell: Shell) -> None:
+    """The evidence of the change, judged by the independent verifier, which also reads the whole log."""
+    pack, trust = "change.evidence.json", shell.environment["TRUSTLOG_TRUST"]
+    written = shell.run("evidence", "--ticket", TICKET, "--out", pack)
+    assert written.code == 3, written  # by itself no pack proves absence
+    line = ["evidence", pack, "--trust", trust, "--log", shell.environment["TRUSTLOG_LOG"], "--json"]
+    verdict = subprocess.run(
+        [sys.executable, "-m", "verifier", *line],
+        cwd=shell.directory,
+        env=shell.environment,
+        capture_output=True,
+        check=False,
+    )
+    assert (verdict.returncode, json.loads(verdict.stdout)["status"]) == (0, "PASS"), verdict
+
+
+def fetch_payload(shell: Shell, payload_hash: str) -> bytes:
+    """A payload as the running log serves it."""
+    script = "import sys, urllib.request as u; sys.stdout.buffer.write(u.urlopen(sys.argv[1]).read())"
+    url = f"{shell.environment['TRUSTLOG_LOG']}/v1/payloads/{payload_hash}"
+    return subprocess.run([sys.executable, "-c", script, url], capture_output=True, check=True).stdout

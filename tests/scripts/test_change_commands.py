@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pty
-import signal
 import subprocess
 import sys
-import time
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,60 +27,20 @@ from tests.scripts.change import (
     call_models,
     check,
     close,
+    close_with,
     denied,
     execute,
+    fetch_payload,
     fork,
     good,
+    judged,
     people,
     publish_rules,
     simulate,
 )
 from tests.scripts.commands import Ended, Shell
-from trustlog.change.desk import Desk
-from trustlog.change.execute import Ran
-from trustlog.change.execute import execute as run_execution
 from trustlog.cli.main import run
-from trustlog.client.http import open_session
-from trustlog.client.log import LogClient
-from trustlog.errors import Refused
 from trustlog.formats.jsontext import canonicalize
-from trustlog.formats.timestamp import NS
-from trustlog.formats.trustpolicy import TrustPolicy
-from trustlog.keys.file import read_key_file
-
-
-@pytest.fixture(scope="module")
-def staffed(tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    shell = Shell(tmp_path_factory.mktemp("staffed"))
-    people(shell)
-    return shell
-
-
-@pytest.fixture(scope="module")
-def simulated(staffed: Shell, tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    shell = fork(staffed, tmp_path_factory.mktemp("simulated"))
-    with shell.serve():
-        publish_rules(shell)
-        call_models(shell)
-        good(simulate(shell))
-    return shell
-
-
-@pytest.fixture(scope="module")
-def approved(simulated: Shell, tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    shell = fork(simulated, tmp_path_factory.mktemp("approved"))
-    with shell.serve():
-        good(approve(shell, "alice"))
-        good(approve(shell, "bob"))
-    return shell
-
-
-@pytest.fixture(scope="module")
-def executed(approved: Shell, tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    shell = fork(approved, tmp_path_factory.mktemp("executed"))
-    with shell.serve():
-        good(execute(shell, good(check(shell))["decision_b64u"]))
-    return shell
 
 
 def test_a_change_by_hand_from_an_empty_directory_to_the_closure(shell: Shell) -> None:
@@ -116,22 +77,6 @@ def test_a_change_by_hand_from_an_empty_directory_to_the_closure(shell: Shell) -
 
         denied(close(shell, f"once more, {reference}"), "JOB_ENDED")
         judged(shell)
-
-
-def judged(shell: Shell) -> None:
-    """The evidence of the change, judged by the independent verifier, which also reads the whole log."""
-    pack, trust = "change.evidence.json", shell.environment["TRUSTLOG_TRUST"]
-    written = shell.run("evidence", "--ticket", TICKET, "--out", pack)
-    assert written.code == 3, written  # by itself no pack proves absence
-    line = ["evidence", pack, "--trust", trust, "--log", shell.environment["TRUSTLOG_LOG"], "--json"]
-    verdict = subprocess.run(
-        [sys.executable, "-m", "verifier", *line],
-        cwd=shell.directory,
-        env=shell.environment,
-        capture_output=True,
-        check=False,
-    )
-    assert (verdict.returncode, json.loads(verdict.stdout)["status"]) == (0, "PASS"), verdict
 
 
 def test_the_runner_can_ask_the_gate_itself(approved: Shell, tmp_path: Path) -> None:
@@ -190,13 +135,6 @@ def test_the_same_person_twice_is_refused_and_does_not_count(simulated: Shell, t
         assert {reason["code"] for reason in decision["reasons"]} >= {"APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING"}
 
 
-def fetch_payload(shell: Shell, payload_hash: str) -> bytes:
-    """A payload as the running log serves it."""
-    script = "import sys, urllib.request as u; sys.stdout.buffer.write(u.urlopen(sys.argv[1]).read())"
-    url = f"{shell.environment['TRUSTLOG_LOG']}/v1/payloads/{payload_hash}"
-    return subprocess.run([sys.executable, "-c", script, url], capture_output=True, check=True).stdout
-
-
 def test_another_plan_by_one_byte_is_refused_everywhere(approved: Shell, tmp_path: Path) -> None:
     shell = fork(approved, tmp_path)
     other = shell.write("other.json", canonicalize(PLAN).replace(b"200", b"201"))
@@ -208,160 +146,6 @@ def test_another_plan_by_one_byte_is_refused_everywhere(approved: Shell, tmp_pat
         refused.check_error("PLAN_MISMATCH", 1)
         assert not (shell.directory / "ran").exists()
         good(execute(shell, allowed["decision_b64u"]))  # the right one may still run
-
-
-def test_one_decision_starts_one_execution(approved: Shell, tmp_path: Path) -> None:
-    shell = fork(approved, tmp_path)
-    with shell.serve():
-        decision = good(check(shell))["decision_b64u"]
-        good(execute(shell, decision))
-        refused = execute(shell, decision, command=("touch", "ran"))
-        refused.check_error("EXECUTION_ALREADY_BEGUN", 1)
-        assert not (shell.directory / "ran").exists()
-        execute(shell, "A" * 43).check_error("DECISION_NOT_LOGGED", 1)
-
-
-async def test_an_expired_decision_starts_nothing(approved: Shell, tmp_path: Path) -> None:
-    shell = fork(approved, tmp_path)
-    trust = TrustPolicy.parse((tmp_path / "log" / "trust.toml").read_bytes())
-    runner = read_key_file(tmp_path / "runner.key")
-    with shell.serve() as url:
-        decision = good(check(shell))["decision_b64u"]
-        async with open_session() as session:
-            a_minute_later = Desk(LogClient(url, trust, session), clock=lambda: time.time_ns() + 61 * NS)
-            with pytest.raises(Refused, match="DECISION_EXPIRED"):
-                await run_execution(a_minute_later, runner, decision=decision, run=must_not_run)
-        good(execute(shell, decision))
-
-
-def must_not_run(_plan: bytes) -> Ran:
-    raise AssertionError("the command was started")
-
-
-def test_a_log_that_was_away_while_the_command_ran_still_gets_its_end(approved: Shell, tmp_path: Path) -> None:
-    shell = fork(approved, tmp_path)
-    with shell.serve() as url:
-        decision = good(check(shell))["decision_b64u"]
-        stop = shell.directory / "stop"
-        wait = ("sh", "-c", "touch started; while ! test -e stop; do sleep 0.05; done; echo changed")
-        line = ("execute", "--decision", decision, "--key", "runner.key", "--json", "--", *wait)
-        runner = subprocess.Popen(
-            [sys.executable, "-m", "trustlog.cli", *line],
-            cwd=shell.directory,
-            env=dict(shell.environment),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        while not (shell.directory / "started").exists():
-            assert runner.poll() is None
-            time.sleep(0.02)
-    stop.write_bytes(b"")  # now the command ends, and nobody is there to hear it
-    time.sleep(1)
-    with shell.serve(listen=url.removeprefix("http://")):
-        out, err = runner.communicate(timeout=60)
-        assert runner.returncode == 0, err.decode()
-        assert json.loads(out)["outcome"] == "success"
-        good(build_bundle(shell))
-
-
-def test_a_command_that_does_not_exist_uses_no_decision_up(approved: Shell, tmp_path: Path) -> None:
-    shell = fork(approved, tmp_path)
-    with shell.serve():
-        decision = good(check(shell))["decision_b64u"]
-        execute(shell, decision, command=("no-such-command",)).check_error("PARAMETER_INVALID", 2)
-        good(execute(shell, decision))
-
-
-def test_a_failed_command_is_logged_as_such_and_closes_nothing(approved: Shell, tmp_path: Path) -> None:
-    shell = fork(approved, tmp_path)
-    with shell.serve():
-        failed = execute(shell, good(check(shell))["decision_b64u"], command=BREAK)
-        failed.check_error("EXECUTION_FAILED", 1)
-        assert (failed.answer["outcome"], failed.answer["exit_code"]) == ("failure", 3)
-        assert fetch_payload(shell, failed.answer["diff_b64u"]) == b"half of it\n"
-        build_bundle(shell).check_error("REQUIRED_STEP_MISSING", 1)
-        shell.run(
-            "resolve", "--begin", failed.answer["begin"]["payload_hash_b64u"], "--note", "n", "--key", "alice.key"
-        ).check_error("PARAMETER_INVALID", 2)
-
-
-def test_a_crash_leaves_the_outcome_unknown_until_a_person_resolves_it(approved: Shell, tmp_path: Path) -> None:
-    shell = fork(approved, tmp_path)
-    with shell.serve():
-        begin = crash_in_the_middle(shell, good(check(shell))["decision_b64u"])
-        found = denied(check(shell), "EXECUTION_OUTCOME_UNKNOWN")
-        assert any(begin in reason["detail"] for reason in found["reasons"])  # whoever resolves it needs the hash
-
-        resolve = ("resolve", "--begin", begin, "--note", "rolled back by hand", "--json", "--key")
-        shell.run(*resolve, "carol.key").check_error("APPROVAL_BY_REQUESTER", 1)
-        shell.run(*resolve, "runner.key").check_error("APPROVAL_NOT_PERMITTED", 1)
-        resolution = good(shell.run(*resolve, "alice.key"))
-        assert resolution["begin_b64u"] == begin
-        shell.run(*resolve, "bob.key").check_error("CONFLICT", 1)
-
-        decision = denied(
-            check(shell), "APPROVALS_INSUFFICIENT"
-        )  # it counts as failed; another round needs its own approvals
-        assert "EXECUTION_OUTCOME_UNKNOWN" not in [reason["code"] for reason in decision["reasons"]]
-        good(approve(shell, "alice"))
-        good(approve(shell, "bob"))
-        good(execute(shell, good(check(shell))["decision_b64u"]))
-        close_with(shell, good(build_bundle(shell))["reference"])
-        judged(shell)
-
-
-def close_with(shell: Shell, reference: str) -> None:
-    good(approve(shell, "alice", "--bundle", reference, action="ticket.close"))
-    good(approve(shell, "bob", "--bundle", reference, action="ticket.close"))
-    good(close(shell, reference))
-
-
-def crash_in_the_middle(shell: Shell, decision: str) -> str:
-    """Kill the runner while its command is at work; the hash of the ``begin``, which it said before."""
-    line = ("execute", "--decision", decision, "--key", "runner.key", "--", "sh", "-c", "touch started; sleep 60")
-    runner = subprocess.Popen(
-        [sys.executable, "-m", "trustlog.cli", *line],
-        cwd=shell.directory,
-        env=shell.environment,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        deadline = time.monotonic() + 30
-        while not (shell.directory / "started").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-    finally:
-        os.killpg(runner.pid, signal.SIGKILL)  # the runner and its command: a session of our own
-    _out, err = runner.communicate(timeout=30)
-    words = err.decode().split()
-    return words[words.index("begin") + 1]
-
-
-def test_an_interrupt_reaches_the_command_and_its_end_is_logged(approved: Shell, tmp_path: Path) -> None:
-    shell = fork(approved, tmp_path)
-    with shell.serve():
-        decision = good(check(shell))["decision_b64u"]
-        script = (
-            "import signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL); open('started', 'w').close(); time.sleep(60)"
-        )
-        line = ("execute", "--decision", decision, "--key", "runner.key", "--json", "--", sys.executable, "-c", script)
-        runner = subprocess.Popen(
-            [sys.executable, "-m", "trustlog.cli", *line],
-            cwd=shell.directory,
-            env=shell.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        while not (shell.directory / "started").exists():
-            assert runner.poll() is None
-            time.sleep(0.02)
-        os.killpg(runner.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
-        out, err = runner.communicate(timeout=30)
-        ended = Ended(runner.returncode, out.decode(), err.decode())
-        ended.check_error("EXECUTION_FAILED", 1)
-        assert ended.answer["outcome"] == "failure"
 
 
 def test_a_denial_ends_the_job(approved: Shell, tmp_path: Path) -> None:
@@ -393,6 +177,12 @@ def test_a_job_without_a_simulation_has_nothing_to_approve(staffed: Shell, tmp_p
 def check_after_simulation(shell: Shell) -> dict[str, list[dict[str, str]]]:
     """A good simulation, but no model call was logged below it."""
     good(simulate(shell))
+    refused = approve(shell, "alice")
+    refused.check_error("RECEIPTS_MISSING", 1)
+    assert "--despite-obstacles" in refused.err
+    despite = approve(shell, "alice", "--despite-obstacles")
+    assert "despite RECEIPTS_MISSING" in despite.err
+    assert [one.split(":")[0] for one in good(despite)["obstacles"]] == ["RECEIPTS_MISSING"]
     decision: dict[str, list[dict[str, str]]] = denied(check(shell), "RECEIPTS_MISSING")
     return decision
 
@@ -452,6 +242,42 @@ def on_a_terminal(shell: Shell, line: tuple[str, ...], typed: str) -> int:
         os.close(theirs)
 
 
+def test_a_person_approves_with_a_key_that_only_their_agent_has(simulated: Shell, tmp_path: Path) -> None:
+    shell = fork(simulated, tmp_path)
+    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "alice approves", "-f", "alice"]
+    subprocess.run(make, cwd=shell.directory, check=True)
+    roster = json.loads((shell.directory / "roster.json").read_bytes())
+    roster["people"][0]["keys"].append("alice.pub")
+    shell.write("next.json", roster)
+    with shell.serve(), agent_with(shell, "alice"):
+        shell.good("roster", "publish", "next.json", "--next", "--key", "authority.key")
+        by = ("approve", "--job", JOB, "--action", "change.execute", "--yes", "--json", "--key")
+        shell.run(*by, "ssh-agent:bob approves").check_error("INPUT_UNREADABLE", 2)
+        assert good(shell.run(*by, "ssh-agent:alice approves"))["approver_subject"] == "p-alice"
+        shell.run(*by, "ssh-agent:alice approves").check_error("APPROVAL_SAME_PERSON", 1)
+        good(approve(shell, "bob"))
+        spy = (sys.executable, "-c", "import os; print(sorted(name for name in os.environ if name.startswith('SSH')))")
+        done = good(execute(shell, good(check(shell))["decision_b64u"], command=spy))
+        assert fetch_payload(shell, done["diff_b64u"]) == b"[]\n"  # an agent that signs is not the command's
+
+
+@contextmanager
+def agent_with(shell: Shell, name: str) -> Iterator[None]:
+    """An ssh-agent that the shell's commands find, with the key in the file `name`, which is gone then."""
+    with tempfile.TemporaryDirectory() as directory:  # a socket's path is short
+        agent = subprocess.Popen(["ssh-agent", "-D", "-a", f"{directory}/s"], stdout=subprocess.PIPE)
+        assert agent.stdout is not None
+        try:
+            agent.stdout.readline()
+            shell.environment["SSH_AUTH_SOCK"] = f"{directory}/s"
+            subprocess.run(["ssh-add", "-q", shell.directory / name], env=shell.environment, check=True)
+            (shell.directory / name).unlink()
+            yield
+        finally:
+            agent.terminate()
+            agent.communicate()
+
+
 def test_a_person_sees_everything_that_their_signature_covers(simulated: Shell, tmp_path: Path) -> None:
     shell = fork(simulated, tmp_path)
     with shell.serve():
@@ -494,6 +320,7 @@ def test_a_plan_is_put_into_its_exact_form_on_request_only(simulated: Shell, tmp
     with shell.serve():
         refused = simulate(shell)
         refused.check_error("PLAN_NOT_CANONICAL", 1)
+        assert "white space at byte 1" in refused.err
         assert "--write-plan" in refused.err
         assert plan.read_bytes() == pretty
         written = simulate(shell, "--write-plan", "--outcome", "success")
@@ -542,20 +369,6 @@ def test_a_token_is_a_secret(approved: Shell, tmp_path: Path) -> None:
         assert token[:60] not in ended.out + ended.err
         assert token[-20:] not in ended.out + ended.err
         assert seed not in ended.out + ended.err
-
-
-def test_the_command_gets_the_plan_and_none_of_our_secrets(approved: Shell, tmp_path: Path) -> None:
-    shell = fork(approved, tmp_path)
-    shell.environment["RUNNER_SEED"] = (shell.directory / "runner.key").read_text().strip()
-    spy = (sys.executable, "-c", "import json, os, sys; print(json.dumps([sys.stdin.read(), dict(os.environ)]))")
-    with shell.serve():
-        decision = good(check(shell))["decision_b64u"]
-        done = good(shell.run("execute", "--decision", decision, "--key", "env:RUNNER_SEED", "--json", "--", *spy))
-        given, environment = json.loads(fetch_payload(shell, done["diff_b64u"]))
-    assert given.encode() == canonicalize(PLAN)
-    ours = {name: value for name, value in environment.items() if name.startswith("TRUSTLOG_")}
-    assert ours == {"TRUSTLOG_PLAN_FINGERPRINT": done["plan_hash_b64u"]}
-    assert "RUNNER_SEED" not in environment
 
 
 HERE = "--log http://127.0.0.1:1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from trustlog.change.desk import Desk, Published
 from trustlog.errors import Refused
@@ -15,12 +15,24 @@ from trustlog.formats.jsontext import canonicalize
 from trustlog.formats.timestamp import format_timestamp
 from trustlog.gate.job import Job
 from trustlog.gate.judge import Judgement
+from trustlog.policy.finding import Finding
 from trustlog.records.scope import BUNDLE_MEMBER, is_complete_scope
 from trustlog.records.work_policy_contract import ChangeManagement
 
-NEEDS_APPROVALS = frozenset(
-    {"APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING", "APPROVAL_SAME_PERSON", "APPROVAL_MISMATCH", "APPROVAL_EXPIRED"}
+# What approvals themselves cure, or what is wrong with some that do not count and hinder no others.
+NEEDS_APPROVALS: Final = frozenset(
+    {
+        "APPROVALS_INSUFFICIENT",
+        "APPROVAL_ROLE_MISSING",
+        "APPROVAL_SAME_PERSON",
+        "APPROVAL_MISMATCH",
+        "APPROVAL_EXPIRED",
+        "APPROVAL_NOT_PERMITTED",
+        "APPROVAL_BY_REQUESTER",
+    }
 )
+# What the token issuer mends while people look: the approval covers the job's terms, and a renewed token has the same.
+PASSES: Final = frozenset({"TOKEN_EXPIRED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +54,29 @@ class Matter:
         return tool is not None and is_complete_scope(self.scope) and names_bundle == tool.requires_proof_bundle_reference
 
     @property
-    def obstacles(self) -> list[str]:
+    def against(self) -> list[Finding]:
         """What a gate would still refuse besides missing approvals."""
-        return [f"{one.code}: {one.detail}" for one in self.judgement.findings if one.code not in NEEDS_APPROVALS]
+        return [one for one in self.judgement.findings if one.code not in NEEDS_APPROVALS]
+
+    @property
+    def obstacles(self) -> list[str]:
+        """The same as text, one line each."""
+        return [f"{one.code}: {one.detail}" for one in self.against]
+
+    def check_unobstructed(self) -> None:
+        """Check that approvals are all that is missing. Raises :class:`Refused` with the code of what else stands in the way."""
+        lasting = [one for one in self.against if one.code not in PASSES]
+        if not lasting:
+            return
+        first, others = lasting[0], len(lasting) - 1
+        more = f", and {others} more" if others else ""
+        raise Refused(
+            first.code,
+            f"more than approvals is missing{more}; nothing was signed",
+            expected=first.expected,
+            found=first.found,
+            hint=f"see to it first: {first.hint} To approve all the same: --despite-obstacles",
+        )
 
 
 async def put_before(desk: Desk, job_id: str, action: str, *, plan_hash: str | None, bundle: str | None) -> Matter:
@@ -78,15 +110,8 @@ async def answer(
     if person is None:
         expected = "a key of a person of the roster in force"
         raise Refused("APPROVAL_NOT_PERMITTED", "this key is nobody's", param="key", expected=expected, found=signer.did)
-    if verdict == "explicit_approve" and not matter.is_complete:
-        raise Refused(
-            "APPROVALS_INSUFFICIENT",
-            "there is no complete scope to approve yet",
-            param="scope",
-            expected="a simulated plan, and for closing a logged bundle",
-            found="; ".join(matter.obstacles) or "an action that needs no approval",
-            hint="see to what is missing first; nothing was signed",
-        )
+    if verdict == "explicit_approve":
+        check_something_to_approve(matter)
     at_ns = desk.clock()
     binding = {
         "run_id": matter.judgement.run_id,
@@ -111,3 +136,17 @@ async def answer(
     }
     payload = {name: value for name, value in payload.items() if value is not None}
     return await desk.publish("human_approval_receipt", payload, signer)
+
+
+def check_something_to_approve(matter: Matter) -> None:
+    """Check that there is a complete scope; ``APPROVALS_INSUFFICIENT``."""
+    if matter.is_complete:
+        return
+    raise Refused(
+        "APPROVALS_INSUFFICIENT",
+        "there is no complete scope to approve yet",
+        param="scope",
+        expected="a simulated plan, and for closing a logged bundle",
+        found="; ".join(matter.obstacles) or "an action that needs no approval",
+        hint="see to what is missing first; nothing was signed",
+    )

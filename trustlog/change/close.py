@@ -1,26 +1,51 @@
-"""Close: the gate decides, and logs the closure. Signed by the gate."""
+"""Close: the gate decides, and logs the closure. Signed by a gate."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
+from trustlog.change.allow import find_allow
 from trustlog.change.desk import Desk, Published
+from trustlog.errors import Refused
 from trustlog.formats.envelope import Signer
 from trustlog.formats.timestamp import format_timestamp
 from trustlog.gate.decision import Decision
 from trustlog.limits import DECISION_TTL_S
+
+CLOSE: Final = "ticket.close"
 
 
 async def log_closure(desk: Desk, gate: Signer, decision: Decision) -> Published:
     """Log the closure that an allowed decision of closing permits; insists while the decision lives, which is used up by it."""
     assert decision.allow
     assert decision.payload_hash is not None
+    assert decision.run_id is not None
+    reason = decision.request.closing_reason or ""
+    return await _log(desk, gate, decision.scope, run_id=decision.run_id, decision=decision.payload_hash, reason=reason)
+
+
+async def log_closure_of(desk: Desk, gate: Signer, decision: str) -> Published:
+    """The same for a logged allow of another gate, by its payload hash: it is found in the log and judged again first.
+
+    Raises :class:`Refused` as :func:`~trustlog.change.allow.find_allow` does, and ``CONFLICT`` where it was closed already.
+    """
+    record = (await find_allow(desk, decision, CLOSE)).record
+    if not isinstance(record.closing_reason, str):
+        raise Refused("DECISION_INVALID", "the allow states no closing reason", param="decision", found=decision)
+    reason = record.closing_reason
+    return await _log(desk, gate, record.scope, run_id=record.run_id, decision=decision, reason=reason)
+
+
+async def _log(desk: Desk, gate: Signer, scope: Mapping[str, str], *, run_id: str, decision: str, reason: str) -> Published:
     at_ns = desk.clock()
     members = {
-        "ticket": decision.scope["ticket"],
-        "job_id": decision.scope["job_id"],
-        "run_id": decision.run_id,
-        "decision_b64u": decision.payload_hash,
-        "bundle_b64u": decision.scope["bundle_b64u"],
-        "closing_reason": decision.request.closing_reason,
+        "ticket": scope["ticket"],
+        "job_id": scope["job_id"],
+        "run_id": run_id,
+        "decision_b64u": decision,
+        "bundle_b64u": scope["bundle_b64u"],
+        "closing_reason": reason,
         "closed_at": format_timestamp(at_ns),
     }
     return await desk.publish_record("closure", members, gate, at_ns=at_ns, patience_s=DECISION_TTL_S)

@@ -115,20 +115,28 @@ class Desk:
 
         For `patience_s` seconds it is submitted again while the log cannot be reached: the very same, so it is logged once.
         """
+        return await self.submit(self.seal_record(kind, members, signer, at_ns=at_ns), patience_s=patience_s)
+
+    def seal_record(self, kind: str, members: Mapping[str, Any], signer: Signer, *, at_ns: int | None = None) -> bytes:
+        """The envelope of one of our own records, not yet submitted: header, members, signature."""
         at_ns = self.clock() if at_ns is None else at_ns
         payload = own_payload(kind, members, origin=self.client.origin, at_ns=at_ns, salt=self.random_bytes(SALT_BYTES))
-        return await self.publish(kind, payload, signer, patience_s=patience_s)
+        return self.seal(kind, payload, signer)
+
+    def seal(self, kind: str, payload: Mapping[str, Any], signer: Signer) -> bytes:
+        """The envelope of a payload in its RFC 8785 form, not yet submitted."""
+        return seal_envelope(kind, payload, signer, format_timestamp(self.clock()))
 
     async def publish(self, kind: str, payload: Mapping[str, Any], signer: Signer, *, patience_s: float = 0) -> Published:
         """A payload in its RFC 8785 form."""
-        envelope = seal_envelope(kind, payload, signer, format_timestamp(self.clock()))
-        return await self._submit(envelope, patience_s)
+        return await self.submit(self.seal(kind, payload, signer), patience_s=patience_s)
 
     async def publish_text(self, kind: str, text: bytes, signer: Signer) -> Published:
         """A payload in exactly this text."""
-        return await self._submit(seal_text(kind, text, signer, format_timestamp(self.clock())))
+        return await self.submit(seal_text(kind, text, signer, format_timestamp(self.clock())))
 
-    async def _submit(self, envelope: bytes, patience_s: float = 0) -> Published:
+    async def submit(self, envelope: bytes, *, patience_s: float = 0) -> Published:
+        """An envelope, logged and proven; for `patience_s` seconds the very same again while the log cannot be reached."""
         submitted = await _insist(lambda: self.client.submit(envelope), patience_s)
         parsed = parse_envelope(envelope)
         return Published(parsed.payload_hash_b64u, parsed.payload, submitted)

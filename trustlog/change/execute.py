@@ -8,52 +8,35 @@ roster resolves it.
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from trustlog.change.allow import check_alive, find_allow
+from trustlog.change.command import Ran
 from trustlog.change.desk import Desk, Published
 from trustlog.errors import Refused
-from trustlog.formats.envelope import Signer
-from trustlog.formats.timestamp import format_timestamp
+from trustlog.formats.envelope import Signer, parse_envelope
+from trustlog.formats.timestamp import parse_timestamp
 from trustlog.gate.execution import EXECUTE
-from trustlog.gate.judge import judge_logged_allow
 from trustlog.gate.view import Logged
 from trustlog.records.plan import compute_fingerprint
 
-MAX_DIFF_BYTES = 8 * 1024 * 1024
-END_PATIENCE_S = 120  # how long the log may be away before the outcome counts as unknown
+__all__ = ["Executed", "Ran", "execute"]
 
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What the command did: exit code 0 is success; `output` is stored as the diff produced."""
-
-    exit_code: int
-    output: bytes
+BEGIN_PATIENCE_S: Final = 20  # within a decision's life
+END_PATIENCE_S: Final = 120  # how long the log may be away before the outcome counts as unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """Both records of an execution, and what the command did."""
+    """Both records of an execution, and what the command did. `unstored` says why its output could not be stored, if so."""
 
     begin: Published
     end: Published
     ran: Ran
-
-
-def run_command(command: Sequence[str], plan: bytes, environment: Mapping[str, str]) -> Ran:
-    """Run a command with the plan on its standard input; its standard output is what it changed.
-
-    ``TRUSTLOG_PLAN_FINGERPRINT`` in its environment names the plan. Standard error is passed through.
-    """
-    env = {**environment, "TRUSTLOG_PLAN_FINGERPRINT": compute_fingerprint(plan)}
-    try:
-        done = subprocess.run(list(command), input=plan, stdout=subprocess.PIPE, env=env, check=False)  # noqa: S603
-    except OSError as error:
-        return Ran(127, f"{command[0]}: {error.strerror}\n".encode())
-    return Ran(done.returncode, done.stdout[:MAX_DIFF_BYTES])
+    unstored: Refused | None = None
 
 
 async def execute(
@@ -73,92 +56,99 @@ async def execute(
     against the allow, ``PLAN_MISMATCH``, ``EXECUTION_ALREADY_BEGUN``; nothing ran then. A refusal after `run` names its exit
     code, and how to resolve the execution.
     """
-    await desk.reading.catch_up()
-    allow = await _find_allow(desk, decision)
-    await _check_allow(desk, allow)
-    scope = allow.record.scope
-    stored = await desk.reading.plan(scope["plan_hash_b64u"])
-    if stored is None:
-        raise Refused("PLAN_MISSING", "the log does not have the plan's bytes", param="plan", found=scope["plan_hash_b64u"])
-    if plan is not None and plan != stored:
-        detail = "this is not the plan that was approved"
-        expected, found = scope["plan_hash_b64u"], compute_fingerprint(plan)
-        raise Refused("PLAN_MISMATCH", detail, param="plan", expected=expected, found=found)
+    allow = await find_allow(desk, decision, EXECUTE)
+    stored = await _stored_plan(desk, allow, plan)
     begin = await _begin(desk, signer, allow)
     begun(begin)
-    ran = run(stored)
+    started_ns = time.monotonic_ns()
+    why_not = await _against_starting(desk, allow, begin)
+    ran = run(stored) if why_not is None else Ran(None, f"not started: {why_not.code}: {why_not.detail}\n".encode())
+    ended_ns = _end_time(desk, begin, time.monotonic_ns() - started_ns)
     try:
-        return Executed(begin, await _end(desk, signer, allow, begin, ran), ran)
+        executed = await _end(desk, signer, allow, begin, ran, at_ns=ended_ns)
     except Refused as refused:
-        detail = f"the command ended with exit code {ran.exit_code}, but its end is not in the log: {refused.detail}"
-        hint = f"the outcome is unknown to the log; a person of the roster: trustlog resolve --begin {begin.payload_hash}"
-        raise Refused(
-            refused.code, detail, param=refused.param, expected=refused.expected, found=refused.found, hint=hint
-        ) from None
+        detail = f"{ran.ending}, but its end is not in the log: {refused.detail}"
+        raise _same(refused, detail, _resolve_hint(begin.payload_hash)) from None
+    if why_not is not None:
+        hint = f"nothing ran, and that is logged at index {executed.end.index}; {why_not.hint}"
+        raise _same(why_not, why_not.detail, hint)
+    return executed
 
 
-async def _find_allow(desk: Desk, decision: str) -> Logged:
-    view = desk.reading.view
-    found = view.first(decision, "gate_decision", view.size)
-    if found is None or found.record.decision != "allow" or found.record.scope["action"] != EXECUTE:
-        expected = f"a logged allow of {EXECUTE}"
-        raise Refused(
-            "DECISION_NOT_LOGGED", "there is no such decision", param="decision", expected=expected, found=decision
-        )
-    return found
-
-
-async def _check_allow(desk: Desk, allow: Logged) -> None:
-    """Check that an allow is alive, stands, and was well founded."""
-    record, view = allow.record, desk.reading.view
-    now_ns = desk.clock()
-    if not record.decided_at.ns <= now_ns <= record.expires_at.ns:
-        life = f"a time from {record.decided_at.text} to {record.expires_at.text}"
-        found = format_timestamp(now_ns)
-        raise Refused("DECISION_EXPIRED", "the decision is not alive now", param="decision", expected=life, found=found)
-    job = await desk.job(record.scope["job_id"])
-    withdrawal = job.withdrawal(allow, view.size)
-    if withdrawal is not None:
-        found = f"the deny at index {withdrawal.index}"
-        raise Refused("DECISION_WITHDRAWN", "the gate withdrew this allow", param="decision", expected="none", found=found)
-    plans = await desk.reading.read_job(job.issuance, view.size)
-    for finding in judge_logged_allow(view, allow, plans):
-        detail = f"the allow at index {allow.index} does not hold: {finding.detail}"
-        raise Refused(finding.code, detail, param="decision", expected=finding.expected, found=finding.found)
+async def _stored_plan(desk: Desk, allow: Logged, plan: bytes | None) -> bytes:
+    approved = allow.record.scope["plan_hash_b64u"]
+    stored = await desk.reading.plan(approved)
+    if stored is None:
+        raise Refused("PLAN_MISSING", "the log does not have the plan's bytes", param="plan", found=approved)
+    if plan is not None and plan != stored:
+        detail = "this is not the plan that was approved"
+        raise Refused("PLAN_MISMATCH", detail, param="plan", expected=approved, found=compute_fingerprint(plan))
+    return stored
 
 
 async def _begin(desk: Desk, signer: Signer, allow: Logged) -> Published:
-    """Publish ``begin``, and go on only if it is the first of this decision and the decision still stands below it."""
+    """Publish ``begin``; ``EXECUTION_ALREADY_BEGUN`` if the decision has another one."""
+    envelope = desk.seal_record("execution", _members(allow, "begin"), signer)
     try:
-        begin = await desk.publish_record("execution", _members(allow, "begin"), signer)
+        return await desk.submit(envelope, patience_s=BEGIN_PATIENCE_S)
     except Refused as refused:
         if refused.code == "CONFLICT":
-            detail = "an execution of this decision was begun before"
-            expected = "a decision that started nothing yet"
+            detail, expected = "an execution of this decision was begun before", "a decision that started nothing yet"
+            hint = "one decision starts one execution: ask the gate again, after new approvals"
             raise Refused(
-                "EXECUTION_ALREADY_BEGUN", detail, param="decision", expected=expected, found=refused.found
+                "EXECUTION_ALREADY_BEGUN", detail, param="decision", expected=expected, found=refused.found, hint=hint
             ) from None
+        if refused.code == "LOG_UNREACHABLE":
+            name = parse_envelope(envelope).payload_hash_b64u
+            detail = f"nothing was started; whether the begin {name} was logged is not known: {refused.detail}"
+            raise _same(refused, detail, f"if the gate says EXECUTION_OUTCOME_UNKNOWN: {_resolve_hint(name)}") from None
         raise
+
+
+async def _against_starting(desk: Desk, allow: Logged, begin: Published) -> Refused | None:
+    """Why the command must not start, although its ``begin`` is in the log."""
     if begin.already_logged:
-        raise Refused(
-            "EXECUTION_ALREADY_BEGUN", "this very begin was logged before", param="decision", found=f"index {begin.index}"
-        )
-    job = await desk.job(allow.record.scope["job_id"])
+        detail = f"the log had this begin already, at index {begin.index}: an earlier answer was lost on its way"
+        return Refused("EXECUTION_ALREADY_BEGUN", detail, param="decision", expected="a begin that is new")
+    try:
+        job = await desk.job(allow.record.scope["job_id"])
+        check_alive(desk, allow)
+    except Refused as refused:
+        return refused
     if job.withdrawal(allow, begin.index) is not None:
-        raise Refused("DECISION_WITHDRAWN", "the gate withdrew this allow before the begin", param="decision")
-    return begin
+        hint = f"the job is over: start a new one. {_resolve_hint(begin.payload_hash)}"
+        return Refused("DECISION_WITHDRAWN", "the gate withdrew this allow before the begin", param="decision", hint=hint)
+    return None
 
 
-async def _end(desk: Desk, signer: Signer, allow: Logged, begin: Published, ran: Ran) -> Published:
-    """Publish ``end``. It insists: a lost end would leave *outcome unknown*."""
-    diff = await desk.store(ran.output, patience_s=END_PATIENCE_S)
+def _end_time(desk: Desk, begin: Published, elapsed_ns: int) -> int:
+    """Now; never before the begin, even where the clock was set back while the command ran."""
+    now_ns, begun_ns = desk.clock(), parse_timestamp(begin.payload["issued_at"], "issued_at", utc_only=True)
+    return now_ns if now_ns >= begun_ns else begun_ns + elapsed_ns
+
+
+async def _end(desk: Desk, signer: Signer, allow: Logged, begin: Published, ran: Ran, *, at_ns: int) -> Executed:
+    """Publish ``end``. It insists: a lost end would leave *outcome unknown*. Output that cannot be stored does not stop it."""
     members = {
         **_members(allow, "end"),
         "begin_b64u": begin.payload_hash,
-        "outcome": "success" if ran.exit_code == 0 else "failure",
-        "diff_b64u": diff,
+        "outcome": "success" if ran.succeeded else "failure",
     }
-    return await desk.publish_record("execution", members, signer, patience_s=END_PATIENCE_S)
+    unstored = None
+    try:
+        members["diff_b64u"] = await desk.store(ran.output, patience_s=END_PATIENCE_S)
+    except Refused as refused:
+        unstored = refused
+    end = await desk.publish_record("execution", members, signer, at_ns=at_ns, patience_s=END_PATIENCE_S)
+    return Executed(begin, end, ran, unstored)
+
+
+def _same(refused: Refused, detail: str, hint: str) -> Refused:
+    return Refused(refused.code, detail, param=refused.param, expected=refused.expected, found=refused.found, hint=hint)
+
+
+def _resolve_hint(begin: str) -> str:
+    return f"the outcome is unknown to the log; a person of the roster: trustlog resolve --begin {begin} --note TEXT"
 
 
 def _members(allow: Logged, phase: str) -> dict[str, Any]:

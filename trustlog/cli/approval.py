@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import click
 
-from trustlog.change.approve import Matter, answer, put_before
+from trustlog.change.approve import Matter, answer, check_something_to_approve, put_before
 from trustlog.change.desk import Desk
 from trustlog.cli.answer import FAIL, PASS, narrate, tell
 from trustlog.cli.desk import at_desk, check_hash
@@ -57,6 +57,7 @@ def put_to_person(
     key: str,
     access: LogAccess,
     as_json: bool,
+    despite_obstacles: bool = False,
 ) -> int:
     """Show what is to be signed, ask, sign it and log it. The exit code."""
     deny = verdict == "explicit_deny"
@@ -76,6 +77,12 @@ def put_to_person(
     check_person(matter, signer, deny=deny)
     if deny:
         narrate(DENIAL_IS_FINAL)
+    elif despite_obstacles:
+        for one in matter.against:
+            narrate(f"despite {one.code}: {one.detail}")
+    else:
+        check_something_to_approve(matter)
+        matter.check_unobstructed()
     if not (yes or ask("deny" if deny else "approve")):
         narrate("nothing was signed")
         return FAIL
@@ -85,6 +92,7 @@ def put_to_person(
         "approver_subject": published.payload["approver_subject"],
         "scope_hash_b64u": matter.scope_hash,
         "scope": dict(matter.scope),
+        "obstacles": matter.obstacles,
     }
     lines = [f"{'denied' if deny else 'approved'} by {more['approver_subject']}: {action} for {matter.job.terms.ticket}"]
     show_published(

@@ -97,6 +97,8 @@ def _artefact(one: Artefact, text: str | None) -> Iterator[str]:
     yield f"  {one.role} ({one.media_type}, {one.size} bytes, {one.sha256_b64u})"
     if text:
         yield from _indented(text, "  | ")
+    elif text is None:
+        yield f"  (not shown: no text, or more than {SHOWN_ARTEFACT_BYTES} bytes; the log has it at /v1/payloads/{one.sha256_b64u})"
 
 
 def _policy(matter: Matter) -> Iterator[str]:

@@ -21,7 +21,11 @@ def json_option(command: F) -> F:
 def key_option(command: F) -> F:
     """``--key``: passes `key`, the text that :func:`trustlog.keys.source.open_signer` reads."""
     return click.option(
-        "--key", envvar="TRUSTLOG_KEY", metavar="FILE", required=True, help="The signer's key: a file, or env:NAME."
+        "--key",
+        envvar="TRUSTLOG_KEY",
+        metavar="FILE",
+        required=True,
+        help="The signer's key: a file, env:NAME, or ssh-agent:WHICH (fingerprint SHA256:…, comment or DID).",
     )(command)
 
 

@@ -4,67 +4,88 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 import click
 
+from trustlog.change.roster import publish_roster
+from trustlog.cli.answer import narrate
+from trustlog.cli.desk import at_desk
+from trustlog.cli.did import read_did
 from trustlog.cli.files import read_input
 from trustlog.cli.options import FILE, json_option, key_option
-from trustlog.cli.record import new_payload, show_published
-from trustlog.cli.record import publish as publish_record
+from trustlog.cli.record import show_published
+from trustlog.cli.roster_show import show
 from trustlog.cli.session import LogAccess, log_options
 from trustlog.errors import Refused
-from trustlog.formats.base64 import encode_b64u
-from trustlog.formats.entry import parse_entry
 from trustlog.formats.jsontext import describe, parse_json
+from trustlog.keys.public import did_of_public_key, is_public_key
 from trustlog.keys.source import open_signer
 from trustlog.limits import MAX_ENVELOPE_BYTES
-from trustlog.records.candidate import read_logged
 
-if TYPE_CHECKING:
-    from trustlog.client.log import LogClient
+DRAFT_MEMBERS: Final = frozenset({"number", "previous_b64u", "people"})
+EXAMPLE: Final = """\b
+Example:
+  trustlog roster publish roster.json --next --key authority.key --log URL --trust trust.toml
 
-DRAFT_MEMBERS = frozenset({"number", "previous_b64u", "people"})
+\b
+A roster's file is one JSON object, {"people": [ … ]}, with one member for each person:
+  subject        an opaque id, never a name or an address: 1 to 128 of A-Z a-z 0-9 . _ -
+  keys           their public keys: a DID, a line "ssh-ed25519 AAAA… comment", or the name of a .pub file beside this one;
+                 a key stays with one person for ever, also when a later roster leaves it out
+  roles          what a policy's approver_constraints may ask for: service_owner, platform_security …
+  idp            hashes of their ids at identity providers; [] without any
+  valid_from     optional, RFC 3339 in UTC: counts from then on
+  valid_until    optional, RFC 3339 in UTC: counts before then
+A later roster replaces the one before as a whole: who is not in it any more is out, and a key that is left out no longer signs."""
 
 
-@click.group(
-    epilog="\b\nExample:\n  trustlog roster publish roster.json --key authority.key --log URL --trust trust.toml",
-    no_args_is_help=False,
-)
+@click.group(epilog="\b\nExample:\n  trustlog roster show --log URL --trust trust.toml", no_args_is_help=False)
 def roster() -> None:
     """Rosters: people as opaque subjects, their keys and roles."""
 
 
-@roster.command(
-    epilog="\b\nExample:\n  trustlog roster publish roster.json --key authority.key --log URL --trust trust.toml"
-)
+roster.add_command(show)
+
+
+@roster.command(epilog=EXAMPLE)
 @click.argument("file", type=FILE)
+@click.option("--next", "renumber", is_flag=True, help="Continue the roster in force, whatever number the file states.")
 @key_option
 @log_options
 @json_option
-def publish(file: Path, *, key: str, access: LogAccess, as_json: bool) -> None:
-    """Log the roster in FILE: {"people": [{"subject", "keys", "roles", "idp"}, …]}.
+def publish(file: Path, *, renumber: bool, key: str, access: LogAccess, as_json: bool) -> None:
+    """Log the roster in FILE; refuse one that would be void.
 
-    Number and predecessor are those that continue the log's last roster unless the file states them. A file with the member
-    record is a complete payload and is signed as it is: so does a second authority sign the same roster.
+    Number and predecessor are those that continue the roster in force, read from the log, unless the file states them. A file
+    with the member record is a complete payload and is signed as it is: so does a second authority sign the same roster, as
+    trustlog roster show --payload prints it.
     """
-    value = _read(read_input(file, max_bytes=MAX_ENVELOPE_BYTES))
-    if "record" not in value:
-        chain = {} if {"number", "previous_b64u"} <= value.keys() else access.run(_continue_chain)
-        members = {"number": 1, "previous_b64u": None, **chain, **value}
-        value = new_payload("roster", members, origin=access.trust.origin)
-    payload_hash, logged = publish_record("roster", value, open_signer(key, os.environ), access)
-    show_published("roster", payload_hash, logged, as_json=as_json, more={"number": value.get("number")})
+    value = read_roster(read_input(file, max_bytes=MAX_ENVELOPE_BYTES), file.parent)
+    if renumber and "record" in value:
+        detail = "a complete payload is signed as it is"
+        raise Refused("PARAMETER_INVALID", detail, param="next", expected="a draft without the member record")
+    signer = open_signer(key, os.environ)
+    published = at_desk(access, lambda desk: publish_roster(desk, signer, value, renumber=renumber))
+    quorum = access.trust.quorums["roster"]
+    if quorum > 1:
+        narrate(f"it comes into force when {quorum} roster authorities have signed this very payload")
+    more = {name: published.payload[name] for name in ("number", "previous_b64u")} | {"quorum": quorum}
+    lines = [f"roster number {more['number']}, {len(published.payload['people'])} people"]
+    show_published("roster", published.payload_hash, published.submitted, as_json=as_json, more=more, lines=lines)
 
 
-def _read(text: bytes) -> dict[str, Any]:
+def read_roster(text: bytes, beside: Path) -> dict[str, Any]:
+    """The draft or the complete payload in a roster's file; in a draft, every key becomes a DID. Raises Refused."""
     value = parse_json(text, "roster")
     if not isinstance(value, dict):
         raise Refused(
             "SCHEMA_VALIDATION_FAILED", "a roster is an object", param="roster", expected="object", found=describe(value)
         )
+    if "record" in value:
+        return value
     unknown = value.keys() - DRAFT_MEMBERS
-    if "record" not in value and ("people" not in value or unknown):
+    if "people" not in value or unknown:
         raise Refused(
             "SCHEMA_VALIDATION_FAILED",
             "not a draft of a roster",
@@ -72,21 +93,23 @@ def _read(text: bytes) -> dict[str, Any]:
             expected="people, and if you like number and previous_b64u",
             found=", ".join(sorted(value)) or "nothing",
         )
-    return value
+    people = value["people"]
+    if not isinstance(people, list):
+        return value  # the record's schema says what is wrong
+    return {**value, "people": [_with_dids(person, position, beside) for position, person in enumerate(people)]}
 
 
-async def _continue_chain(client: LogClient) -> dict[str, Any]:
-    """The number and predecessor that continue the last roster which the log names.
+def _with_dids(person: Any, position: int, beside: Path) -> Any:
+    if not isinstance(person, dict) or not isinstance(person.get("keys"), list):
+        return person
+    param = f"people[{position}].keys"
+    return {**person, "keys": [_did_of(key, param, beside) for key in person["keys"]]}
 
-    What the log leaves out cannot be seen here; a roster that does not continue the one in force is refused at admission, and void
-    for every reader.
-    """
-    found, _complete_to = await client.find({"kind": "roster"})
-    last: tuple[int, str] | None = None
-    for listed in found:
-        entry = parse_entry(listed.entry.encode("utf-8"))
-        text = await client.payload(entry.payload_hash, max_bytes=MAX_ENVELOPE_BYTES)
-        record = read_logged(entry.encode(), text, origin=client.origin).record
-        if last is None or record.number > last[0]:
-            last = (record.number, encode_b64u(entry.payload_hash))
-    return {} if last is None else {"number": last[0] + 1, "previous_b64u": last[1]}
+
+def _did_of(key: Any, param: str, beside: Path) -> Any:
+    """The DID that is meant; what is none stays, for the record's schema to name."""
+    if isinstance(key, str) and is_public_key(key):
+        return did_of_public_key(key.strip(), param)
+    if isinstance(key, str) and key.endswith(".pub"):
+        return read_did(str(beside / key), param)
+    return key

@@ -78,6 +78,24 @@ def optional_log_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _add_log_options(with_access, required=False)
 
 
+def log_options_if_given(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same options for a command that asks a log only where one is named: `access` is None without ``--log``."""
+
+    @functools.wraps(command)
+    def with_access(
+        *, log: str | None, trust: Path | None, state: Path | None, credential_file: Path | None, **others: object
+    ) -> object:
+        if log is None:
+            return command(access=None, **others)
+        if trust is None:
+            expected = "--trust FILE, the trust policy that says whose signatures count"
+            detail = "a log is not believed without a trust policy"
+            raise Refused("PARAMETER_INVALID", detail, param="trust", expected=expected)
+        return command(access=_open_access(log, trust, state, credential_file), **others)
+
+    return _add_log_options(with_access, required=False)
+
+
 def _open_access(log: str, trust: Path, state: Path | None, credential_file: Path | None) -> LogAccess:
     policy = read_trust(trust)
     return LogAccess(

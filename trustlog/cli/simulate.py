@@ -13,7 +13,7 @@ import click
 from trustlog.change.simulate import ArtefactFile
 from trustlog.change.simulate import simulate as log_simulation
 from trustlog.cli.answer import FAIL, PASS, narrate, report
-from trustlog.cli.command import prepare_command
+from trustlog.cli.command import COMMAND_HELP, prepare_command, run_stoppable, stopping
 from trustlog.cli.desk import at_desk
 from trustlog.cli.files import STANDARD_INPUT, read_input, write_file
 from trustlog.cli.options import FILE, json_option, key_option
@@ -28,16 +28,36 @@ from trustlog.records.plan import compute_fingerprint, parse_plan
 VALIDATION_OUTPUT: Final = "validation_output"
 EXAMPLE: Final = """\b
 Example:
-  trustlog simulate --job job-17 --run run-17 --plan plan.json --artefact expected_diff=plan.diff --key runner.key \\
-    --log URL --trust trust.toml -- ./apply --dry-run"""
+  trustlog simulate --job job-17 --run run-17 --plan plan.json --artefact expected_diff=plan.diff \\
+    --artefact rollback_steps=rollback.md --key runner.key --log URL --trust trust.toml -- ./apply --dry-run
+
+\b
+A plan is one JSON object with exactly these members, in its RFC 8785 form:
+  plan_version   "1"
+  change_type    what sort of change, as the policy's change_types name it: 1 to 256 characters
+  environment    where, as the policy's environments name it: 1 to 256 characters
+  ticket         the job's ticket: <system>:<id>
+  body           any JSON value: what COMMAND understands
+such as
+  {"body":{"set":{"max_connections":200}},"change_type":"config","environment":"staging","plan_version":"1","ticket":"jira.example:CHG-17"}
+"""
 
 Outcome = Literal["success", "failure"]
 
 
-@click.command(epilog=EXAMPLE)
+@click.command(
+    epilog=EXAMPLE,
+    help=f"""Store a plan and what its dry run showed, and log the simulation with the plan's fingerprint.
+
+    COMMAND is run with the plan on its standard input: what it prints becomes the artefact validation_output, and its exit code
+    the outcome. Exit code 1 if it failed; that is logged too. The fingerprint is the SHA-256 of the plan's exact bytes: what is
+    approved and executed later are those bytes. What the job's approvers see of the dry run are the artefacts.
+
+    {COMMAND_HELP}""",
+)
 @click.option("--job", required=True, metavar="ID", help="The job, as its token names it.")
 @click.option("--run", required=True, metavar="ID", help="The run, as its model calls' receipts name it.")
-@click.option("--plan", type=FILE, required=True, metavar="FILE", help="The plan: JSON in its RFC 8785 form.")
+@click.option("--plan", type=FILE, required=True, metavar="FILE", help="The plan: JSON in its RFC 8785 form; see below.")
 @click.option("--write-plan", is_flag=True, help="Rewrite the plan's file in its RFC 8785 form first.")
 @click.option(
     "--artefact",
@@ -63,21 +83,18 @@ def simulate(
     access: LogAccess,
     as_json: bool,
 ) -> int:
-    """Store a plan and what its dry run showed, and log the simulation.
-
-    COMMAND is run with the plan on its standard input: what it prints becomes the artefact validation_output, and its exit code
-    the outcome. Exit code 1 if it failed; that is logged too.
-    """
+    """Store a plan and what its dry run showed, and log the simulation."""
     _check_outcome(outcome, command, artefact)
     run_dry = prepare_command(command, [key]) if command else None
     signer = open_signer(key, os.environ)
     text = read_plan(plan, rewrite=write_plan)
     artefacts = [read_artefact(one) for one in artefact]
     if run_dry is not None:
-        ran = run_dry(text)
-        outcome = "success" if ran.exit_code == 0 else "failure"
+        with stopping(run_dry):
+            ran = run_stoppable(run_dry)(text)
+        outcome = "success" if ran.succeeded else "failure"
         artefacts.append(ArtefactFile(VALIDATION_OUTPUT, media_type_of(VALIDATION_OUTPUT, ran.output), ran.output))
-        narrate(f"the dry run ended with exit code {ran.exit_code}")
+        narrate(f"the dry run: {ran.ending}")
     assert outcome is not None
     ended: Outcome = outcome
     published = at_desk(
@@ -107,8 +124,26 @@ def read_plan(path: Path, *, rewrite: bool) -> bytes:
                 f"{path} is now in its RFC 8785 form: {len(canonical)} bytes, fingerprint {compute_fingerprint(canonical)}"
             )
         text = canonical
-    parse_plan(text)
+    try:
+        parse_plan(text)
+    except Refused as refused:
+        if refused.code != "PLAN_NOT_CANONICAL":
+            raise
+        hint = f"--write-plan rewrites {path} in that form; or write it so: it is these bytes that are approved and executed"
+        expected, found = refused.expected, why_not_canonical(text)
+        raise Refused(refused.code, refused.detail, param="plan", expected=expected, found=found, hint=hint) from None
     return text
+
+
+def why_not_canonical(text: bytes) -> str:
+    """Where a plan's text first differs from its RFC 8785 form, and what stands there."""
+    canonical = canonicalize(parse_json(text, "plan"))
+    if text.rstrip(b"\r\n") == canonical:
+        return "a line end after the last brace"
+    at = next((at for at, (one, other) in enumerate(zip(text, canonical, strict=False)) if one != other), len(canonical))
+    found, wanted = text[at : at + 20].decode("utf-8", "replace"), canonical[at : at + 20].decode("utf-8", "replace")
+    what = "white space" if text[at : at + 1].isspace() else f"{found!r}"
+    return f"{what} at byte {at}, where {wanted!r} should be"
 
 
 def read_artefact(named: str) -> ArtefactFile:

@@ -14,6 +14,7 @@ from trustlog.errors import Refused
 from trustlog.keys.private import read_private_file
 from trustlog.tokens.scoped_token import MAX_TOKEN_CHARACTERS
 
+TOKEN_FILE_MODE: Final = 0o600
 MAX_TOKEN_FILE_BYTES: Final = MAX_TOKEN_CHARACTERS + 1  # and its line end
 
 

@@ -7,18 +7,16 @@ from pathlib import Path
 import click
 
 from trustlog.cli.answer import narrate, show
+from trustlog.cli.did import read_did
 from trustlog.cli.files import read_input, write_file
 from trustlog.cli.options import json_option, trust_option
 from trustlog.cli.session import read_trust, trust_file
 from trustlog.cli.trust_edit import add_window, end_window, remove_did
 from trustlog.errors import Refused
-from trustlog.formats.didkey import parse_did_key
 from trustlog.formats.trustpolicy import MAX_TRUST_POLICY_BYTES, ROLES, TrustPolicy, Window
-from trustlog.keys.file import read_key_file
 
 ROLE = click.Choice(ROLES)
 INDEX = click.IntRange(min=0)
-MAX_DID_FILE_BYTES = 256
 
 
 @click.group(
@@ -36,7 +34,7 @@ def trust() -> None:
 @click.option("--until", "until_index", type=INDEX, metavar="INDEX", help="Trusted below this index (default: for ever).")
 @json_option
 def add(role: str, who: str, *, trust: Path, from_index: int | None, until_index: int | None, as_json: bool) -> None:
-    """Trust a key for ROLE: its DID, a key file, or a file that holds the DID."""
+    """Trust a key for ROLE: its DID, a key file, a file that holds the DID, or an OpenSSH ssh-ed25519 .pub file."""
     window = Window(read_did(who), from_index or 0, until_index)
     before = read_input(trust_file(trust), max_bytes=MAX_TRUST_POLICY_BYTES)
     policy = TrustPolicy.parse(before)
@@ -99,19 +97,6 @@ def show_policy(*, trust: Path, as_json: bool) -> None:
         *(_line(role, window) for role, window in windows),
     ]
     show(result, lines, as_json=as_json)
-
-
-def read_did(who: str) -> str:
-    """The DID that is meant: itself, the one in a file, or that of the key in a key file. Raises Refused."""
-    if who.startswith("did:"):
-        parse_did_key(who, "DID")
-        return who
-    path = Path(who)
-    text = read_input(path, max_bytes=MAX_DID_FILE_BYTES, may_be_key=True).decode("utf-8", "replace").strip()
-    if text.startswith("did:"):
-        parse_did_key(text, f"the DID in {path}")
-        return text
-    return read_key_file(path).did
 
 
 def _replace(trust: Path, after: bytes) -> None:

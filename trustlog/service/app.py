@@ -13,7 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES
 from trustlog.log.log import Log
 from trustlog.log.shared import Slot
-from trustlog.service import entries, health, openapi, page, payloads, policies, proofs, search, tiles
+from trustlog.service import entries, health, jwks, openapi, page, payloads, policies, proofs, search, tiles
 from trustlog.service.answers import AnswerWriter
 from trustlog.service.bounds import DEFAULT_BOUNDS, MAX_FIELD_BYTES, Bounds
 from trustlog.service.connections import Connections
@@ -67,6 +67,7 @@ def create_app(
             web.get("/v1/proofs/inclusion", proofs.get_inclusion_proof),
             web.get("/v1/proofs/consistency", proofs.get_consistency_proof),
             web.get("/v1/evidence", to_read(make_get_evidence(build_evidence))),
+            web.get("/.well-known/jwks.json", jwks.get_jwks),
             web.get("/healthz", health.get_health),
             web.get("/readyz", health.get_readiness),
             web.get("/metrics", health.get_metrics),

@@ -175,7 +175,10 @@ def _operation(
 
 _HEADERS: Final[dict[str, Any]] = {
     "ETag": {"schema": _TEXT},
-    "Cache-Control": {"schema": _TEXT, "description": "A year and immutable for what is full, or never changes; else 2 s"},
+    "Cache-Control": {
+        "schema": _TEXT,
+        "description": "A year and immutable for what is full, or never changes; 60 s for keys; else 2 s",
+    },
     "Vary": {"schema": {"const": "Accept-Encoding"}, "description": "gzip for those who take it, with an ETag of its own"},
     "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"},
 }
@@ -353,6 +356,9 @@ PATHS: Final[dict[str, dict[str, Any]]] = {
             refusals=("401", "503"),
             query={"ticket": _TEXT, "bundle": _HASH_B64U},
         )
+    },
+    "/.well-known/jwks.json": {
+        "get": _operation("The token issuers' keys (RFC 7517)", {"200": _content("application/jwk-set+json"), "304": None})
     },
     "/healthz": {"get": _operation("The process answers", {"200": _OBJECT})},
     "/readyz": {

@@ -21,7 +21,7 @@ GZIP_LEVEL: Final = 4  # a bundle becomes half as large or less, in about a mill
 
 async def get_checkpoint(request: web.Request) -> web.StreamResponse:
     """The newest published checkpoint."""
-    return _answer(request, log_of(request).published.note, "text/plain", SHORT)
+    return answer_bytes(request, log_of(request).published.note, "text/plain", SHORT)
 
 
 async def get_checkpoint_of_size(request: web.Request) -> web.StreamResponse:
@@ -31,7 +31,7 @@ async def get_checkpoint_of_size(request: web.Request) -> web.StreamResponse:
     note = find_checkpoint(log, size)
     if note is None:
         raise Refused("NOT_FOUND", "no checkpoint of this size was published", param="size", found=size)
-    return _answer(request, note, "text/plain", IMMUTABLE)
+    return answer_bytes(request, note, "text/plain", IMMUTABLE)
 
 
 async def get_tile(request: web.Request) -> web.StreamResponse:
@@ -48,12 +48,12 @@ async def get_entry_bundle(request: web.Request) -> web.StreamResponse:
     body = log.verified.bundle(index, width, _extent(log, Tile(0, index, width)))
     cache = IMMUTABLE if width == TILE_WIDTH else SHORT
     if not accepts_gzip(request.headers.get("Accept-Encoding")):
-        return _answer(request, body, "application/octet-stream", cache, vary=True)
+        return answer_bytes(request, body, "application/octet-stream", cache, vary=True)
     etag = _etag(body, suffix="-gzip")
     if _is_held(request, etag):
-        return _answer(request, b"", "application/octet-stream", cache, vary=True, etag=etag)
+        return answer_bytes(request, b"", "application/octet-stream", cache, vary=True, etag=etag)
     compressed = await log.read(gzip.compress, body, GZIP_LEVEL, mtime=0)
-    response = _answer(request, compressed, "application/octet-stream", cache, vary=True, etag=etag)
+    response = answer_bytes(request, compressed, "application/octet-stream", cache, vary=True, etag=etag)
     response.headers["Content-Encoding"] = "gzip"
     return response
 
@@ -79,10 +79,10 @@ def _extent(log: Log, tile: Tile) -> SignedTree:
 
 
 def _immutable(request: web.Request, body: bytes, *, full: bool) -> web.StreamResponse:
-    return _answer(request, body, "application/octet-stream", IMMUTABLE if full else SHORT)
+    return answer_bytes(request, body, "application/octet-stream", IMMUTABLE if full else SHORT)
 
 
-def _answer(
+def answer_bytes(
     request: web.Request, body: bytes, content_type: str, cache: str, *, vary: bool = False, etag: str | None = None
 ) -> web.Response:
     """`body`, or 304 for whoever holds it; `etag` is that of another form of it."""
