@@ -1,0 +1,133 @@
+"""Where a story takes place: a real log on loopback with its gate, changes on it, and the evidence that the story leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from making.case import AT, PACK, TRUST, Case, Verdict
+from making.logs import read_export
+from making.scenes import collect_pack
+from making.trust import trust_text
+from making.world import ROSTER, World, open_world
+
+from tests.integration.evidence.stage import judge
+from tests.scenarios.answer import Answer
+from tests.scenarios.change import Change
+
+LOG: Final = "export"
+
+
+def row_of(module: str) -> str:
+    """The row of the table that a module tells: ``tests.scenarios.test_rubber_stamp`` is ``rubber_stamp``."""
+    return module.rpartition(".")[2].removeprefix("test_")
+
+
+def origin_of(module: str) -> str:
+    """The origin of the log that the stories of a module share."""
+    return f"log.example/{row_of(module).replace('_', '-')}"
+
+
+class Stage:
+    """The stage of one story, named after its test. :attr:`left` is the evidence that it leaves, as fixtures.
+
+    `case` tells the parameters of a story that is told several times.
+    """
+
+    def __init__(
+        self, story: Callable[..., Any], world: World, place: Path, stack: AsyncExitStack, *, case: str = ""
+    ) -> None:
+        name = story.__name__.removeprefix("test_")
+        self.name = f"{row_of(story.__module__)}_{name}"
+        self.world = world
+        self.stack = stack
+        self.left: list[Case] = []
+        self._why = story.__doc__ or ""
+        self._place = place
+        self._opened = 0
+        world.randomness.begin(f"{self.name} {case}".strip())
+
+    def change(self, world: World | None = None, **terms: Any) -> Change:
+        """A change that somebody asks for, on a ticket of its own; nothing of it is logged yet."""
+        world = world or self.world
+        return Change(world, next(world.numbers), **terms)
+
+    async def simulated(self, world: World | None = None, **terms: Any) -> Change:
+        """A change with its token, its model calls and its simulation, which nobody approved yet."""
+        change = self.change(world, **terms)
+        await change.prepare()
+        return change
+
+    async def log_of_its_own(
+        self,
+        *,
+        origin: str | None = None,
+        roster: Mapping[str, Any] | None = MappingProxyType(ROSTER),
+        roles: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> World:
+        """A log for this story alone: one whose rosters, keys or policies change for everybody."""
+        self._opened += 1
+        place = self._place / f"log-{self._opened}"
+        opened = open_world(place, origin or f"log.example/{self.name.replace('_', '-')}", roster=roster, roles=roles)
+        world = await self.stack.enter_async_context(opened)
+        world.randomness.begin(f"{self.name} {self._opened}")
+        return world
+
+    async def verdict(
+        self,
+        change: Change,
+        expected: Verdict,
+        *,
+        like: Answer | None = None,
+        with_log: bool = False,
+        leave: str | None = None,
+        pack: bytes | None = None,
+        world: World | None = None,
+        roles: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> Any:
+        """What the independent verifier says of the change now, as JSON: `expected`, or the story is wrong.
+
+        `like` is an honest gate's deny of the same: the verifier must give one of its reasons. `with_log` lets the verifier read
+        the whole log, of `world` where that is another; without, the gate's word is taken for what is absent. The evidence is left
+        as a fixture with the name `leave` (``""``: the story's own). `pack` is one that somebody else made.
+        """
+        absence = "log" if with_log else "gate"
+        body = await collect_pack(change.world, change.ticket) if pack is None else pack
+        files = {PACK: body, TRUST: trust_text(change.world.origin, absence=absence, roles=roles)}
+        arguments: tuple[str, ...] = ("--at", AT)
+        if with_log:
+            work = self._place / f"exported-{len(list(self._place.iterdir()))}"
+            files |= read_export((world or change.world).directory, work)
+            arguments += ("--log", LOG)
+        name = "_".join(part for part in ("scenario", self.name, leave) if part)
+        case = Case(
+            name if expected.exit_code == 0 else f"{name}_fail",
+            self._why_of(leave),
+            expected,
+            files,
+            ("evidence", PACK, "--trust", TRUST, *arguments),
+        )
+        found = self._judge(case)
+        said = Verdict(found.code, found.status, found.reason_code)
+        assert said == expected, (said, found.document["reason"])
+        if like is not None:
+            assert said.reason_code in like.codes, (said.reason_code, sorted(like.codes))
+        if leave is not None:
+            self.left.append(case)
+        return found.document
+
+    def _judge(self, case: Case) -> Any:
+        place = self._place / f"judged-{len(list(self._place.iterdir()))}"
+        case.write(place)
+        folder = place / case.name
+        options = [str(folder / LOG) if option == LOG else option for option in case.arguments[4:]]
+        return judge(folder / PACK, folder / TRUST, *options)
+
+    def _why_of(self, leave: str | None) -> str:
+        """The story's docstring, as the README of its evidence."""
+        lines = [line.strip() for line in self._why.strip().splitlines()]
+        told = "\n".join(lines)
+        return f"{told}\n\nThe evidence is of: {leave.replace('_', ' ')}." if leave else told
