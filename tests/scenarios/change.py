@@ -11,7 +11,7 @@ from making.inputs import OWNER, REQUESTER, SECOND_OWNER, SECURITY
 
 from tests.scenarios.answer import Answer
 from trustlog.change.close import log_closure
-from trustlog.change.desk import Published
+from trustlog.change.desk import Desk, Published
 from trustlog.change.execute import Executed, Ran, execute
 from trustlog.gate.gate import Gate
 from trustlog.gate.identify import GateRequest
@@ -26,6 +26,7 @@ class Change(making.Change):
 
     bundle: str = ""
     applied: list[bytes] = field(default_factory=list)  # what reached the target, in order
+    executions: list[str] = field(default_factory=list)  # the decisions that were executed
 
     async def ask(
         self,
@@ -50,11 +51,12 @@ class Change(making.Change):
         await Person(SECURITY).approve(self, action)
         return self
 
-    async def run(self, decision: Answer, plan: bytes | None = None) -> Executed:
+    async def run(self, decision: Answer, plan: bytes | None = None, *, desk: Desk | None = None) -> Executed:
         """The runner executes what a decision allows. `plan` is the file that the operator believes was approved."""
         self.world.clock.step()
         runner = self.world.signer("runner")
-        return await execute(self.world.desk, runner, decision=decision.payload_hash, run=self._touch, plan=plan)
+        self.executions.append(decision.payload_hash)
+        return await execute(desk or self.world.desk, runner, decision=decision.payload_hash, run=self._touch, plan=plan)
 
     def _touch(self, plan: bytes) -> Ran:
         self.applied.append(plan)
@@ -81,6 +83,10 @@ class Change(making.Change):
         """From the bundle to the closure."""
         await self.bundled()
         await self.approved(CLOSE)
+        return await self.closed_as_approved()
+
+    async def closed_as_approved(self) -> Change:
+        """Allowed, and closed."""
         decision = await self.ask(CLOSE)
         assert decision.allowed
         self.world.clock.step()

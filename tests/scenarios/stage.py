@@ -17,6 +17,7 @@ from making.world import ROSTER, World, open_world
 from tests.integration.evidence.stage import judge
 from tests.scenarios.answer import Answer
 from tests.scenarios.change import Change
+from tests.scenarios.front import Front, in_front_of
 
 LOG: Final = "export"
 
@@ -75,6 +76,10 @@ class Stage:
         world = await self.stack.enter_async_context(opened)
         world.randomness.begin(f"{self.name} {self._opened}")
         return world
+
+    async def front(self, world: World | None = None) -> Front:
+        """A server in front of the log, to lie with."""
+        return await self.stack.enter_async_context(in_front_of(world or self.world))
 
     async def verdict(
         self,
