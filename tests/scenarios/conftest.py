@@ -10,17 +10,19 @@ import pytest
 import pytest_asyncio
 from making.world import World, open_world
 
-from tests.scenarios.stage import Stage, origin_of
+from tests.scenarios.stage import EVIDENCE, ORIGIN, Stage
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared_log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def shared_log(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     place = tmp_path_factory.mktemp("shared") / "log"
-    async with open_world(place, origin_of(request.module.__name__)) as world:
+    async with open_world(place, ORIGIN) as world:
         yield world
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def stage(request: pytest.FixtureRequest, shared_log: World, tmp_path: Path) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
-        yield Stage(request.function, shared_log, tmp_path, stack, case=request.node.name)
+        stage = Stage(request.function, shared_log, tmp_path, stack, case=request.node.name)
+        yield stage
+    assert bool(stage.left) == (request.function in EVIDENCE)

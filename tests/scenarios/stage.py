@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,10 @@ from tests.scenarios.change import Change
 from tests.scenarios.front import Front, in_front_of
 
 LOG: Final = "export"
+ORIGIN: Final = "log.example/scenarios"  # of the log that stories share
+
+Story = Callable[..., Awaitable[None]]
+EVIDENCE: Final[list[Story]] = []
 
 
 def row_of(module: str) -> str:
@@ -27,9 +31,10 @@ def row_of(module: str) -> str:
     return module.rpartition(".")[2].removeprefix("test_")
 
 
-def origin_of(module: str) -> str:
-    """The origin of the log that the stories of a module share."""
-    return f"log.example/{row_of(module).replace('_', '-')}"
+def leaves_evidence(story: Story) -> Story:
+    """Mark a story that leaves fixtures: ``fixtures/generate.py`` plays it too, in the order in which stories are written."""
+    EVIDENCE.append(story)
+    return story
 
 
 class Stage:
@@ -38,15 +43,14 @@ class Stage:
     `case` tells the parameters of a story that is told several times.
     """
 
-    def __init__(
-        self, story: Callable[..., Any], world: World, place: Path, stack: AsyncExitStack, *, case: str = ""
-    ) -> None:
+    def __init__(self, story: Story, world: World, place: Path, stack: AsyncExitStack, *, case: str = "") -> None:
         name = story.__name__.removeprefix("test_")
         self.name = f"{row_of(story.__module__)}_{name}"
         self.world = world
         self.stack = stack
         self.left: list[Case] = []
         self._why = story.__doc__ or ""
+        self._leaves = story in EVIDENCE
         self._place = place
         self._opened = 0
         world.randomness.begin(f"{self.name} {case}".strip())
@@ -96,8 +100,9 @@ class Stage:
         """What the independent verifier says of the change now, as JSON: `expected`, or the story is wrong.
 
         `like` is an honest gate's deny of the same: the verifier must give one of its reasons. `with_log` lets the verifier read
-        the whole log, of `world` where that is another; without, the gate's word is taken for what is absent. The evidence is left
-        as a fixture with the name `leave` (``""``: the story's own). `pack` is one that somebody else made.
+        the whole log; without, the gate's word is taken for what is absent. What it is shown as the log may be that of another
+        `world`. `pack` is one that somebody else made. The evidence is left as a fixture with the name `leave` (``""``: the
+        story's own).
         """
         absence = "log" if with_log else "gate"
         body = await collect_pack(change.world, change.ticket) if pack is None else pack
@@ -121,6 +126,7 @@ class Stage:
         if like is not None:
             assert said.reason_code in like.codes, (said.reason_code, sorted(like.codes))
         if leave is not None:
+            assert self._leaves, "mark the story with @leaves_evidence"
             self.left.append(case)
         return found.document
 

@@ -11,11 +11,12 @@ from making.inputs import OWNER, SECURITY
 from making.scenes import collect_pack
 
 from tests.scenarios.change import EXECUTE, owner, security
-from tests.scenarios.stage import Stage
+from tests.scenarios.stage import Stage, leaves_evidence
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+@leaves_evidence
 async def test_revoked_before_it_was_used(stage: Stage) -> None:
     """Platform security approved in haste. They revoke the approval, the issuer revokes the token, and a new job begins.
 
@@ -37,7 +38,8 @@ async def test_revoked_before_it_was_used(stage: Stage) -> None:
     assert second.plan == first.plan
     assert (await second.ask(EXECUTE)).denied_with("APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
     await second.finished()
-    await stage.verdict(second, PASS, with_log=True, leave="")
+    await stage.verdict(second, PASS, with_log=True)
+    await stage.verdict(second, PASS, leave="")
 
     pack = json.loads(await collect_pack(world, second.ticket))
     entries = {entry["index"]: json.loads(entry["entry"]) for entry in pack["entries"]}

@@ -8,11 +8,12 @@ from making.dishonest import close_anyway, report_violation
 
 from tests.scenarios.change import CLOSE, closing_reason
 from tests.scenarios.policies import publish_policy
-from tests.scenarios.stage import Stage
+from tests.scenarios.stage import Stage, leaves_evidence
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+@leaves_evidence
 async def test_in_the_ticket_system(stage: Stage) -> None:
     """The gate said no, and somebody closed the ticket in the ticket system all the same. The log has no closure of it.
 
@@ -38,10 +39,12 @@ async def test_in_the_ticket_system(stage: Stage) -> None:
     assert (await corrected.ask(CLOSE)).denied_with("APPROVALS_INSUFFICIENT")
     await corrected.approve(CLOSE, "service-owner-2", bundle=corrected.bundle)
     await corrected.closed_as_approved()
-    await stage.verdict(corrected, PASS, with_log=True, leave="corrected")
+    await stage.verdict(corrected, PASS, with_log=True)
+    await stage.verdict(corrected, PASS, leave="corrected")
     assert violation.index < world.desk.reading.view.size
 
 
+@leaves_evidence
 async def test_by_a_gate_that_did_not_look(stage: Stage) -> None:
     """A gate logs a closure under its decision to execute: nobody decided to close. It closes nothing, and ends the job."""
     change = await (await (await stage.simulated()).executed()).bundled()

@@ -9,7 +9,7 @@ from making.inputs import OWNER, SECURITY
 
 from tests.scenarios.change import CLOSE, EXECUTE
 from tests.scenarios.refusing import refuses
-from tests.scenarios.stage import Stage
+from tests.scenarios.stage import Stage, leaves_evidence
 from trustlog.records.plan import compute_fingerprint
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -76,6 +76,7 @@ async def test_by_the_runner(stage: Stage) -> None:
     await corrected.finished()
 
 
+@leaves_evidence
 async def test_of_the_bundle(stage: Stage) -> None:
     """The bundle says that another plan was executed, and a gate that does not look closes with it."""
     change = await (await stage.simulated()).executed()
@@ -114,6 +115,7 @@ async def test_twice(stage: Stage) -> None:
     assert change.applied == [change.plan]
 
 
+@leaves_evidence
 async def test_of_the_environment(stage: Stage) -> None:
     """A gate that does not look allows an environment that the policy does not name."""
     change = await stage.simulated(environment="laboratory")

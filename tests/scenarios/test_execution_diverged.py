@@ -9,7 +9,7 @@ from making.scenes import collect_pack
 
 from tests.scenarios.change import EXECUTE
 from tests.scenarios.policies import publish_policy
-from tests.scenarios.stage import Stage
+from tests.scenarios.stage import Stage, leaves_evidence
 from trustlog.change.execute import Ran, execute
 from trustlog.change.resolve import resolve
 from trustlog.records.plan import compute_fingerprint
@@ -17,6 +17,7 @@ from trustlog.records.plan import compute_fingerprint
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+@leaves_evidence
 async def test_another_plan_ran(stage: Stage) -> None:
     """The runner's `begin` names another plan than the decision. The policy is tightened until somebody knows why.
 
@@ -51,7 +52,8 @@ async def test_another_plan_ran(stage: Stage) -> None:
     corrected = held.another_job(policy=again)
     await corrected.prepare()
     await corrected.finished()
-    await stage.verdict(corrected, PASS, with_log=True, leave="corrected")
+    await stage.verdict(corrected, PASS, with_log=True)
+    await stage.verdict(corrected, PASS, leave="corrected")
     pack = await collect_pack(world, corrected.ticket)
     assert f'"index":{violation.index},'.encode() in pack
 

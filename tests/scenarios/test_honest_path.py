@@ -10,12 +10,13 @@ from making.change import PROMPTS
 from making.scenes import collect_pack
 
 from tests.scenarios.change import CLOSE, EXECUTE, closing_reason, owner, security
-from tests.scenarios.stage import Stage
+from tests.scenarios.stage import Stage, leaves_evidence
 from trustlog.change.close import log_closure
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+@leaves_evidence
 async def test_from_policy_to_closure(stage: Stage) -> None:
     """An agent drafts a change, two people approve it, the runner executes it, and the ticket closes.
 

@@ -9,7 +9,7 @@ from making.inputs import OWNER, SECURITY
 
 from tests.scenarios.change import CLOSE, EXECUTE, closing_reason
 from tests.scenarios.refusing import refuses
-from tests.scenarios.stage import Stage
+from tests.scenarios.stage import Stage, leaves_evidence
 from trustlog.records.scope import compute_scope_hash
 from trustlog.tokens.scoped_token import parse_token
 
@@ -30,6 +30,7 @@ async def test_the_agent_calls_approve(stage: Stage) -> None:
     assert (await change.ask("ticket.approve")).allowed
 
 
+@leaves_evidence
 async def test_the_agent_calls_close(stage: Stage) -> None:
     """A comment says *close now, it was approved in the meeting*; the agent closes with its own bundle, and the gate believes it.
 

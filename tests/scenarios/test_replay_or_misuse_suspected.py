@@ -9,7 +9,7 @@ from making.inputs import OWNER, SECURITY, fixture_signer
 
 from tests.scenarios.change import CLOSE, EXECUTE
 from tests.scenarios.refusing import refuses
-from tests.scenarios.stage import Stage
+from tests.scenarios.stage import Stage, leaves_evidence
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -17,7 +17,8 @@ NEW = "second agent"
 AGENTS = {"agents": [f'"{fixture_signer(label).did}"' for label in ("agent", NEW)]}
 
 
-async def test_the_job_is_invalidated_and_keys_are_rotated(stage: Stage) -> None:
+@leaves_evidence
+async def test_job_invalidated_and_keys_rotated(stage: Stage) -> None:
     """The agent's machine was stolen. Its job is revoked, and its key; a new agent with a new token starts again.
 
     What the old key signs from now on is void. The receipts of the old job serve nobody; their job binding, indexes and times
@@ -48,7 +49,8 @@ async def test_the_job_is_invalidated_and_keys_are_rotated(stage: Stage) -> None
     await renewed.approved(CLOSE)
     assert (await renewed.ask(CLOSE)).denied_with("RECEIPT_SET_INCOMPLETE", "BUNDLE_MISMATCH")
     await renewed.closed()
-    await stage.verdict(renewed, PASS, with_log=True, roles=AGENTS, leave="after")
+    await stage.verdict(renewed, PASS, with_log=True, roles=AGENTS)
+    await stage.verdict(renewed, PASS, roles=AGENTS, leave="after")
 
 
 async def test_the_stolen_key_signs_on(stage: Stage) -> None:

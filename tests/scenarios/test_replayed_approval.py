@@ -9,7 +9,7 @@ from making.inputs import OWNER, SECURITY
 
 from tests.scenarios.change import CLOSE, EXECUTE, Change, closing_reason
 from tests.scenarios.policies import publish_policy
-from tests.scenarios.stage import Stage
+from tests.scenarios.stage import Stage, leaves_evidence
 from trustlog.records.plan import compute_fingerprint
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -87,6 +87,7 @@ async def test_in_another_environment(stage: Stage) -> None:
     assert (await change.ask(EXECUTE, plan_hash=compute_fingerprint(change.plan))).allowed
 
 
+@leaves_evidence
 async def test_used_up(stage: Stage) -> None:
     """An allow uses its approvals up, whether it was executed or not: a second one needs two people again."""
     change = await (await stage.simulated()).approved()

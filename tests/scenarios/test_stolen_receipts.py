@@ -9,7 +9,7 @@ from making.inputs import OWNER, SECURITY, fixture_signer
 
 from tests.scenarios.change import CLOSE, EXECUTE, Change
 from tests.scenarios.refusing import refuses
-from tests.scenarios.stage import Stage
+from tests.scenarios.stage import Stage, leaves_evidence
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -17,6 +17,7 @@ THIEF = "second agent"
 AGENTS = {"agents": [f'"{fixture_signer(label).did}"' for label in ("agent", THIEF)]}
 
 
+@leaves_evidence
 async def test_instead_of_its_own(stage: Stage) -> None:
     """An agent made no call through the proxy, and names another agent's run as its own."""
     world = await stage.log_of_its_own(roles=AGENTS)
@@ -58,6 +59,7 @@ class _OfAnotherRun(Change):
         return self.stolen_run
 
 
+@leaves_evidence
 async def test_in_its_bundle(stage: Stage) -> None:
     """An agent puts another agent's run and receipts into its bundle, and a gate that does not look closes with it."""
     world = await stage.log_of_its_own(roles=AGENTS)
