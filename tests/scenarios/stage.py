@@ -23,7 +23,7 @@ LOG: Final = "export"
 ORIGIN: Final = "log.example/scenarios"  # of the log that stories share
 
 Story = Callable[..., Awaitable[None]]
-EVIDENCE: Final[list[Story]] = []
+EVIDENCE: Final[dict[Story, int]] = {}  # how many pieces each leaves, in the order in which stories are written
 
 
 def row_of(module: str) -> str:
@@ -31,26 +31,37 @@ def row_of(module: str) -> str:
     return module.rpartition(".")[2].removeprefix("test_")
 
 
-def leaves_evidence(story: Story) -> Story:
-    """Mark a story that leaves fixtures: ``fixtures/generate.py`` plays it too, in the order in which stories are written."""
-    EVIDENCE.append(story)
-    return story
+def leaves_evidence(pieces: int = 1) -> Callable[[Story], Story]:
+    """Mark a story that leaves fixtures: ``fixtures/generate.py`` tells it too, as far as the last of its `pieces`."""
+
+    def mark(story: Story) -> Story:
+        EVIDENCE[story] = pieces
+        return story
+
+    return mark
+
+
+class AllIsLeft(Exception):
+    """Raised on a stage that wants no more than the evidence, when the last piece of it is left."""
 
 
 class Stage:
     """The stage of one story, named after its test. :attr:`left` is the evidence that it leaves, as fixtures.
 
-    `case` tells the parameters of a story that is told several times.
+    `case` tells the parameters of a story that is told several times. With `only_evidence` the story ends when all of it is left.
     """
 
-    def __init__(self, story: Story, world: World, place: Path, stack: AsyncExitStack, *, case: str = "") -> None:
+    def __init__(
+        self, story: Story, world: World, place: Path, stack: AsyncExitStack, *, case: str = "", only_evidence: bool = False
+    ) -> None:
         name = story.__name__.removeprefix("test_")
         self.name = f"{row_of(story.__module__)}_{name}"
         self.world = world
         self.stack = stack
         self.left: list[Case] = []
         self._why = story.__doc__ or ""
-        self._leaves = story in EVIDENCE
+        self._pieces = EVIDENCE.get(story, 0)
+        self._only_evidence = only_evidence
         self._place = place
         self._opened = 0
         world.randomness.begin(f"{self.name} {case}".strip())
@@ -126,8 +137,10 @@ class Stage:
         if like is not None:
             assert said.reason_code in like.codes, (said.reason_code, sorted(like.codes))
         if leave is not None:
-            assert self._leaves, "mark the story with @leaves_evidence"
             self.left.append(case)
+            assert len(self.left) <= self._pieces, "mark the story with @leaves_evidence, and say how many pieces"
+            if self._only_evidence and len(self.left) == self._pieces:
+                raise AllIsLeft
         return found.document
 
     def _judge(self, case: Case) -> Any:

@@ -16,7 +16,7 @@ from tests.scenarios.stage import Stage, leaves_evidence
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_revoked_before_it_was_used(stage: Stage) -> None:
     """Platform security approved in haste. They revoke the approval, the issuer revokes the token, and a new job begins.
 

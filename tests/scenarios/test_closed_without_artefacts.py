@@ -13,7 +13,7 @@ from tests.scenarios.stage import Stage, leaves_evidence
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@leaves_evidence
+@leaves_evidence(2)
 async def test_in_the_ticket_system(stage: Stage) -> None:
     """The gate said no, and somebody closed the ticket in the ticket system all the same. The log has no closure of it.
 
@@ -44,7 +44,7 @@ async def test_in_the_ticket_system(stage: Stage) -> None:
     assert violation.index < world.desk.reading.view.size
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_by_a_gate_that_did_not_look(stage: Stage) -> None:
     """A gate logs a closure under its decision to execute: nobody decided to close. It closes nothing, and ends the job."""
     change = await (await (await stage.simulated()).executed()).bundled()

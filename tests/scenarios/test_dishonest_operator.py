@@ -59,7 +59,7 @@ async def test_hides_a_revocation_by_showing_an_old_checkpoint(stage: Stage) -> 
     assert "TOKEN_REVOKED" in (await change.ask(EXECUTE, gate=new)).codes
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_hides_a_revocation_with_the_gate(stage: Stage) -> None:
     """The token was revoked; gate and operator hide it, and the pack that they hand out does not hold it.
 
@@ -158,7 +158,7 @@ async def test_answers_with_another_entry(stage: Stage) -> None:
     await change.executed()
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_forks(stage: Stage) -> None:
     """Two logs with one key: the operator shows an auditor another history than the gate saw.
 
@@ -194,7 +194,7 @@ async def test_backdates_by_writing_history_again(stage: Stage) -> None:
     assert (await again.ask(EXECUTE, gate=remembering)).denied_with("CHECKPOINT_INCONSISTENT")
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_backdates_a_closure(stage: Stage) -> None:
     """The ticket closes two minutes after the decision. A closure that says so is void.
 

@@ -76,7 +76,7 @@ async def test_by_the_runner(stage: Stage) -> None:
     await corrected.finished()
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_of_the_bundle(stage: Stage) -> None:
     """The bundle says that another plan was executed, and a gate that does not look closes with it."""
     change = await (await stage.simulated()).executed()
@@ -115,7 +115,7 @@ async def test_twice(stage: Stage) -> None:
     assert change.applied == [change.plan]
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_of_the_environment(stage: Stage) -> None:
     """A gate that does not look allows an environment that the policy does not name."""
     change = await stage.simulated(environment="laboratory")

@@ -17,7 +17,7 @@ from trustlog.records.plan import compute_fingerprint
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@leaves_evidence
+@leaves_evidence(2)
 async def test_another_plan_ran(stage: Stage) -> None:
     """The runner's `begin` names another plan than the decision. The policy is tightened until somebody knows why.
 

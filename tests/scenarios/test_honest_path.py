@@ -16,7 +16,7 @@ from trustlog.change.close import log_closure
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_from_policy_to_closure(stage: Stage) -> None:
     """An agent drafts a change, two people approve it, the runner executes it, and the ticket closes.
 

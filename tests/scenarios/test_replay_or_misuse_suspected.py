@@ -17,7 +17,7 @@ NEW = "second agent"
 AGENTS = {"agents": [f'"{fixture_signer(label).did}"' for label in ("agent", NEW)]}
 
 
-@leaves_evidence
+@leaves_evidence(2)
 async def test_job_invalidated_and_keys_rotated(stage: Stage) -> None:
     """The agent's machine was stolen. Its job is revoked, and its key; a new agent with a new token starts again.
 

@@ -87,7 +87,7 @@ async def test_in_another_environment(stage: Stage) -> None:
     assert (await change.ask(EXECUTE, plan_hash=compute_fingerprint(change.plan))).allowed
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_used_up(stage: Stage) -> None:
     """An allow uses its approvals up, whether it was executed or not: a second one needs two people again."""
     change = await (await stage.simulated()).approved()

@@ -48,7 +48,7 @@ async def test_one_person_twice(stage: Stage) -> None:
     await change.finished()
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_one_person_with_two_keys(stage: Stage) -> None:
     """The service owner has a second key, on a second device, and approves with both. People are counted, not keys."""
     keys = [fixture_signer(OWNER).did, fixture_signer(SECOND_KEY).did]
@@ -65,7 +65,7 @@ async def test_one_person_with_two_keys(stage: Stage) -> None:
     await change.finished()
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_their_own_request(stage: Stage) -> None:
     """Whoever asked for the change is one of the two, with the right role even."""
     world = await stage.log_of_its_own(roster=roster_with(REQUESTER, roles=["platform_security"]))
@@ -145,7 +145,7 @@ async def test_one_person_with_both_roles(stage: Stage) -> None:
     assert (await change.ask(EXECUTE)).allowed
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_somebody_who_left(stage: Stage) -> None:
     """An approver whose time in the roster is over does not count; whoever took their place does."""
     over = format_timestamp(stage.world.clock() - 3600 * NS)
@@ -167,7 +167,7 @@ async def test_somebody_who_left(stage: Stage) -> None:
     assert (await change.ask(EXECUTE)).allowed
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_a_stolen_key(stage: Stage) -> None:
     """An approver's key is revoked after it approved, before the gate decides."""
     draft = {"people": [*ROSTER["people"]]}

@@ -17,7 +17,7 @@ THIEF = "second agent"
 AGENTS = {"agents": [f'"{fixture_signer(label).did}"' for label in ("agent", THIEF)]}
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_instead_of_its_own(stage: Stage) -> None:
     """An agent made no call through the proxy, and names another agent's run as its own."""
     world = await stage.log_of_its_own(roles=AGENTS)
@@ -59,7 +59,7 @@ class _OfAnotherRun(Change):
         return self.stolen_run
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_in_its_bundle(stage: Stage) -> None:
     """An agent puts another agent's run and receipts into its bundle, and a gate that does not look closes with it."""
     world = await stage.log_of_its_own(roles=AGENTS)

@@ -32,7 +32,7 @@ async def test_no_call_has_a_receipt(stage: Stage) -> None:
     await change.finished()
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_the_receipt_comes_late(stage: Stage) -> None:
     """The receipt is logged after the plan was simulated: the answer was used before anybody could know of it."""
     change = stage.change()
@@ -66,7 +66,7 @@ async def test_a_receipt_that_is_not_bound(stage: Stage, unbound: str) -> None:
     await corrected.finished()
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_a_receipt_of_another_run(stage: Stage) -> None:
     """One call of the job names another run: which of them led to the request?"""
     change = stage.change()
@@ -123,7 +123,7 @@ async def test_a_call_is_left_out_of_the_bundle(stage: Stage) -> None:
     await change.closed()
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_a_bundle_without_its_receipts(stage: Stage) -> None:
     """A bundle that has the events and none of the receipts closes nothing."""
     change = await (await stage.simulated()).executed()

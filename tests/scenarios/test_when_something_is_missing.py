@@ -128,7 +128,7 @@ async def test_clock_skewed(stage: Stage, seconds: int) -> None:
     assert (await change.ask(EXECUTE)).allowed
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_policy_not_found_by_its_hash(stage: Stage) -> None:
     """The token is pinned to a policy that nobody published. Once it is, the job goes on."""
     document = policy(stage.name)
@@ -145,7 +145,7 @@ async def test_policy_not_found_by_its_hash(stage: Stage) -> None:
     await change.finished()
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_policy_superseded_in_mid_flow(stage: Stage) -> None:
     """Between approval and decision a new policy supersedes the one under which people approved."""
     old = await publish_policy(stage.world, f"{stage.name} 1")
@@ -163,7 +163,7 @@ async def test_policy_superseded_in_mid_flow(stage: Stage) -> None:
     await corrected.finished()
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_policy_revoked_in_mid_flow(stage: Stage) -> None:
     """Between execution and closing the policy is revoked: what was executed under it cannot be closed under it."""
     old = await publish_policy(stage.world, f"{stage.name} 1")
@@ -178,7 +178,7 @@ async def test_policy_revoked_in_mid_flow(stage: Stage) -> None:
     await corrected.finished()
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_token_revoked_in_mid_flow(stage: Stage) -> None:
     """The token is revoked after two people approved: before the gate looks, and while it decides."""
     change = await (await stage.simulated()).approved()
@@ -207,7 +207,7 @@ async def test_token_revoked_between_allow_and_begin(stage: Stage) -> None:
     assert "TOKEN_REVOKED" in denied.codes
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_simulation_impossible(stage: Stage) -> None:
     """The dry run fails: nothing is executed until one succeeds."""
     change = stage.change()
@@ -247,7 +247,7 @@ async def test_receipts_missing(stage: Stage) -> None:
     assert (await change.ask(EXECUTE)).allowed
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_roster_missing(stage: Stage) -> None:
     """Nobody has said who the people are: nobody can approve. With a roster the same job goes on."""
     world = await stage.log_of_its_own(roster=None)
@@ -261,7 +261,7 @@ async def test_roster_missing(stage: Stage) -> None:
     await change.finished()
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_identity_provider_unreachable(stage: Stage) -> None:
     """A policy wants step-up evidence, which no gate here can check yet: denied, never waved through."""
     step_up = {EXECUTE: {"step_up": {"acr": ["c1"], "max_age_s": 300}}}

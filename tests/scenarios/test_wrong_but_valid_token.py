@@ -73,7 +73,7 @@ async def test_by_another_issuer(stage: Stage) -> None:
     assert (await change.ask("ticket.read")).allowed
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_that_lives_too_long(stage: Stage) -> None:
     """The policy lets a token live for a quarter of an hour; this one lives for a day, and the gate does not mind."""
     change = stage.change()
@@ -91,7 +91,7 @@ async def test_that_lives_too_long(stage: Stage) -> None:
     assert (await change.ask("ticket.read")).allowed
 
 
-@leaves_evidence
+@leaves_evidence()
 async def test_that_has_expired(stage: Stage) -> None:
     """The token ran out between the approvals and the request. A new one for the same job continues it."""
     change = await (await stage.simulated()).approved()

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-SHORT_HISTORIES = 40
+SHORT_HISTORIES = 20
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -256,15 +256,16 @@ class Model(Naive):
 
     def _is_of(self, one: Raw, scope: dict[str, str]) -> bool:
         approval, binding = one.payload, one.payload["binding"]
-        return (
-            approval["approval_type"] == "explicit_approve"
-            and approval["scope_hash_b64u"] == hash_scope(scope)
-            and approval["plan_hash_b64u"] == scope["plan_hash_b64u"]
-            and approval["policy_hash_b64u"] == self.story.policy_hash
-            and approval["agent_did"] == keys.AGENT.did
-            and binding.get("run_id") == self.story.run
-            and binding.get("token_scope_hash_b64u") == self.scope_hash
+        pairs = (
+            (approval["approval_type"], "explicit_approve"),
+            (approval["scope_hash_b64u"], hash_scope(scope)),
+            (approval["plan_hash_b64u"], scope["plan_hash_b64u"]),
+            (approval["policy_hash_b64u"], self.story.policy_hash),
+            (approval["agent_did"], keys.AGENT.did),
+            (binding.get("run_id"), self.story.run),
+            (binding.get("token_scope_hash_b64u"), self.scope_hash),
         )
+        return all(found == expected for found, expected in pairs)
 
     def outcomes_known(self, below: int) -> Iterator[str]:
         executions = self.of_job("execution", below)
