@@ -52,10 +52,11 @@ class Histories(RuleBasedStateMachine):
     @initialize(
         name=st.sampled_from(["usual", "usual", *POLICIES]),
         stage=st.sampled_from(["issued", "simulated", "approved", "executed", "bundled", "closing", "closing"]),
+        people=st.sampled_from([("p-alice", "p-bob", "p-carol"), ("p-alice", "p-bob"), ("p-dora", "p-bob"), ("p-alice",)]),
         hide=HIDDEN,
         odd=OF_A_BUNDLE,
     )
-    def begin_somewhere(self, name: str, stage: str, hide: int, odd: dict[str, str]) -> None:
+    def begin_somewhere(self, name: str, stage: str, people: tuple[str, ...], hide: int, odd: dict[str, str]) -> None:
         story = self.story
         story.govern()
         story.policies.append(story.policy_hash)
@@ -68,7 +69,7 @@ class Histories(RuleBasedStateMachine):
         self.simulate("success", "staging" if name == "staging" else "usual")
         if stage == "simulated":
             return
-        self.people_approve(EXECUTE)
+        self.story.approve(EXECUTE, *people)
         if stage == "approved":
             return
         if self._is_allowed(EXECUTE):
