@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trustlog.errors import REASONS
 from trustlog.gate.decision import Decision
 
 
@@ -38,7 +37,7 @@ class Answer:
         for finding in self.decision.findings:
             assert finding.expected, finding
             assert finding.found, finding
-            assert finding.hint == REASONS[finding.code].next_step
+            assert finding.hint.strip()  # the next command or person, of this very case where it can be named
             assert finding.hint, finding
         assert self.decision.answer()["decision"] == "deny"
         return True

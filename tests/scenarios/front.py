@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 from making.world import World
@@ -97,15 +98,22 @@ class Front:
             return body
         if path == "/checkpoint":
             return self._cosign(body)
-        if path == "/v1/entries" and b'"checkpoint"' in body:
-            answer = json.loads(body)
-            answer["checkpoint"] = self._cosign(answer["checkpoint"].encode()).decode()
-            return json.dumps(answer).encode()
-        return body
+        return each_result(body, self._cosign_result) if path == "/v1/entries" else body
+
+    def _cosign_result(self, result: dict[str, Any]) -> dict[str, Any]:
+        if "checkpoint" not in result:
+            return result
+        return {**result, "checkpoint": self._cosign(result["checkpoint"].encode()).decode()}
 
     def _cosign(self, note: bytes) -> bytes:
         text, time_s = parse_note(note).text, self.world.clock() // NS - self.witness_late_s
         return note + b"".join(witness.cosign(text, time_s).encode() for witness in self.witnesses)
+
+
+def each_result(body: bytes, change: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
+    """The results of a submission, one or one a line, changed."""
+    lines = [json.dumps(change(json.loads(line))).encode() for line in body.splitlines()]
+    return b"\n".join(lines) + (b"\n" if body.endswith(b"\n") else b"")
 
 
 _NOT_FOUND = json.dumps(

@@ -253,7 +253,7 @@ async def test_roster_missing(stage: Stage) -> None:
     world = await stage.log_of_its_own(roster=None)
     change = await stage.simulated(world)
     denied = await change.ask(EXECUTE)
-    assert denied.denied_with("ROSTER_MISSING", "APPROVALS_INSUFFICIENT")
+    assert denied.denied_with("ROSTER_MISSING", "APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
     with refuses("APPROVAL_NOT_PERMITTED"):
         await change.approved()
     await stage.verdict(change, undecided("CLOSURE_MISSING"), leave="")
