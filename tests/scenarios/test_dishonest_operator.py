@@ -92,7 +92,7 @@ def _without_revocations(body: bytes) -> bytes:
 
 
 def _another_entry(answer: dict[str, Any]) -> dict[str, Any]:
-    entry = answer["entry"].replace('"kind":"gate_decision"', '"kind":"violation"')
+    entry = answer["entry"].replace('"kind":"gate_decision"', '"kind":"violation"').replace("execution", "violation")
     leaf_hash = hashlib.sha256(b"\0" + entry.encode()).digest()
     return {**answer, "entry": entry, "leaf_hash_b64u": encode_b64u(leaf_hash)}
 
@@ -147,16 +147,18 @@ async def test_rewrites_the_plan(stage: Stage) -> None:
 
 
 async def test_answers_with_another_entry(stage: Stage) -> None:
-    """The operator says that something else was logged than what the gate submitted."""
+    """The operator says that something else was logged than what the gate submitted: no answer is believed, the log is read.
+
+    The gate releases its allow because it found it there, under a root that it computed; a desk, which does not read on, refuses.
+    """
     change = await (await stage.simulated()).approved()
     front = await stage.front()
     front.lies = [lambda path, body: each_result(body, _another_entry) if path == "/v1/entries" else body]
-    denied = await change.ask(EXECUTE, gate=front.gate())
-    assert denied.denied_with("LOG_LIES")
-    front.lies = []
-    denied = await change.ask(EXECUTE)  # the allow is in the log all the same: its approvals are used up
-    assert denied.denied_with("APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
-    await change.executed()
+    decision = await change.ask(EXECUTE, gate=front.gate())
+    assert decision.allowed
+    with refuses("LOG_LIES"):
+        await change.run(decision, desk=front.desk())
+    assert change.applied == []
 
 
 @leaves_evidence()
