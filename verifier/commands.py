@@ -1,4 +1,4 @@
-"""What each command reads and prints. All input and output of the verifier is here and in `source.py`."""
+"""What each command reads and prints. All other input and output is in `source.py`, `web.py` and `resume.py`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from verifier.limits import (
     MAX_NOTE_BYTES,
     MAX_PACK_BYTES,
     MAX_TRUST_BYTES,
+    MAX_WORKERS,
 )
 from verifier.reasons import REASONS
 from verifier.report import Check, Report, Status, conclude, error_report
@@ -107,7 +108,8 @@ def _read_whole(options: Namespace, trust: TrustPolicy, pack_bytes: bytes) -> tu
         pack,
         pack_size=pack_size,
         earlier=_read_state(options.state),
-        on_progress=_progress(),
+        workers=_workers(options),
+        on_progress=_progress(options),
     )
 
 
@@ -141,6 +143,7 @@ def _consistency(options: Namespace) -> Report:
 
 
 def _log(options: Namespace) -> Report:
+    from verifier.resume import ProgressFile  # noqa: PLC0415
     from verifier.source import open_source  # noqa: PLC0415
     from verifier.wholelog import Depth, check_log  # noqa: PLC0415
 
@@ -156,7 +159,9 @@ def _log(options: Namespace) -> Report:
         at_ns=_judging_time(options),
         depth=depth,
         earlier=earlier,
-        on_progress=_progress(),
+        workers=_workers(options),
+        resume=ProgressFile(options.resume) if options.resume else None,
+        on_progress=_progress(options),
     )
     if note is not None and report.status is Status.PASS:
         _write_state(options.state, note, trust)
@@ -228,9 +233,19 @@ def _write_state(name: str | None, note: bytes, trust: TrustPolicy) -> None:
         raise Unusable("INPUT_UNREADABLE", name, found=error.strerror) from None
 
 
-def _progress() -> OnProgress | None:
-    """Progress on standard error, if that is a terminal and the work takes more than two seconds."""
-    if not sys.stderr.isatty() or "NO_PROGRESS" in os.environ:
+def _workers(options: Namespace) -> int:
+    from verifier.workers import count_cores  # noqa: PLC0415
+
+    if options.workers is None:
+        return count_cores()
+    if not 1 <= options.workers <= MAX_WORKERS:
+        raise Unusable("PARAMETER_INVALID", "--workers", expected=f"1 to {MAX_WORKERS}", found=str(options.workers))
+    return int(options.workers)
+
+
+def _progress(options: Namespace) -> OnProgress | None:
+    """Progress on standard error, if that is a terminal and the work takes more than two seconds; none with --json."""
+    if options.json or not sys.stderr.isatty() or "NO_PROGRESS" in os.environ:
         return None
     begun = last = time.monotonic()
 

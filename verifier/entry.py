@@ -8,6 +8,7 @@ The signature is Ed25519 over the 43 ASCII characters of `payload_hash_b64u`.
 from __future__ import annotations
 
 import re
+from binascii import a2b_base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -65,6 +66,7 @@ ENTRY_PATTERN = re.compile(
         '"signer_did":"(did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44})"}'
     ).encode("ascii")
 )
+_TO_BASE64 = bytes.maketrans(b"-_", b"+/")
 _PLAIN_REF = re.compile(_VALUE, re.ASCII)
 _ONE_REF = re.compile(f'"([a-z_]+)":"({_VALUE})"', re.ASCII)
 
@@ -91,18 +93,36 @@ class Entry:
         return (self.signer_did, self.kind, self.payload_hash_b64u)
 
 
+EntryMatch = re.Match[bytes]
+
+
+def match_entry(data: bytes) -> EntryMatch | None:
+    """The one match of the grammar of entries, or None. Its groups are kind, payload hash, refs, signature, signer."""
+    return ENTRY_PATTERN.fullmatch(data) if len(data) <= MAX_ENTRY_BYTES else None
+
+
 def is_entry(data: bytes) -> bool:
     """Whether `data` is within the grammar of entries."""
-    return len(data) <= MAX_ENTRY_BYTES and ENTRY_PATTERN.fullmatch(data) is not None
+    return match_entry(data) is not None
 
 
 def parse_entry(data: bytes) -> Entry:
     """The entry in `data`. Raises Refused ENTRY_MALFORMED."""
-    match = ENTRY_PATTERN.fullmatch(data) if len(data) <= MAX_ENTRY_BYTES else None
+    match = match_entry(data)
     if match is None:
         raise Refused("ENTRY_MALFORMED", "entry", expected="the RFC 8785 form of the six members")
+    return entry_of(match)
+
+
+def entry_of(match: EntryMatch) -> Entry:
+    """The matched entry."""
     kind, payload_hash, refs, signature, signer = (part.decode("ascii") for part in match.groups())
-    return Entry(data, kind, payload_hash, dict(_ONE_REF.findall(refs)), signature, signer)
+    return Entry(match.string, kind, payload_hash, dict(_ONE_REF.findall(refs)), signature, signer)
+
+
+def payload_hash_of(match: EntryMatch) -> str:
+    """`payload_hash_b64u` of the matched entry."""
+    return match[2].decode("ascii")
 
 
 def encode_entry(
@@ -126,6 +146,14 @@ def ref_value(text: str) -> str:
 def check_entry_signature(entry: Entry) -> None:
     """Check the signer's DID and signature. Raises Refused INVALID_DID_FORMAT or SIGNATURE_INVALID."""
     check_envelope_signature(entry.payload_hash_b64u, entry.signature_b64u, entry.signer_did)
+
+
+def check_match_signature(match: EntryMatch) -> None:
+    """As `check_entry_signature`. The grammar has seen to it that hash and signature have their one spelling."""
+    signer_did = match[5].decode("ascii")
+    signature = a2b_base64(match[4].translate(_TO_BASE64) + b"==")
+    if not is_signature(parse_did_key(signer_did), match[2], signature):
+        raise Refused("SIGNATURE_INVALID", "signature_b64u", expected=f"a signature by {signer_did}")
 
 
 def check_envelope_signature(payload_hash_b64u: str, signature_b64u: str, signer_did: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.verifier.changebuilder import SECURITY, Change, Payload, trust_toml
-from verifier import source
+from verifier import limits
 from verifier.cli import main
 from verifier.encodings import decode_b64u
 
@@ -161,8 +161,8 @@ def test_a_server_that_answers(
     answer: Answer,
     expected: tuple[int, str],
 ) -> None:
-    monkeypatch.setattr(source, "HTTP_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(source, "ANSWER_S", 1)
+    monkeypatch.setattr(limits, "HTTP_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(limits, "ANSWER_S", 1)
     server.overrides[path] = answer
     assert judge(server, change, tmp_path, capsys) == expected
 
