@@ -8,7 +8,6 @@ The signature is Ed25519 over the 43 ASCII characters of `payload_hash_b64u`.
 from __future__ import annotations
 
 import re
-from binascii import a2b_base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,7 @@ from hashlib import sha256
 
 from verifier.didkey import parse_did_key
 from verifier.ed25519 import is_signature
-from verifier.encodings import decode_b64u, encode_b64u
+from verifier.encodings import decode_b64u, decode_exact_b64u, encode_b64u
 from verifier.errors import Refused
 from verifier.limits import MAX_ENTRY_BYTES
 from verifier.tree import hash_leaf
@@ -66,7 +65,6 @@ ENTRY_PATTERN = re.compile(
         '"signer_did":"(did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44})"}'
     ).encode("ascii")
 )
-_TO_BASE64 = bytes.maketrans(b"-_", b"+/")
 _PLAIN_REF = re.compile(_VALUE, re.ASCII)
 _ONE_REF = re.compile(f'"([a-z_]+)":"({_VALUE})"', re.ASCII)
 
@@ -120,9 +118,9 @@ def entry_of(match: EntryMatch) -> Entry:
     return Entry(match.string, kind, payload_hash, dict(_ONE_REF.findall(refs)), signature, signer)
 
 
-def payload_hash_of(match: EntryMatch) -> str:
-    """`payload_hash_b64u` of the matched entry."""
-    return match[2].decode("ascii")
+def payload_hash_of(match: EntryMatch) -> bytes:
+    """The 32 bytes of the matched entry's payload hash."""
+    return decode_exact_b64u(match[2])
 
 
 def encode_entry(
@@ -151,8 +149,7 @@ def check_entry_signature(entry: Entry) -> None:
 def check_match_signature(match: EntryMatch) -> None:
     """As `check_entry_signature`. The grammar has seen to it that hash and signature have their one spelling."""
     signer_did = match[5].decode("ascii")
-    signature = a2b_base64(match[4].translate(_TO_BASE64) + b"==")
-    if not is_signature(parse_did_key(signer_did), match[2], signature):
+    if not is_signature(parse_did_key(signer_did), match[2], decode_exact_b64u(match[4])):
         raise Refused("SIGNATURE_INVALID", "signature_b64u", expected=f"a signature by {signer_did}")
 
 

@@ -12,7 +12,7 @@ from hashlib import sha256
 from verifier.entry import EntryMatch, match_entry, payload_hash_of
 from verifier.errors import Refused
 from verifier.ledger.prepared import Keep, Prepared, prepare
-from verifier.source import Source, read_bundles, read_payloads, read_tiles
+from verifier.source import Source, read_bundles, read_tiles
 from verifier.tiles import TILE_WIDTH, Tile, compute_tile_root, width_at
 from verifier.tree import HASH_SIZE
 
@@ -91,7 +91,7 @@ def _read_bundle(source: Source, plan: Plan, tile: Tile, entries: list[bytes], s
 def _prepare_all(
     source: Source, look: Look, first: int, matches: list[EntryMatch | None], leaves: bytes
 ) -> Iterator[Prepared | None]:
-    payloads = read_payloads(source, [payload_hash_of(match) for match in matches if match is not None])
+    payloads = source.read_payloads([payload_hash_of(match) for match in matches if match is not None])
     for position, match in enumerate(matches):
         if match is None:
             yield None

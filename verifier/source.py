@@ -9,11 +9,10 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from verifier.encodings import decode_b64u
 from verifier.errors import Refused, Unavailable, Unusable
 from verifier.limits import MAX_BUNDLE_BYTES, MAX_NOTE_BYTES, MAX_PAYLOAD_BYTES
 from verifier.tiles import TILE_WIDTH, Tile, split_bundle, split_tile, width_at
@@ -41,8 +40,8 @@ class Source(Protocol):
     def read_many(self, paths: Sequence[str], max_bytes: int) -> Iterator[bytes | None]:
         """As `read`, for each path in order; a few may be fetched at once."""
 
-    def payload_path(self, sha256_b64u: str) -> str:
-        """The path of the payload with this hash. What is read there is not checked."""
+    def read_payloads(self, hashes: Sequence[bytes]) -> Iterator[bytes | None]:
+        """The payload with each of these SHA-256 in order, None where there is none. Not checked. Raises Unavailable."""
 
 
 def open_source(location: str) -> Source:
@@ -63,6 +62,7 @@ class DirectorySource:
         if not Path(location).is_dir():
             raise Unusable("INPUT_UNREADABLE", location, expected="a directory or a URL")
         self.location = location
+        self._folders: dict[str, bool] = {}
 
     def read(self, path: str, max_bytes: int) -> bytes | None:
         """The bytes of a file, or None if there is no such file."""
@@ -86,10 +86,15 @@ class DirectorySource:
         """Each file in order, read when it is asked for."""
         return (self.read(path, max_bytes) for path in paths)
 
-    def payload_path(self, sha256_b64u: str) -> str:
-        """The file that is named by the hash."""
-        name = decode_b64u(sha256_b64u, "payload hash", length=32).hex()
-        return f"payloads/{name[:2]}/{name}"
+    def read_payloads(self, hashes: Sequence[bytes]) -> Iterator[bytes | None]:
+        """The files that are named by the hashes."""
+        return (self._read_payload(name.hex()) for name in hashes)
+
+    def _read_payload(self, name: str) -> bytes | None:
+        folder = f"payloads/{name[:2]}"
+        if folder not in self._folders:  # an export without payloads is not asked for a million of them
+            self._folders[folder] = Path(self.location, folder).exists()
+        return self.read(f"{folder}/{name}", MAX_PAYLOAD_BYTES) if self._folders[folder] else None
 
 
 def _read_regular(file: int, path: str, most: int) -> bytes:
@@ -100,16 +105,6 @@ def _read_regular(file: int, path: str, most: int) -> bytes:
     while 0 < len(data) < most and (piece := os.read(file, min(most - len(data), 1 << 20))):
         data += piece
     return data
-
-
-def read_payload(source: Source, sha256_b64u: str) -> bytes | None:
-    """The payload with this hash, or None if it is not there. Not checked. Raises Unavailable."""
-    return source.read(source.payload_path(sha256_b64u), MAX_PAYLOAD_BYTES)
-
-
-def read_payloads(source: Source, hashes: Iterable[str]) -> Iterator[bytes | None]:
-    """As `read_payload`, for each hash in order."""
-    return source.read_many([source.payload_path(name) for name in hashes], MAX_PAYLOAD_BYTES)
 
 
 def read_checkpoint(source: Source) -> bytes:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from verifier import limits
+from verifier.encodings import encode_b64u
 from verifier.errors import Unavailable, Unusable
 from verifier.limits import CONNECTIONS
 
@@ -53,9 +54,9 @@ class HttpSource:
             for future in waiting:
                 future.cancel()
 
-    def payload_path(self, sha256_b64u: str) -> str:
-        """The content address."""
-        return f"v1/payloads/{sha256_b64u}"
+    def read_payloads(self, hashes: Sequence[bytes]) -> Iterator[bytes | None]:
+        """The payloads at their content addresses."""
+        return self.read_many([f"v1/payloads/{encode_b64u(name)}" for name in hashes], limits.MAX_PAYLOAD_BYTES)
 
 
 class _Address:

@@ -5,11 +5,12 @@ What follows from the entries before it is for the history, which takes what is 
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
-from verifier.entry import EntryMatch, check_match_signature, entry_of, payload_hash_of
+from verifier.entry import EntryMatch, check_match_signature, entry_of
 from verifier.errors import Refused
 from verifier.records.conflicts import ConflictKey, conflict_keys
 from verifier.records.decision import Decision
@@ -46,9 +47,11 @@ class Keep:
 
     def keeps(self, match: EntryMatch) -> bool:
         """Whether this entry is remembered."""
-        if match[1].decode("ascii") in self.kinds or match.string in self.named:
+        if match[1].decode("ascii") in self.kinds:
             return True
-        return bool(self.scopes) and entry_of(match).refs.get("token_scope") in self.scopes
+        if not self.scopes and not self.named:
+            return False
+        return match.string in self.named or entry_of(match).refs.get("token_scope") in self.scopes
 
 
 class Prepared(NamedTuple):
@@ -81,8 +84,9 @@ def prepare(
     check_signature: bool = True,
 ) -> Prepared:
     """Read one entry of the log of `origin` with its payload, or None where there is none. Without `keep` all is kept."""
-    kind, signer = match[1].decode("ascii"), match[5].decode("ascii")
-    named = payload_hash_of(match)
+    # interned: a kind or signer crosses to another process once a bundle, not once an entry
+    kind, signer = sys.intern(match[1].decode("ascii")), sys.intern(match[5].decode("ascii"))
+    named = match[2].decode("ascii")
     is_kept = keep is None or keep.keeps(match)
     brought = Brought.ABSENT if payload is None else Brought.THERE
     fault: Refused | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 
-from verifier.encodings import decode_b64u, encode_b64u
+from verifier.encodings import decode_exact_b64u, encode_b64u
 from verifier.ledger.history import History
 from verifier.records.restrictions import Tombstone
 
@@ -21,7 +21,7 @@ class Unread:
     def add(self, index: int, payload_hash_b64u: str) -> None:
         """One entry."""
         self._indexes.append(index)
-        self._hashes += decode_b64u(payload_hash_b64u, "payload hash", length=_HASH)
+        self._hashes += decode_exact_b64u(payload_hash_b64u.encode("ascii"))
 
     def explain(self, history: History, *, at_most: int) -> tuple[list[int], int, int]:
         """The indexes that no valid tombstone explains, at most so many; how many they are; how many are explained."""
