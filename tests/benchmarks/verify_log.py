@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -42,9 +42,22 @@ SIGNERS = 4
 WAYS = {"structure": ["--any-entries"], "entries": ["--entries"], "deep": ["--deep"]}
 
 
+def say(line: str) -> None:
+    """One line of the report, at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+@cache
 def key(name: str) -> SigningKey:
     """A throw-away key."""
     return SigningKey(hashlib.sha256(b"benchmark " + name.encode()).digest())
+
+
+@cache
+def did_of(signer: SigningKey) -> str:
+    """The DID of its public key."""
+    return encode_did_key(bytes(signer.verify_key))
 
 
 def make_entry(index: int, size: int) -> bytes:
@@ -52,15 +65,16 @@ def make_entry(index: int, size: int) -> bytes:
     signer = key(f"gateway {index % SIGNERS}")
     payload_hash = encode_b64u(hashlib.sha256(b"payload %d" % index).digest())
     signature = encode_b64u(signer.sign(payload_hash.encode()).signature)
-    did = encode_did_key(bytes(signer.verify_key))
+    did = did_of(signer)
     refs = {"receipt": f"rcpt-{index}"}
-    named = partial(encode_entry, "gateway_receipt", payload_hash, signature_b64u=signature, signer_did=did)
+    room = size - len(encode_entry("gateway_receipt", payload_hash, refs, signature_b64u=signature, signer_did=did))
     for name in ("run", "token_scope", "policy", "job", "plan", "scope", "ticket", "token", "target", "bundle"):
-        room = size - len(named(refs)) - len(name) - len('"":"",')
+        room -= len(name) + len('"":"",')
         if room <= 0:
             break
         refs[name] = f"{name}-{index}-".ljust(min(room, 96), "x")[: min(room, 96)]
-    return named(refs)
+        room -= len(refs[name])
+    return encode_entry("gateway_receipt", payload_hash, refs, signature_b64u=signature, signer_did=did)
 
 
 def write_bundle(folder: Path, entries: int, size: int, number: int) -> bytes:
@@ -104,23 +118,25 @@ def make_log(folder: Path, entries: int, size: int) -> None:
     (folder / "trust.toml").write_text(policy, encoding="utf-8")
 
 
-def check_bare(seconds: float) -> int:
-    """How many Ed25519 signatures of 43 bytes one core checks."""
+def check_bare(seconds: float) -> tuple[int, float]:
+    """How many Ed25519 signatures of 43 bytes one core checks in a time, and the CPU time of that in seconds."""
     signer, count = key("bare"), 0
     signed, public = bytes(signer.sign(b"x" * 43)), bytes(signer.verify_key)
-    end = time.monotonic() + seconds
+    begun, end = time.process_time(), time.monotonic() + seconds
     while time.monotonic() < end:
         for _ in range(100):
             crypto_sign_open(signed, public)
         count += 100
-    return count
+    return count, time.process_time() - begun
 
 
-def bare_rate(cores: int, seconds: float) -> float:
-    """Bare Ed25519 checks a second, on all cores at once."""
+def bare_rate(cores: int, seconds: float) -> tuple[float, float]:
+    """Bare Ed25519 checks a second on all cores at once, and the CPU time of one in microseconds."""
     with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("spawn")) as pool:
         list(pool.map(check_bare, [0.05] * cores * 2))  # the processes have started
-        return sum(pool.map(check_bare, [seconds] * cores)) / seconds
+        done = list(pool.map(check_bare, [seconds] * cores))
+    count = sum(count for count, _ in done)
+    return count / seconds, sum(cpu_s for _, cpu_s in done) / count * 1e6
 
 
 class Measured:
@@ -188,7 +204,9 @@ def main() -> None:
     parser.add_argument("--dir", type=Path, help="where the log is made, and kept")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--ways", default="structure,entries,deep")
-    parser.add_argument("--http", action="store_true", help="over HTTP from a simple server in Python, not from the directory")
+    parser.add_argument(
+        "--http", action="store_true", help="over HTTP from a simple server in Python, not from the directory"
+    )
     parser.add_argument("--repeat", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -200,7 +218,7 @@ def run(options: argparse.Namespace, folder: Path) -> None:
     if not (folder / "checkpoint").exists():
         begun = time.monotonic()
         make_log(folder, options.entries, options.size)
-        print(f"made {folder} in {time.monotonic() - begun:.0f} s")
+        say(f"made {folder} in {time.monotonic() - begun:.0f} s")
     entries = int((folder / "checkpoint").read_text(encoding="utf-8").split("\n")[1])
     cores = len(os.sched_getaffinity(0))
     source, server = str(folder), None
@@ -210,9 +228,9 @@ def run(options: argparse.Namespace, folder: Path) -> None:
         server = context.Process(target=serve, args=(str(folder), port), daemon=True)
         server.start()
         source = f"http://127.0.0.1:{port.get()}"
-    print(f"{entries:,} entries of {len(make_entry(entries // 2, options.size))} bytes, from {source}")
-    print(f"Python {platform.python_version()}, {platform.machine()}, {cores} cores, {options.workers} workers")
-    print(f"load before: {' '.join(f'{load:.1f}' for load in os.getloadavg())}")
+    say(f"{entries:,} entries of {len(make_entry(entries // 2, options.size))} bytes, from {source}")
+    say(f"Python {platform.python_version()}, {platform.machine()}, {cores} cores, {options.workers} workers")
+    say(f"load before: {' '.join(f'{load:.1f}' for load in os.getloadavg())}")
     for _ in range(options.repeat):
         for way in options.ways.split(","):
             measure(way, source, folder / "trust.toml", entries=entries, workers=options.workers, cores=cores)
@@ -222,18 +240,21 @@ def run(options: argparse.Namespace, folder: Path) -> None:
 
 def measure(way: str, source: str, trust: Path, *, entries: int, workers: int, cores: int) -> None:
     """One way to verify; for --deep with the bare rate before and after it."""
-    before = bare_rate(cores, 3) if way == "deep" else 0.0
+    bare = [bare_rate(cores, 3)] if way == "deep" else []
     command = [sys.executable, "-m", "verifier", "log", source, "--trust", str(trust), "--json"]
     done = Measured(*command, "--workers", str(workers), *WAYS[way])
-    rate = entries / done.seconds
-    print(
-        f"{way:10} {rate:10,.0f} entries/s  {done.seconds:7.2f} s  CPU {done.cpu_s:7.2f} s  "
+    rate, cpu_us = entries / done.seconds, done.cpu_s / entries * 1e6
+    say(
+        f"{way:10} {rate:10,.0f} entries/s  {done.seconds:7.2f} s  CPU {done.cpu_s:7.2f} s, {cpu_us:.1f} us an entry  "
         f"memory {done.peak_mb:4.0f} MB in all, {done.peak_parent_mb:4.0f} MB the parent  {done.report['reason_code']}"
     )
-    if way == "deep":
-        after = bare_rate(cores, 3)
-        bare = (before + after) / 2
-        print(f"{'':10} bare Ed25519 on {cores} cores: {before:,.0f}/s before, {after:,.0f}/s after; --deep is {rate / bare:.0%}")
+    if bare:
+        bare.append(bare_rate(cores, 3))
+        a_second, cost_us = (sum(values) / 2 for values in zip(*bare, strict=True))
+        say(
+            f"{'':10} bare Ed25519 on {cores} cores: {bare[0][0]:,.0f}/s before, {bare[1][0]:,.0f}/s after, {cost_us:.1f} us CPU"
+        )
+        say(f"{'':10} --deep is {rate / a_second:.0%} of bare by the clock, {cost_us / cpu_us:.0%} by CPU time")
 
 
 if __name__ == "__main__":
