@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from argparse import Namespace
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,15 +103,16 @@ def _read_whole(options: Namespace, trust: TrustPolicy, pack_bytes: bytes) -> tu
         pack_size = open_checkpoint(pack.checkpoint.encode("utf-8"), trust).checkpoint.size
     except Refused:
         return None, None  # the pack itself is refused below, with its own reason
-    return read_whole_log(
-        open_source(options.log),
-        trust,
-        pack,
-        pack_size=pack_size,
-        earlier=_read_state(options.state),
-        workers=_workers(options),
-        on_progress=_progress(options),
-    )
+    with closing(open_source(options.log)) as source:
+        return read_whole_log(
+            source,
+            trust,
+            pack,
+            pack_size=pack_size,
+            earlier=_read_state(options.state),
+            workers=_workers(options),
+            on_progress=_progress(options),
+        )
 
 
 def _log_report(error: VerifierError, status: Status, trust: TrustPolicy) -> Report:
@@ -132,11 +134,11 @@ def _consistency(options: Namespace) -> Report:
 
     trust = _read_trust(options)
     old, new = _read_file(options.old, MAX_NOTE_BYTES), _read_file(options.new, MAX_NOTE_BYTES)
-    source = open_source(options.log)
-    report = check_two_checkpoints(old, new, source, trust)
     remembered = _read_state(options.state)
-    if remembered is not None and report.status is Status.PASS:
-        report = check_two_checkpoints(remembered, new, source, trust)
+    with closing(open_source(options.log)) as source:
+        report = check_two_checkpoints(old, new, source, trust)
+        if remembered is not None and report.status is Status.PASS:
+            report = check_two_checkpoints(remembered, new, source, trust)
     if report.status is Status.PASS:
         _write_state(options.state, new, trust)
     return report
@@ -151,18 +153,17 @@ def _log(options: Namespace) -> Report:
         raise Unusable("PARAMETER_INVALID", "--any-entries", expected="neither --entries nor --deep with it")
     trust = _read_trust(options)
     earlier = _read_file(options.since, MAX_NOTE_BYTES) if options.since else _read_state(options.state)
-    source = open_source(options.log)
-    depth = Depth(entries=options.entries, deep=options.deep)
-    report, note = check_log(
-        source,
-        trust,
-        at_ns=_judging_time(options),
-        depth=depth,
-        earlier=earlier,
-        workers=_workers(options),
-        resume=ProgressFile(options.resume) if options.resume else None,
-        on_progress=_progress(options),
-    )
+    with closing(open_source(options.log)) as source:
+        report, note = check_log(
+            source,
+            trust,
+            at_ns=_judging_time(options),
+            depth=Depth(entries=options.entries, deep=options.deep),
+            earlier=earlier,
+            workers=_workers(options),
+            resume=ProgressFile(options.resume) if options.resume else None,
+            on_progress=_progress(options),
+        )
     if note is not None and report.status is Status.PASS:
         _write_state(options.state, note, trust)
     return report

@@ -19,7 +19,7 @@ OnEdge = Callable[[RightEdge], None]  # after each full bundle
 OnProgress = Callable[[int, int], None]  # entries read so far, and all
 
 _BUNDLES = 16  # of one range, where only hashes are computed
-_DEEP_BUNDLES = 1  # of one range, where signatures are checked
+_DEEP_BUNDLES = 4  # of one range, where signatures are checked
 
 
 @dataclass
@@ -41,6 +41,7 @@ def scan_log(
     source: Source,
     size: int,
     *,
+    root: bytes | None = None,
     look: Look | None = None,
     sizes: Collection[int] = (),
     indexes: Collection[int] = (),
@@ -54,39 +55,58 @@ def scan_log(
 
     Wanted besides are the roots at `sizes` and the leaf hashes at `indexes`. With an `edge`, what is below it was read
     before, and sizes and indexes below it are not answered. Raises Refused BUNDLE_MALFORMED, TILE_MALFORMED or
-    TILE_INVALID, and Unavailable for what is not there. Memory is bounded by a few bundles a worker.
+    TILE_INVALID, ROOT_MISMATCH if the entries do not lead to `root`, and Unavailable for what is not there. Memory is
+    bounded by a few bundles a worker.
     """
     edge = edge or RightEdge()
     scan = Scan(size, begun_at=edge.size)
-    wanted = sorted({at for at in sizes if edge.size < at <= size})
-    named = {index for index in indexes if edge.size <= index < size}
-    look = look or Look()
-    with_leaves = {(at - 1) // TILE_WIDTH for at in wanted} | {index // TILE_WIDTH for index in named}
-    plan = Plan(source.location, size, look, frozenset(with_leaves))
+    wanted = _Wanted(scan, sizes, indexes)
+    plan = Plan(source.location, size, look or Look(), wanted.bundles())
     tail = b""
     for bundle in _read_bundles(source, plan, edge.size // TILE_WIDTH, workers):
-        end = bundle.first + bundle.width
-        while wanted and wanted[0] <= end:
-            at = wanted.pop(0)
-            scan.roots[at] = edge.root_with(bundle.leaves[: (at - bundle.first) * HASH_SIZE])
-        if bundle.first // TILE_WIDTH in with_leaves:
-            _collect_leaves(scan, bundle, named)
+        wanted.take(bundle, edge)
         scan.tiles += 1  # the tile beside the bundle
+        if on_bundle is not None:
+            on_bundle(bundle)
         if bundle.subtree is None:
             tail = bundle.leaves
         else:
             for tile, computed in edge.append(bundle.subtree):
                 _compare(source, tile, computed, scan)
-        if on_bundle is not None:
-            on_bundle(bundle)
-        if on_edge is not None and bundle.subtree is not None:
-            on_edge(edge)
+            if on_edge is not None:
+                on_edge(edge)
         if on_progress is not None:
-            on_progress(end, size)
+            on_progress(bundle.first + bundle.width, size)
+    scan.root = edge.root_with(tail)
+    if root is not None and scan.root != root:
+        raise Refused("ROOT_MISMATCH", "root", expected=root.hex(), found=scan.root.hex())
     for tile, computed in edge.partial_tiles():
         _compare(source, tile, computed, scan)
-    scan.root = edge.root_with(tail)
     return scan
+
+
+class _Wanted:
+    """The roots and leaf hashes that were asked for, taken from the bundles as they pass."""
+
+    def __init__(self, scan: Scan, sizes: Collection[int], indexes: Collection[int]) -> None:
+        self._scan = scan
+        self._sizes = sorted({at for at in sizes if scan.begun_at < at <= scan.size})
+        self._indexes = sorted({index for index in indexes if scan.begun_at <= index < scan.size})
+
+    def bundles(self) -> frozenset[int]:
+        """The numbers of the bundles whose leaf hashes are needed."""
+        return frozenset({(at - 1) // TILE_WIDTH for at in self._sizes} | {at // TILE_WIDTH for at in self._indexes})
+
+    def take(self, bundle: BundleRead, edge: RightEdge) -> None:
+        """Answer what lies in this bundle; `edge` is that below it."""
+        end = bundle.first + bundle.width
+        while self._sizes and self._sizes[0] <= end:
+            at = self._sizes.pop(0)
+            self._scan.roots[at] = edge.root_with(bundle.leaves[: (at - bundle.first) * HASH_SIZE])
+        while self._indexes and self._indexes[0] < end:
+            index = self._indexes.pop(0)
+            begin = (index - bundle.first) * HASH_SIZE
+            self._scan.leaf_hashes[index] = bundle.leaves[begin : begin + HASH_SIZE]
 
 
 def _read_bundles(source: Source, plan: Plan, first: int, workers: int) -> Iterator[BundleRead]:
@@ -100,21 +120,9 @@ def _read_bundles(source: Source, plan: Plan, first: int, workers: int) -> Itera
         yield from bundles
 
 
-def _collect_leaves(scan: Scan, bundle: BundleRead, named: set[int]) -> None:
-    for position in range(bundle.width):
-        if bundle.first + position in named:
-            scan.leaf_hashes[bundle.first + position] = bundle.leaves[position * HASH_SIZE : (position + 1) * HASH_SIZE]
-
-
 def _compare(source: Source, tile: Tile, computed: bytes, scan: Scan) -> None:
     scan.tiles += 1
     check_tile(tile, read_tile(source, tile), computed)
-
-
-def check_scan_root(scan: Scan, root: bytes) -> None:
-    """Check the computed root against a signed one. Raises Refused ROOT_MISMATCH."""
-    if scan.root != root:
-        raise Refused("ROOT_MISMATCH", "root", expected=root.hex(), found=scan.root.hex())
 
 
 class TileNodes:

@@ -43,6 +43,9 @@ class Source(Protocol):
     def read_payloads(self, hashes: Sequence[bytes]) -> Iterator[bytes | None]:
         """The payload with each of these SHA-256 in order, None where there is none. Not checked. Raises Unavailable."""
 
+    def close(self) -> None:
+        """Let go of connections."""
+
 
 def open_source(location: str) -> Source:
     """The log at a URL or in a directory. Raises Unusable INPUT_UNREADABLE if there is no such directory."""
@@ -89,6 +92,9 @@ class DirectorySource:
     def read_payloads(self, hashes: Sequence[bytes]) -> Iterator[bytes | None]:
         """The files that are named by the hashes."""
         return (self._read_payload(name.hex()) for name in hashes)
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
     def _read_payload(self, name: str) -> bytes | None:
         folder = f"payloads/{name[:2]}"

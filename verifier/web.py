@@ -31,13 +31,22 @@ class HttpSource:
         self._address = _Address(self.location)
         self._threads = ThreadPoolExecutor(max_workers=CONNECTIONS, thread_name_prefix="fetch")
         self._kept = threading.local()
+        self._every: list[_Connection] = []
         self._deadlines = _Deadlines()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._deadlines.stop()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for connection in self._every:
+            connection.drop()
 
     def read(self, path: str, max_bytes: int) -> bytes | None:
         """The body of a GET; None for 404 and 410."""
         kept: _Connection | None = getattr(self._kept, "connection", None)
         if kept is None:
             kept = self._kept.connection = _Connection(self._address, self._deadlines)
+            self._every.append(kept)
         return kept.get(path, max_bytes)
 
     def read_many(self, paths: Sequence[str], max_bytes: int) -> Iterator[bytes | None]:
@@ -95,23 +104,31 @@ class _Connection:
         self._address = address
         self._deadlines = deadlines
         self._open: HTTPConnection | None = None
+        self._is_late = False
 
     def get(self, path: str, max_bytes: int) -> bytes | None:
         """The body of a GET; None for 404 and 410. Raises Unavailable."""
         try:
-            response = self._ask(path)
-            return self._take(response, path, max_bytes)
+            return self._take(self._ask(path), path, max_bytes)
+        except Unavailable as error:
+            self.drop()
+            if self._is_late:
+                _too_late(path)
+            raise error from None
         except (OSError, HTTPException, ValueError) as error:
-            self._drop()
+            self.drop()
+            if self._is_late:
+                _too_late(path)
             _unreachable(path, error)
         except BaseException:
-            self._drop()
+            self.drop()
             raise
         finally:
             self._deadlines.end(self)
 
     def hang_up(self) -> None:
         """End the request under way, from another thread."""
+        self._is_late = True
         connection = self._open
         if connection is not None and connection.sock is not None:
             try:
@@ -125,12 +142,13 @@ class _Connection:
         try:
             return self._ask_once(path)
         except (RemoteDisconnected, ConnectionError):
-            self._drop()
+            self.drop()
             if not reused:
                 raise
             return self._ask_once(path)
 
     def _ask_once(self, path: str) -> HTTPResponse:
+        self._is_late = False
         if self._open is None:
             self._open = self._address.connect()
         self._deadlines.begin(self, time.monotonic() + limits.ANSWER_S)
@@ -145,6 +163,8 @@ class _Connection:
             raise Unavailable("LOG_RESPONSE_INVALID", path, found=f"HTTP status {response.status}")
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise Unavailable("LOG_RESPONSE_INVALID", path, expected="no content encoding")
+        if response.length is None and not response.chunked:  # where it ends could not be told from where it was cut
+            raise Unavailable("LOG_RESPONSE_INVALID", path, expected="Content-Length")
         data = _read_in_time(response, path, max_bytes + 1)
         if len(data) > max_bytes:
             raise Unavailable("BODY_TOO_LARGE", path, expected=f"at most {max_bytes} bytes")
@@ -160,9 +180,10 @@ class _Connection:
         if response.length == 0:
             response.close()  # of the answer, not of the connection
         if not response.isclosed() or response.will_close:
-            self._drop()
+            self.drop()
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
+        """Close it; the next request opens another."""
         connection, self._open = self._open, None
         if connection is not None:
             connection.close()
@@ -175,6 +196,15 @@ class _Deadlines:
         self._lock = threading.Lock()
         self._due: dict[_Connection, float] = {}
         self._watch: threading.Thread | None = None
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Nothing is under way any more, or matters."""
+        self._stopped.set()
+        with self._lock:
+            under_way = list(self._due)
+        for connection in under_way:
+            connection.hang_up()
 
     def begin(self, connection: _Connection, deadline: float) -> None:
         """A request begins."""
@@ -190,8 +220,7 @@ class _Deadlines:
             self._due.pop(connection, None)
 
     def _run(self) -> None:
-        while True:
-            time.sleep(_TICK_S)
+        while not self._stopped.wait(_TICK_S):
             now = time.monotonic()
             with self._lock:
                 late = [connection for connection, due in self._due.items() if due + _TICK_S < now]
@@ -209,6 +238,10 @@ def _read_in_time(response: HTTPResponse, path: str, most: int) -> bytes:
             found = f"{len(data)} bytes"
             raise Unavailable("LOG_UNREACHABLE", path, expected=f"an answer within {limits.ANSWER_S} s", found=found)
     return bytes(data)
+
+
+def _too_late(path: str) -> NoReturn:
+    raise Unavailable("LOG_UNREACHABLE", path, expected=f"an answer within {limits.ANSWER_S} s") from None
 
 
 def _unreachable(path: str, error: Exception) -> NoReturn:

@@ -23,7 +23,7 @@ from verifier.reading import BundleRead, Look
 from verifier.records.kinds import KINDS
 from verifier.report import Report, conclude
 from verifier.resume import Progress, ProgressFile
-from verifier.scan import OnProgress, Scan, check_scan_root, scan_log
+from verifier.scan import OnProgress, Scan, scan_log
 from verifier.source import Source, read_checkpoint, read_entry
 from verifier.trust import TrustedCheckpoint, TrustPolicy, open_checkpoint
 
@@ -156,6 +156,7 @@ class _LogCheck:
             scan = scan_log(
                 self._source,
                 self._checkpoint.size,
+                root=self._checkpoint.root,
                 look=self._look(),
                 sizes=[old.size for _, old in self._earlier],
                 edge=edge,
@@ -167,7 +168,6 @@ class _LogCheck:
         finally:
             if resume is not None:
                 self._save(resume)
-        check_scan_root(scan, self._checkpoint.root)
         self._report(scan)
 
     def _look(self) -> Look:
@@ -255,6 +255,7 @@ def read_whole_log(
     scan = scan_log(
         source,
         checkpoint.size,
+        root=checkpoint.root,
         look=Look(deep=True, origin=checkpoint.origin, keep=_keep(pack)),
         sizes=[pack_size, *([old.size] if old is not None else [])],
         indexes=[item.index for item in pack.entries],
@@ -262,7 +263,6 @@ def read_whole_log(
         on_bundle=read,
         on_progress=on_progress,
     )
-    check_scan_root(scan, checkpoint.root)
     if old is not None and old.size and scan.roots[old.size] != old.root:
         raise Refused("CHECKPOINT_INCONSISTENT", "earlier checkpoint", expected=old.root.hex())
     missing, _, _ = unread.explain(history, at_most=1)

@@ -169,9 +169,9 @@ def test_an_edge_gives_the_root_and_can_be_written_down(size: int) -> None:
 
 def test_roots_and_leaf_hashes_that_are_wanted_are_the_same_from_workers(log: Path) -> None:
     source = DirectorySource(str(log))
-    wanted = {"sizes": [1, 255, 256, 257, SIZE - 1, SIZE], "indexes": [0, 255, 256, SIZE - 1]}
-    alone = scan_log(source, SIZE, **wanted)
-    together = scan_log(source, SIZE, workers=2, **wanted)
+    sizes, indexes = [1, 255, 256, 257, SIZE - 1, SIZE], [0, 255, 256, SIZE - 1]
+    alone = scan_log(source, SIZE, sizes=sizes, indexes=indexes)
+    together = scan_log(source, SIZE, sizes=sizes, indexes=indexes, workers=2)
     assert (alone.roots, alone.leaf_hashes, alone.root) == (together.roots, together.leaf_hashes, together.root)
-    assert sorted(alone.roots) == wanted["sizes"]
-    assert sorted(alone.leaf_hashes) == wanted["indexes"]
+    assert sorted(alone.roots) == sizes
+    assert sorted(alone.leaf_hashes) == indexes
