@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from verifier import limits
@@ -63,20 +64,20 @@ def scan_log(
     wanted = _Wanted(scan, sizes, indexes)
     plan = Plan(source.location, size, look or Look(), wanted.bundles())
     tail = b""
-    for bundle in _read_bundles(source, plan, edge.size // TILE_WIDTH, workers):
-        wanted.take(bundle, edge)
-        scan.tiles += 1  # the tile beside the bundle
-        if on_bundle is not None:
-            on_bundle(bundle)
-        if bundle.subtree is None:
-            tail = bundle.leaves
-        else:
-            for tile, computed in edge.append(bundle.subtree):
-                _compare(source, tile, computed, scan)
-            if on_edge is not None:
-                on_edge(edge)
-        if on_progress is not None:
-            on_progress(bundle.first + bundle.width, size)
+    with closing(_read_bundles(source, plan, edge.size // TILE_WIDTH, workers)) as bundles:
+        for bundle in bundles:
+            wanted.take(bundle, edge)
+            scan.tiles += 1  # the tile beside the bundle
+            if on_bundle is not None:
+                on_bundle(bundle)
+            if bundle.subtree is None:
+                tail = bundle.leaves
+            else:
+                _append(source, edge, bundle.subtree, scan)
+                if on_edge is not None:
+                    on_edge(edge)
+            if on_progress is not None:
+                on_progress(bundle.first + bundle.width, size)
     scan.root = edge.root_with(tail)
     if root is not None and scan.root != root:
         raise Refused("ROOT_MISMATCH", "root", expected=root.hex(), found=scan.root.hex())
@@ -109,15 +110,21 @@ class _Wanted:
             self._scan.leaf_hashes[index] = bundle.leaves[begin : begin + HASH_SIZE]
 
 
-def _read_bundles(source: Source, plan: Plan, first: int, workers: int) -> Iterator[BundleRead]:
+def _read_bundles(source: Source, plan: Plan, first: int, workers: int) -> Generator[BundleRead, None, None]:
     last = (plan.size + TILE_WIDTH - 1) // TILE_WIDTH
     count = _DEEP_BUNDLES if plan.look.deep else _BUNDLES
     ranges = (range(begin, min(begin + count, last)) for begin in range(first, last, count))
     worth = limits.PARALLEL_DEEP_ENTRIES if plan.look.deep else limits.PARALLEL_ENTRIES
     if plan.size - first * TILE_WIDTH < worth:
         workers = 1
-    for bundles in read_ranges(source, plan, ranges, workers=workers):
-        yield from bundles
+    with closing(read_ranges(source, plan, ranges, workers=workers)) as read:
+        for bundles in read:
+            yield from bundles
+
+
+def _append(source: Source, edge: RightEdge, subtree: bytes, scan: Scan) -> None:
+    for tile, computed in edge.append(subtree):
+        _compare(source, tile, computed, scan)
 
 
 def _compare(source: Source, tile: Tile, computed: bytes, scan: Scan) -> None:

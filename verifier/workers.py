@@ -10,8 +10,9 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
@@ -21,6 +22,7 @@ from verifier.errors import Unavailable
 from verifier.reading import BundleRead, Plan, read_range
 from verifier.source import Source, open_source
 
+_POLL_S = 0.5
 _AHEAD = 3  # ranges a worker that wait to be taken: enough that none is idle, few enough to be small
 
 
@@ -31,7 +33,9 @@ def count_cores() -> int:
     return os.cpu_count() or 1
 
 
-def read_ranges(source: Source, plan: Plan, ranges: Iterator[range], *, workers: int) -> Iterator[list[BundleRead]]:
+def read_ranges(
+    source: Source, plan: Plan, ranges: Iterator[range], *, workers: int
+) -> Generator[list[BundleRead], None, None]:
     """`read_range` of each range, in order; here if `workers` is 1.
 
     Raises what reading raises, of the first range that has something wrong; Unavailable LOG_UNREACHABLE if a worker died.
@@ -48,19 +52,21 @@ def read_ranges(source: Source, plan: Plan, ranges: Iterator[range], *, workers:
         initargs=(plan,),
     )
     waiting: deque[Future[list[BundleRead]]] = deque()
+    interrupt = _Interrupt()
     try:
         for numbers in ranges:
             if len(waiting) == _AHEAD * workers:
-                yield _take(waiting.popleft())
+                yield _take(waiting.popleft(), interrupt)
             waiting.append(_submit(pool, numbers))
         while waiting:
-            yield _take(waiting.popleft())
+            yield _take(waiting.popleft(), interrupt)
     except BaseException:
         for child in set(multiprocessing.active_children()) - others:
             child.terminate()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        interrupt.restore()
 
 
 def _submit(pool: ProcessPoolExecutor, numbers: range) -> Future[list[BundleRead]]:
@@ -70,13 +76,39 @@ def _submit(pool: ProcessPoolExecutor, numbers: range) -> Future[list[BundleRead
         raise _lost("one ended by itself") from None
 
 
-def _take(future: Future[list[BundleRead]]) -> list[BundleRead]:
-    try:
-        return future.result(timeout=limits.WORKER_S)
-    except BrokenProcessPool:
-        raise _lost("one ended by itself") from None
-    except TimeoutError:
-        raise _lost(f"none answered within {limits.WORKER_S} s") from None
+def _take(future: Future[list[BundleRead]], interrupt: _Interrupt) -> list[BundleRead]:
+    deadline = time.monotonic() + limits.WORKER_S
+    while True:
+        interrupt.check()
+        try:
+            return future.result(timeout=_POLL_S)
+        except BrokenProcessPool:
+            raise _lost("one ended by itself") from None
+        except TimeoutError:
+            if time.monotonic() > deadline:
+                raise _lost(f"none answered within {limits.WORKER_S} s") from None
+
+
+class _Interrupt:
+    """An interrupt waits until the pool can take it: one that comes amidst its locks would break them."""
+
+    def __init__(self) -> None:
+        self._came = False
+        self._is_ours = threading.current_thread() is threading.main_thread()
+        self._before = signal.signal(signal.SIGINT, self._note) if self._is_ours else None
+
+    def _note(self, *_: object) -> None:
+        self._came = True
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt if one came."""
+        if self._came:
+            raise KeyboardInterrupt
+
+    def restore(self) -> None:
+        """What came before, from here on."""
+        if self._is_ours:
+            signal.signal(signal.SIGINT, self._before)
 
 
 def _lost(found: str) -> Unavailable:
