@@ -80,6 +80,7 @@ def _add_evidence(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     command.add_argument("--allow-demo", action="store_true", help="accept an origin that ends in /demo")
     command.add_argument("--state", metavar="FILE", help="remember the newest checkpoint of --log here")
+    _add_workers(command)
 
 
 def _add_proof(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -122,7 +123,13 @@ def _add_log(commands: argparse._SubParsersAction[_Parser]) -> None:
     command.add_argument("--any-entries", action="store_true", help="take a log whose entries are not trustlog's")
     command.add_argument("--since", metavar="CHECKPOINT", help="a checkpoint seen before: the log must continue it")
     command.add_argument("--state", metavar="FILE", help="remember the newest checkpoint here")
+    command.add_argument("--resume", metavar="FILE", help="keep the progress here, and go on from it after an interruption")
+    _add_workers(command)
     _add_at(command)
+
+
+def _add_workers(command: _Parser) -> None:
+    command.add_argument("--workers", metavar="N", type=int, help="processes that read the log (default: one a core)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""What each command reads and prints. All input and output of the verifier is here and in `source.py`."""
+"""What each command reads and prints. All other input and output is in `source.py`, `web.py` and `resume.py`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from argparse import Namespace
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from verifier.limits import (
     MAX_NOTE_BYTES,
     MAX_PACK_BYTES,
     MAX_TRUST_BYTES,
+    MAX_WORKERS,
 )
 from verifier.reasons import REASONS
 from verifier.report import Check, Report, Status, conclude, error_report
@@ -101,14 +103,16 @@ def _read_whole(options: Namespace, trust: TrustPolicy, pack_bytes: bytes) -> tu
         pack_size = open_checkpoint(pack.checkpoint.encode("utf-8"), trust).checkpoint.size
     except Refused:
         return None, None  # the pack itself is refused below, with its own reason
-    return read_whole_log(
-        open_source(options.log),
-        trust,
-        pack,
-        pack_size=pack_size,
-        earlier=_read_state(options.state),
-        on_progress=_progress(),
-    )
+    with closing(open_source(options.log)) as source:
+        return read_whole_log(
+            source,
+            trust,
+            pack,
+            pack_size=pack_size,
+            earlier=_read_state(options.state),
+            workers=_workers(options),
+            on_progress=_progress(options),
+        )
 
 
 def _log_report(error: VerifierError, status: Status, trust: TrustPolicy) -> Report:
@@ -130,17 +134,18 @@ def _consistency(options: Namespace) -> Report:
 
     trust = _read_trust(options)
     old, new = _read_file(options.old, MAX_NOTE_BYTES), _read_file(options.new, MAX_NOTE_BYTES)
-    source = open_source(options.log)
-    report = check_two_checkpoints(old, new, source, trust)
     remembered = _read_state(options.state)
-    if remembered is not None and report.status is Status.PASS:
-        report = check_two_checkpoints(remembered, new, source, trust)
+    with closing(open_source(options.log)) as source:
+        report = check_two_checkpoints(old, new, source, trust)
+        if remembered is not None and report.status is Status.PASS:
+            report = check_two_checkpoints(remembered, new, source, trust)
     if report.status is Status.PASS:
         _write_state(options.state, new, trust)
     return report
 
 
 def _log(options: Namespace) -> Report:
+    from verifier.resume import ProgressFile  # noqa: PLC0415
     from verifier.source import open_source  # noqa: PLC0415
     from verifier.wholelog import Depth, check_log  # noqa: PLC0415
 
@@ -148,16 +153,17 @@ def _log(options: Namespace) -> Report:
         raise Unusable("PARAMETER_INVALID", "--any-entries", expected="neither --entries nor --deep with it")
     trust = _read_trust(options)
     earlier = _read_file(options.since, MAX_NOTE_BYTES) if options.since else _read_state(options.state)
-    source = open_source(options.log)
-    depth = Depth(entries=options.entries, deep=options.deep)
-    report, note = check_log(
-        source,
-        trust,
-        at_ns=_judging_time(options),
-        depth=depth,
-        earlier=earlier,
-        on_progress=_progress(),
-    )
+    with closing(open_source(options.log)) as source:
+        report, note = check_log(
+            source,
+            trust,
+            at_ns=_judging_time(options),
+            depth=Depth(entries=options.entries, deep=options.deep),
+            earlier=earlier,
+            workers=_workers(options),
+            resume=ProgressFile(options.resume) if options.resume else None,
+            on_progress=_progress(options),
+        )
     if note is not None and report.status is Status.PASS:
         _write_state(options.state, note, trust)
     return report
@@ -228,9 +234,19 @@ def _write_state(name: str | None, note: bytes, trust: TrustPolicy) -> None:
         raise Unusable("INPUT_UNREADABLE", name, found=error.strerror) from None
 
 
-def _progress() -> OnProgress | None:
-    """Progress on standard error, if that is a terminal and the work takes more than two seconds."""
-    if not sys.stderr.isatty() or "NO_PROGRESS" in os.environ:
+def _workers(options: Namespace) -> int:
+    from verifier.workers import count_cores  # noqa: PLC0415
+
+    if options.workers is None:
+        return count_cores()
+    if not 1 <= options.workers <= MAX_WORKERS:
+        raise Unusable("PARAMETER_INVALID", "--workers", expected=f"1 to {MAX_WORKERS}", found=str(options.workers))
+    return int(options.workers)
+
+
+def _progress(options: Namespace) -> OnProgress | None:
+    """Progress on standard error, if that is a terminal and the work takes more than two seconds; none with --json."""
+    if options.json or not sys.stderr.isatty() or "NO_PROGRESS" in os.environ:
         return None
     begun = last = time.monotonic()
 

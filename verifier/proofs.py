@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from verifier.change.findings import Findings
+from verifier.checkpoint import Checkpoint
 from verifier.errors import Refused, Unavailable
 from verifier.logproof import parse_log_proof
 from verifier.report import Report, conclude
@@ -69,13 +70,22 @@ def _compare(findings: Findings, old_note: bytes, new_note: bytes, source: Sourc
         raise Refused("CHECKPOINT_STALE", "NEW", expected=f"at least {old.size} entries", found=f"{new.size} entries")
     if old.size == new.size and old.root != new.root:
         raise Refused("CHECKPOINT_INCONSISTENT", "two roots of one size", expected=old.root.hex(), found=new.root.hex())
-    nodes = TileNodes(source, max(new.size, _served_size(source, trust, new.origin)))
-    proof = prove_consistency(old.size, new.size, nodes)
+    count = check_continues(source, old, new, served_size=max(new.size, _served_size(source, trust, new.origin)))
+    findings.passed("log.consistency", f"{count} hashes lead to both roots")
+
+
+def check_continues(source: Source, old: Checkpoint, new: Checkpoint, *, served_size: int) -> int:
+    """Check by a proof from the log's tiles that `old` is a prefix of `new`; how many hashes it has.
+
+    `served_size` says which partial tiles to ask for. Both roots are signed, so the tiles need no trust.
+    Raises Refused CHECKPOINT_INCONSISTENT.
+    """
+    proof = prove_consistency(old.size, new.size, TileNodes(source, served_size))
     try:
         check_consistency(proof, (old.size, old.root), (new.size, new.root), empty_old_ok=True)
     except Refused as error:
         raise Refused("CHECKPOINT_INCONSISTENT", "checkpoints", expected=error.expected) from None
-    findings.passed("log.consistency", f"{len(proof)} hashes lead to both roots")
+    return len(proof)
 
 
 def _served_size(source: Source, trust: TrustPolicy, origin: str) -> int:

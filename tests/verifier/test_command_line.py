@@ -55,8 +55,9 @@ def test_it_runs_from_a_copied_folder_without_trustlog(tmp_path: Path) -> None:
 
 
 def test_the_verifier_imports_only_itself_pynacl_and_rfc8785() -> None:
-    allowed = {"verifier", "nacl", "rfc8785", *sys.stdlib_module_names}
+    needed = {"verifier", "nacl", "rfc8785", *sys.stdlib_module_names}
     for source in SOURCES:
+        allowed = needed | ({"cryptography"} if source.name == "mldsa.py" else set())  # an extra, and only there
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 assert {name.name.split(".")[0] for name in node.names} <= allowed, source
