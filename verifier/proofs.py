@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from verifier.change.findings import Findings
+from verifier.checkpoint import Checkpoint
 from verifier.errors import Refused, Unavailable
 from verifier.logproof import parse_log_proof
 from verifier.report import Report, conclude
@@ -69,13 +70,26 @@ def _compare(findings: Findings, old_note: bytes, new_note: bytes, source: Sourc
         raise Refused("CHECKPOINT_STALE", "NEW", expected=f"at least {old.size} entries", found=f"{new.size} entries")
     if old.size == new.size and old.root != new.root:
         raise Refused("CHECKPOINT_INCONSISTENT", "two roots of one size", expected=old.root.hex(), found=new.root.hex())
-    nodes = TileNodes(source, max(new.size, _served_size(source, trust, new.origin)))
-    proof = prove_consistency(old.size, new.size, nodes)
+    proof = _prove(old, new, source, trust)
     try:
         check_consistency(proof, (old.size, old.root), (new.size, new.root), empty_old_ok=True)
     except Refused as error:
         raise Refused("CHECKPOINT_INCONSISTENT", "checkpoints", expected=error.expected) from None
     findings.passed("log.consistency", f"{len(proof)} hashes lead to both roots")
+
+
+def _prove(old: Checkpoint, new: Checkpoint, source: Source, trust: TrustPolicy) -> list[bytes]:
+    nodes = TileNodes(source, max(new.size, _served_size(source, trust, new.origin)))
+    return prove_consistency(old.size, new.size, nodes)
+
+
+def read_consistency_proof(old_note: bytes, new_note: bytes, source: Source, trust: TrustPolicy) -> list[bytes] | None:
+    """The hashes between two checkpoints, from the log's tiles; None if there can be none. Not checked here."""
+    try:
+        old, new = open_checkpoint(old_note, trust).checkpoint, open_checkpoint(new_note, trust).checkpoint
+        return _prove(old, new, source, trust) if old.origin == new.origin and old.size <= new.size else None
+    except (Refused, Unavailable):
+        return None
 
 
 def _served_size(source: Source, trust: TrustPolicy, origin: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from verifier.change.closure_rules import closure_fault
@@ -11,11 +10,10 @@ from verifier.change.execution_rules import begin_fault, end_fault
 from verifier.change.findings import Findings
 from verifier.change.judge import WholeLog
 from verifier.change.sighting import check_age
-from verifier.entry import Entry, is_entry, parse_entry
+from verifier.entry import is_entry, parse_entry
 from verifier.errors import Refused, Unavailable
 from verifier.ledger.history import History
 from verifier.ledger.logged import Logged, State
-from verifier.pack import Pack
 from verifier.records.closure import Closure
 from verifier.records.execution import Execution
 from verifier.records.restrictions import Tombstone
@@ -24,6 +22,7 @@ from verifier.scan import OnProgress, check_scan_root, scan_log
 from verifier.source import Source, read_checkpoint
 from verifier.tree import hash_leaf
 from verifier.trust import TrustedCheckpoint, TrustPolicy, open_checkpoint
+from verifier.wanted import Wanted
 
 MAX_LISTED = 50  # faults that are listed one by one; the rest is counted
 _RECEIPTS = ("gateway_receipt", "tool_receipt", "side_effect_receipt")
@@ -202,15 +201,14 @@ def _order_fault(history: History, item: Logged) -> Refused | None:
 def read_whole_log(
     source: Source,
     trust: TrustPolicy,
-    pack: Pack,
+    wanted: Wanted,
     *,
-    pack_size: int,
     earlier: bytes | None = None,
     on_progress: OnProgress | None = None,
 ) -> tuple[WholeLog, bytes]:
-    """Read all entries and payloads of a log for the judgment of one change; also the checkpoint note.
+    """Read all entries and payloads of a log for the judgment of changes; also the checkpoint note.
 
-    Receipts that have nothing to do with the change are read and judged, but not remembered.
+    Receipts that have nothing to do with these changes are read and judged, but not remembered.
     Raises Refused for a log that contradicts itself, Unavailable for one that cannot be read whole.
     """
     note = read_checkpoint(source)
@@ -218,14 +216,13 @@ def read_whole_log(
     old = open_checkpoint(earlier, trust).checkpoint if earlier is not None else None
     if old is not None and old.size > checkpoint.size:
         raise Refused("CHECKPOINT_STALE", "checkpoint", expected=f"at least {old.size} entries", found=f"{checkpoint.size}")
-    history = History(trust, checkpoint.origin, keep=_keeper(pack))
-    packed = {item.index for item in pack.entries}
+    history = History(trust, checkpoint.origin, keep=wanted.concerns)
     leaves: dict[int, bytes] = {}
     unread: dict[int, str] = {}
 
     def read(first: int, entries: list[bytes]) -> None:
         for index, data in enumerate(entries, start=first):
-            if index in packed:
+            if index in wanted.indexes:
                 leaves[index] = hash_leaf(data)
             if is_entry(data):
                 payload = source.read_payload(parse_entry(data).payload_hash_b64u)
@@ -233,7 +230,7 @@ def read_whole_log(
                 if payload is None:
                     unread[index] = parse_entry(data).payload_hash_b64u
 
-    sizes = [pack_size, *([old.size] if old is not None else [])]
+    sizes = [*wanted.sizes, *([old.size] if old is not None else [])]
     scan = scan_log(source, checkpoint.size, sizes=sizes, on_entries=read, on_progress=on_progress)
     check_scan_root(scan, checkpoint.root)
     if old is not None and old.size and scan.roots[old.size] != old.root:
@@ -250,16 +247,3 @@ def _check_all_read(history: History, unread: dict[int, str]) -> None:
     for index, payload in unread.items():
         if payload not in erased:
             raise Unavailable("PAYLOAD_MISSING", f"payload of entry {index}", expected="it, or a tombstone")
-
-
-def _keeper(pack: Pack) -> Callable[[Entry], bool]:
-    """Everything but receipts of other changes."""
-    scopes: set[str | None] = set()
-    packed: set[bytes] = set()
-    for item in pack.entries:
-        data = item.entry.encode("utf-8")
-        packed.add(data)
-        if is_entry(data):
-            scopes.add(parse_entry(data).refs.get("token_scope"))
-    scopes.discard(None)
-    return lambda entry: entry.kind not in _RECEIPTS or entry.refs.get("token_scope") in scopes or entry.data in packed
