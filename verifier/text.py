@@ -10,7 +10,7 @@ from verifier.reasons import REASONS
 from verifier.report import GROUPS, Check, Report, Status, not_proven_line
 
 DEFAULT_COLUMNS = 100
-MIN_COLUMNS, MAX_COLUMNS = 60, 120
+MIN_COLUMNS, MAX_COLUMNS = 72, 120  # a hash in hex and its indent fit the narrowest
 
 _DID = re.compile("did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}")
 _NAME = re.compile(r"([a-z_]+)\[(.*)\]", re.DOTALL)
@@ -140,7 +140,7 @@ def _group(checks: list[Check], shorten: _Shortener, *, columns: int, paint: Pai
     for subject, about in by_subject(checks).items():
         indent = "  "
         if subject is not None:
-            lines.append(f"  {clean(subject)}")
+            lines += _paragraph(clean(subject), columns)
             indent = "    "
         for check in about:
             lines += _check(check, shorten, indent=indent, names=names, columns=columns, paint=paint)
