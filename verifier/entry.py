@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 
 from verifier.didkey import parse_did_key
@@ -128,6 +128,7 @@ def check_entry_signature(entry: Entry) -> None:
     check_envelope_signature(entry.payload_hash_b64u, entry.signature_b64u, entry.signer_did)
 
 
+@lru_cache(maxsize=4096)  # a receipt stands in the log and again in its bundle; only what verified is remembered
 def check_envelope_signature(payload_hash_b64u: str, signature_b64u: str, signer_did: str) -> None:
     """Check an envelope's signature: Ed25519 over the 43 characters of the payload hash."""
     key = parse_did_key(signer_did)
