@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 
 from verifier.didkey import parse_did_key
@@ -148,15 +148,17 @@ def check_entry_signature(entry: Entry) -> None:
 
 def check_match_signature(match: EntryMatch) -> None:
     """As `check_entry_signature`. The grammar has seen to it that hash and signature have their one spelling."""
-    signer_did = match[5].decode("ascii")
-    if not is_signature(parse_did_key(signer_did), match[2], decode_exact_b64u(match[4])):
-        raise Refused("SIGNATURE_INVALID", "signature_b64u", expected=f"a signature by {signer_did}")
+    _check_signature(match[2], decode_exact_b64u(match[4]), match[5].decode("ascii"))
 
 
 def check_envelope_signature(payload_hash_b64u: str, signature_b64u: str, signer_did: str) -> None:
     """Check an envelope's signature: Ed25519 over the 43 characters of the payload hash."""
-    key = parse_did_key(signer_did)
     decode_b64u(payload_hash_b64u, "payload_hash_b64u", length=32)
     signature = decode_b64u(signature_b64u, "signature_b64u", length=64)
-    if not is_signature(key, payload_hash_b64u.encode("ascii"), signature):
+    _check_signature(payload_hash_b64u.encode("ascii"), signature, signer_did)
+
+
+@lru_cache(maxsize=4096)  # a receipt stands in the log and again in its bundle; only what verified is remembered
+def _check_signature(payload_hash: bytes, signature: bytes, signer_did: str) -> None:
+    if not is_signature(parse_did_key(signer_did), payload_hash, signature):
         raise Refused("SIGNATURE_INVALID", "signature_b64u", expected=f"a signature by {signer_did}")

@@ -10,22 +10,20 @@ from verifier.change.sighting import check_age
 from verifier.checkpoint import Checkpoint
 from verifier.deep import DeepReader
 from verifier.edge import RightEdge
-from verifier.entry import entry_of, match_entry
 from verifier.errors import Refused, Unavailable
 from verifier.ledger.history import History
-from verifier.ledger.prepared import RECEIPTS, Brought, Keep
+from verifier.ledger.prepared import Brought
 from verifier.ledger.unread import Unread
 from verifier.limits import MAX_LISTED
-from verifier.pack import Pack
 from verifier.payloads import check_payload_files
 from verifier.proofs import check_continues
 from verifier.reading import BundleRead, Look
-from verifier.records.kinds import KINDS
 from verifier.report import Report, conclude
 from verifier.resume import Progress, ProgressFile
 from verifier.scan import OnProgress, Scan, scan_log
 from verifier.source import Source, read_checkpoint, read_entry
 from verifier.trust import TrustedCheckpoint, TrustPolicy, open_checkpoint
+from verifier.wanted import Wanted
 
 _NO_EARLIER = (
     "that this log never showed another history (fork against an earlier view): no earlier checkpoint was given",
@@ -225,16 +223,15 @@ class _LogCheck:
 def read_whole_log(
     source: Source,
     trust: TrustPolicy,
-    pack: Pack,
+    wanted: Wanted,
     *,
-    pack_size: int,
     earlier: bytes | None = None,
     workers: int = 1,
     on_progress: OnProgress | None = None,
 ) -> tuple[WholeLog, bytes]:
-    """Read all entries and payloads of a log for the judgment of one change; also the checkpoint note.
+    """Read all entries and payloads of a log for the judgment of changes; also the checkpoint note.
 
-    Receipts that have nothing to do with the change are read and judged, but not remembered.
+    Receipts that have nothing to do with these changes are read and judged, but not remembered.
     Raises Refused for a log that contradicts itself, Unavailable for one that cannot be read whole.
     """
     note = read_checkpoint(source)
@@ -256,9 +253,9 @@ def read_whole_log(
         source,
         checkpoint.size,
         root=checkpoint.root,
-        look=Look(deep=True, origin=checkpoint.origin, keep=_keep(pack)),
-        sizes=[pack_size, *([old.size] if old is not None else [])],
-        indexes=[item.index for item in pack.entries],
+        look=Look(deep=True, origin=checkpoint.origin, keep=wanted.keep()),
+        sizes=[*wanted.sizes, *([old.size] if old is not None else [])],
+        indexes=wanted.indexes,
         workers=workers,
         on_bundle=read,
         on_progress=on_progress,
@@ -271,11 +268,3 @@ def read_whole_log(
     history.complete_to = checkpoint.size
     checked = f"{checkpoint.size} entries were read and lead to the signed root {checkpoint.root.hex()}"
     return WholeLog(history, checkpoint.size, scan.roots, scan.leaf_hashes, checked), note
-
-
-def _keep(pack: Pack) -> Keep:
-    """Everything but receipts of other changes."""
-    matches = [match_entry(item.entry.encode("utf-8")) for item in pack.entries]
-    named = [match for match in matches if match is not None]
-    scopes = {entry_of(match).refs.get("token_scope", "") for match in named} - {""}
-    return Keep(frozenset(KINDS) - RECEIPTS, frozenset(scopes), frozenset(match.string for match in named))

@@ -18,7 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 
 from verifier import limits
-from verifier.errors import Unavailable
+from verifier.errors import Unavailable, Unusable
 from verifier.reading import BundleRead, Plan, read_range
 from verifier.source import Source, open_source
 
@@ -31,6 +31,15 @@ def count_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def choose_workers(asked: int | None) -> int:
+    """How many workers to use: what was asked for, else one a core. Raises Unusable PARAMETER_INVALID."""
+    if asked is None:
+        return count_cores()
+    if not 1 <= asked <= limits.MAX_WORKERS:
+        raise Unusable("PARAMETER_INVALID", "--workers", expected=f"1 to {limits.MAX_WORKERS}", found=str(asked))
+    return asked
 
 
 def read_ranges(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verifier.errors import Refused
-from verifier.report import Check, Status, not_proven_line
+from verifier.report import Check, Status
 
 
 class Findings:
@@ -47,11 +47,9 @@ class Findings:
         self._add(name, Status.UNDECIDED, code=code, expected=expected, found=found, index=index)
 
     def absent(self, name: str, status: Status, found: str, *, expected: str, index: int) -> None:
-        """No adverse evidence was found; `status` says how far that carries."""
+        """No adverse evidence was found; `status` says how far that carries. The report lists what is only attested."""
         code = "ABSENCE_NOT_PROVEN" if status is Status.UNDECIDED else None
         self._add(name, status, code=code, expected=expected, found=found, index=index)
-        if status is Status.ATTESTED:
-            self.not_proven.append(not_proven_line(self.checks[-1]))
 
     def has_failed(self) -> bool:
         """Whether any check failed so far."""

@@ -20,16 +20,7 @@ from verifier.records.token import TokenIssued
 from verifier.report import Report, conclude, error_report
 from verifier.tree import EMPTY_ROOT, hash_leaf
 from verifier.trust import TrustedCheckpoint, TrustPolicy
-
-ALWAYS_NOT_PROVEN = (
-    "that two keys are not in one hand: people are told apart by their keys alone",
-    "that there were no model calls outside the model proxy",
-    "that nothing was done before the logged begin: this rests on the runner",
-)
-WITHOUT_WITNESSES = (
-    "that everyone is shown the same log (split views): the trust policy names no witnesses",
-    "any time: without witnesses every time is the signer's own word",
-)
+from verifier.unproven import ALWAYS_NOT_PROVEN, WITHOUT_WITNESSES
 
 
 @dataclass(frozen=True, slots=True)
