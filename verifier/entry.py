@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 
 from verifier.didkey import parse_did_key
 from verifier.ed25519 import is_signature
-from verifier.encodings import decode_b64u, encode_b64u
+from verifier.encodings import decode_b64u, decode_exact_b64u, encode_b64u
 from verifier.errors import Refused
 from verifier.limits import MAX_ENTRY_BYTES
 from verifier.tree import hash_leaf
@@ -91,18 +91,36 @@ class Entry:
         return (self.signer_did, self.kind, self.payload_hash_b64u)
 
 
+EntryMatch = re.Match[bytes]
+
+
+def match_entry(data: bytes) -> EntryMatch | None:
+    """The one match of the grammar of entries, or None. Its groups are kind, payload hash, refs, signature, signer."""
+    return ENTRY_PATTERN.fullmatch(data) if len(data) <= MAX_ENTRY_BYTES else None
+
+
 def is_entry(data: bytes) -> bool:
     """Whether `data` is within the grammar of entries."""
-    return len(data) <= MAX_ENTRY_BYTES and ENTRY_PATTERN.fullmatch(data) is not None
+    return match_entry(data) is not None
 
 
 def parse_entry(data: bytes) -> Entry:
     """The entry in `data`. Raises Refused ENTRY_MALFORMED."""
-    match = ENTRY_PATTERN.fullmatch(data) if len(data) <= MAX_ENTRY_BYTES else None
+    match = match_entry(data)
     if match is None:
         raise Refused("ENTRY_MALFORMED", "entry", expected="the RFC 8785 form of the six members")
+    return entry_of(match)
+
+
+def entry_of(match: EntryMatch) -> Entry:
+    """The matched entry."""
     kind, payload_hash, refs, signature, signer = (part.decode("ascii") for part in match.groups())
-    return Entry(data, kind, payload_hash, dict(_ONE_REF.findall(refs)), signature, signer)
+    return Entry(match.string, kind, payload_hash, dict(_ONE_REF.findall(refs)), signature, signer)
+
+
+def payload_hash_of(match: EntryMatch) -> bytes:
+    """The 32 bytes of the matched entry's payload hash."""
+    return decode_exact_b64u(match[2])
 
 
 def encode_entry(
@@ -128,10 +146,19 @@ def check_entry_signature(entry: Entry) -> None:
     check_envelope_signature(entry.payload_hash_b64u, entry.signature_b64u, entry.signer_did)
 
 
+def check_match_signature(match: EntryMatch) -> None:
+    """As `check_entry_signature`. The grammar has seen to it that hash and signature have their one spelling."""
+    _check_signature(match[2], decode_exact_b64u(match[4]), match[5].decode("ascii"))
+
+
 def check_envelope_signature(payload_hash_b64u: str, signature_b64u: str, signer_did: str) -> None:
     """Check an envelope's signature: Ed25519 over the 43 characters of the payload hash."""
-    key = parse_did_key(signer_did)
     decode_b64u(payload_hash_b64u, "payload_hash_b64u", length=32)
     signature = decode_b64u(signature_b64u, "signature_b64u", length=64)
-    if not is_signature(key, payload_hash_b64u.encode("ascii"), signature):
+    _check_signature(payload_hash_b64u.encode("ascii"), signature, signer_did)
+
+
+@lru_cache(maxsize=4096)  # a receipt stands in the log and again in its bundle; only what verified is remembered
+def _check_signature(payload_hash: bytes, signature: bytes, signer_did: str) -> None:
+    if not is_signature(parse_did_key(signer_did), payload_hash, signature):
         raise Refused("SIGNATURE_INVALID", "signature_b64u", expected=f"a signature by {signer_did}")

@@ -22,6 +22,10 @@ class VerifierError(Exception):
         self.expected = expected
         self.found = found
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Crosses from a worker process: `expected` and `found` are no positional arguments."""
+        return _rebuild, (type(self), self.code, self.detail, self.expected, self.found)
+
 
 class Refused(VerifierError):
     """Something that was read is malformed, contradicts itself or breaks a rule."""
@@ -33,3 +37,7 @@ class Unavailable(VerifierError):
 
 class Unusable(VerifierError):
     """Usage: an argument or a named file cannot be read."""
+
+
+def _rebuild(kind: type[VerifierError], code: str, detail: str, expected: str | None, found: str | None) -> VerifierError:
+    return kind(code, detail, expected=expected, found=found)

@@ -25,6 +25,8 @@ MAX_LINE_CHARACTERS = 256  # a name, an environment, an audience, a nonce
 MAX_NOTE_CHARACTERS = 4096  # a reason, a detail, a closing reason
 MAX_JSON_DEPTH = 64  # levels of arrays and objects
 
+MAX_LISTED = 50  # faults of one report that are listed one by one; the rest is counted
+
 MAX_TRUST_BYTES = 1 << 20  # a trust policy file
 MAX_POLICY_KEYS = 256  # logs, witnesses or groups in one C2SP policy; the specification recommends at least 32
 
@@ -33,6 +35,11 @@ MAX_TREE_SIZE = 2**63 - 1  # sizes and indexes are signed 64-bit in the field
 
 HTTP_TIMEOUT_S = 20.0  # one step of a connection
 ANSWER_S = 60  # a whole answer
+CONNECTIONS = 4  # at once, of one process: what is fetched ahead is held in memory
+MAX_WORKERS = 256  # processes of one command
+WORKER_S = 900  # one range of entry bundles in a worker process: some hundred answers at their slowest
+PARALLEL_ENTRIES = 16_384  # from here on worker processes pay for their start, where only hashes are computed
+PARALLEL_DEEP_ENTRIES = 2_048  # the same where signatures are checked
 
 CLOCK_TOLERANCE_S = 300  # two honest clocks may differ by this much
 DECISION_LIFETIME_S = 60  # a decision expires at most this long after it was made

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from verifier import mldsa
+from verifier.checkpoint import parse_checkpoint
 from verifier.ed25519 import is_signature
 from verifier.encodings import decode_b64
 from verifier.errors import Refused
@@ -26,13 +28,13 @@ class KeyType(IntEnum):
 
     ED25519 = 0x01  # over the text
     ED25519_COSIGNATURE = 0x04  # c2sp.org/tlog-cosignature, with a time
-    ML_DSA_44_COSIGNATURE = 0x06  # recognised; its signatures are ignored as those of an unknown key
+    ML_DSA_44_COSIGNATURE = 0x06  # c2sp.org/tlog-cosignature; ignored as an unknown key's where it cannot be checked
 
 
 _KEY_LENGTHS = {
     KeyType.ED25519: 32,
     KeyType.ED25519_COSIGNATURE: 32,
-    KeyType.ML_DSA_44_COSIGNATURE: 1312,
+    KeyType.ML_DSA_44_COSIGNATURE: mldsa.PUBLIC_KEY_BYTES,
 }
 
 
@@ -126,13 +128,19 @@ def _parse_signature(line: str) -> Signature:
     return Signature(name, data[:4], data[4:])
 
 
+def is_checkable(key: VerifierKey) -> bool:
+    """Whether signatures of this key can be checked here; else they are those of an unknown key."""
+    return key.type is not KeyType.ML_DSA_44_COSIGNATURE or mldsa.is_available()
+
+
 def check_signatures(note: Note, keys: Iterable[VerifierKey]) -> tuple[tuple[tuple[VerifierKey, int | None], ...], int]:
     """Verify the signatures of known keys: `((key, time or None), …)` and how many lines were unknown.
 
-    Each key counts once. The time of a cosignature is in seconds since 1970. A line of a known key that does
-    not verify rejects the whole note; at least one known key must verify. Raises Refused NOTE_UNVERIFIED.
+    Each key counts once. The time of a cosignature is in seconds since 1970; an ML-DSA cosignature may say none. A line
+    of a known key that does not verify rejects the whole note; at least one known key must verify. Raises Refused
+    NOTE_UNVERIFIED.
     """
-    known = {(key.name, key.key_id): key for key in keys if key.type is not KeyType.ML_DSA_44_COSIGNATURE}
+    known = {(key.name, key.key_id): key for key in keys if is_checkable(key)}
     verified: dict[tuple[str, bytes], tuple[VerifierKey, int | None]] = {}
     unknown: set[tuple[str, bytes, bytes]] = set()
     for line in note.signatures:
@@ -148,11 +156,25 @@ def check_signatures(note: Note, keys: Iterable[VerifierKey]) -> tuple[tuple[tup
 
 
 def _check_signature(text: str, key: VerifierKey, data: bytes) -> int | None:
-    message, signature, time_s = text.encode(), data, None
-    if key.type is KeyType.ED25519_COSIGNATURE:
+    """The time that a signature states. Raises Refused NOTE_UNVERIFIED."""
+    if key.type is KeyType.ED25519:
+        is_right, time_s = is_signature(key.public_key, text.encode(), data), None
+    else:
         time_s = int.from_bytes(data[:8], "big")
-        signature = data[8:]
-        message = f"cosignature/v1\ntime {time_s}\n".encode() + message
-    if not is_signature(key.public_key, message, signature) or (time_s or 0) >= 2**63:
+        is_right = time_s < 2**63 and _is_cosignature(text, key, time_s, data[8:])
+    if not is_right:
         raise Refused("NOTE_UNVERIFIED", f"signature of {key.name}", expected="a valid signature")
+    if key.type is KeyType.ML_DSA_44_COSIGNATURE and time_s == 0:
+        return None  # says that the tree was consistent, not when
     return time_s
+
+
+def _is_cosignature(text: str, key: VerifierKey, time_s: int, signature: bytes) -> bool:
+    if key.type is KeyType.ED25519_COSIGNATURE:
+        message = f"cosignature/v1\ntime {time_s}\n{text}".encode()
+        return is_signature(key.public_key, message, signature)
+    try:
+        signed = mldsa.encode_message(key.name, time_s, parse_checkpoint(text))
+    except Refused:  # an ML-DSA cosignature is of a checkpoint, and of nothing else
+        return False
+    return signed is not None and mldsa.is_signature(key.public_key, signed, signature)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from verifier.change.findings import Findings
+from verifier.checkpoint import Checkpoint
 from verifier.errors import Refused, Unavailable
 from verifier.logproof import parse_log_proof
 from verifier.report import Report, conclude
@@ -49,7 +50,7 @@ def check_two_checkpoints(old_note: bytes, new_note: bytes, source: Source, trus
     except Refused as error:
         findings.refused("log.consistency", error)
     except Unavailable as error:
-        findings.undecided("log.consistency", error.code, expected=error.expected, found=error.detail)
+        findings.unavailable("log.consistency", error)
     not_proven = ["that entries of both trees keep the rules of reading: only the trees were compared"]
     return conclude(
         findings.checks,
@@ -69,13 +70,39 @@ def _compare(findings: Findings, old_note: bytes, new_note: bytes, source: Sourc
         raise Refused("CHECKPOINT_STALE", "NEW", expected=f"at least {old.size} entries", found=f"{new.size} entries")
     if old.size == new.size and old.root != new.root:
         raise Refused("CHECKPOINT_INCONSISTENT", "two roots of one size", expected=old.root.hex(), found=new.root.hex())
-    nodes = TileNodes(source, max(new.size, _served_size(source, trust, new.origin)))
-    proof = prove_consistency(old.size, new.size, nodes)
+    proof = _prove(old, new, source, trust)
+    _check_proof(proof, old, new)
+    findings.passed("log.consistency", f"{len(proof)} hashes lead to both roots")
+
+
+def check_continues(source: Source, old: Checkpoint, new: Checkpoint, *, served_size: int) -> None:
+    """Check by a proof from the log's tiles that `old` is a prefix of `new`.
+
+    `served_size` says which partial tiles to ask for. Both roots are signed, so the tiles need no trust.
+    Raises Refused CHECKPOINT_INCONSISTENT.
+    """
+    _check_proof(prove_consistency(old.size, new.size, TileNodes(source, served_size)), old, new)
+
+
+def _check_proof(proof: list[bytes], old: Checkpoint, new: Checkpoint) -> None:
     try:
         check_consistency(proof, (old.size, old.root), (new.size, new.root), empty_old_ok=True)
     except Refused as error:
         raise Refused("CHECKPOINT_INCONSISTENT", "checkpoints", expected=error.expected) from None
-    findings.passed("log.consistency", f"{len(proof)} hashes lead to both roots")
+
+
+def _prove(old: Checkpoint, new: Checkpoint, source: Source, trust: TrustPolicy) -> list[bytes]:
+    nodes = TileNodes(source, max(new.size, _served_size(source, trust, new.origin)))
+    return prove_consistency(old.size, new.size, nodes)
+
+
+def read_consistency_proof(old_note: bytes, new_note: bytes, source: Source, trust: TrustPolicy) -> list[bytes] | None:
+    """The hashes between two checkpoints, from the log's tiles; None if there can be none. Not checked here."""
+    try:
+        old, new = open_checkpoint(old_note, trust).checkpoint, open_checkpoint(new_note, trust).checkpoint
+        return _prove(old, new, source, trust) if old.origin == new.origin and old.size <= new.size else None
+    except (Refused, Unavailable):
+        return None
 
 
 def _served_size(source: Source, trust: TrustPolicy, origin: str) -> int:

@@ -78,6 +78,7 @@ class Report:
                     "reason_code": check.code,
                     "expected": check.expected,
                     "found": _with_index(check),
+                    "index": check.index,
                 }
                 for check in self.checks
             ],
@@ -100,19 +101,22 @@ def not_proven_line(check: Check) -> str:
 def conclude(checks: Iterable[Check], *, not_proven: Sequence[str], trust_policy_sha256: str | None, passed: str) -> Report:
     """The report that follows from `checks`: the first FAIL decides, else the first UNDECIDED, else PASS.
 
-    A report without a single check is undecided: nothing was shown. `passed` is the sentence of a PASS.
+    A report without a single check is undecided: nothing was shown. `passed` is the sentence of a PASS. Whatever is
+    only attested is listed under *not proven*, besides the lines given.
     """
     ordered = tuple(sorted(checks, key=lambda check: GROUPS.index(check.group)))
+    attested = [not_proven_line(check) for check in ordered if check.status is Status.ATTESTED]
+    open_points = tuple(dict.fromkeys([*attested, *not_proven]))
     for status in (Status.ERROR, Status.FAIL, Status.UNDECIDED):
         deciding = next((check for check in ordered if check.status is status), None)
         if deciding is not None:
             break
     else:
         if ordered:
-            return Report(Status.PASS, "OK", passed, ordered, _unique(not_proven), trust_policy_sha256)
+            return Report(Status.PASS, "OK", passed, ordered, open_points, trust_policy_sha256)
         deciding, status = None, Status.UNDECIDED
     code = deciding.code if deciding and deciding.code else "ABSENCE_NOT_PROVEN"
-    return Report(status, code, _sentence(deciding), ordered, _unique(not_proven), trust_policy_sha256)
+    return Report(status, code, _sentence(deciding), ordered, open_points, trust_policy_sha256)
 
 
 def error_report(code: str, reason: str, *, trust_policy_sha256: str | None = None) -> Report:
@@ -130,7 +134,3 @@ def _sentence(check: Check | None) -> str:
     if found:
         parts.append(f"found {found}")
     return "; ".join(parts)
-
-
-def _unique(lines: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(lines))

@@ -2,107 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from copy import deepcopy
+from collections.abc import Callable, Collection, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
-from hashlib import sha256
 
+from verifier import limits
+from verifier.edge import RightEdge
 from verifier.errors import Refused
-from verifier.source import Source, read_bundle, read_tile
-from verifier.tiles import TILE_WIDTH, Tile, compute_tile_root, width_at
-from verifier.tree import EMPTY_ROOT, TreeHead
+from verifier.reading import BundleRead, Look, Plan, check_tile
+from verifier.source import Source, read_tile
+from verifier.tiles import TILE_WIDTH, Tile, width_at
+from verifier.tree import EMPTY_ROOT, HASH_SIZE, TreeHead
+from verifier.workers import read_ranges
 
-OnEntries = Callable[[int, list[bytes]], None]  # first index and the entries of one bundle
+OnBundle = Callable[[BundleRead], None]
+OnEdge = Callable[[RightEdge], None]  # after each full bundle
 OnProgress = Callable[[int, int], None]  # entries read so far, and all
+
+_BUNDLES = 16  # of one range, where only hashes are computed
+_DEEP_BUNDLES = 4  # of one range, where signatures are checked
 
 
 @dataclass
 class Scan:
-    """What one pass found: size and root, and the roots at the sizes that were asked for."""
+    """What one pass found: size and root, and the roots and leaf hashes that were asked for.
+
+    `tiles` counts the tiles that were compared, `begun_at` is the index where this pass began.
+    """
 
     size: int = 0
     root: bytes = EMPTY_ROOT
     roots: dict[int, bytes] = field(default_factory=dict)
+    leaf_hashes: dict[int, bytes] = field(default_factory=dict)
     tiles: int = 0
+    begun_at: int = 0
 
 
 def scan_log(
     source: Source,
     size: int,
     *,
+    root: bytes | None = None,
+    look: Look | None = None,
     sizes: Collection[int] = (),
-    on_entries: OnEntries | None = None,
+    indexes: Collection[int] = (),
+    edge: RightEdge | None = None,
+    workers: int = 1,
+    on_bundle: OnBundle | None = None,
+    on_edge: OnEdge | None = None,
     on_progress: OnProgress | None = None,
 ) -> Scan:
     """Read the tree of `size` entries: compute it from the entry bundles and compare every tile with it.
 
-    Raises Refused BUNDLE_MALFORMED, TILE_MALFORMED or TILE_INVALID, and Unavailable for what is not there.
-    Memory is bounded by one bundle and one tile a level.
+    Wanted besides are the roots at `sizes` and the leaf hashes at `indexes`. With an `edge`, what is below it was read
+    before, and sizes and indexes below it are not answered. Raises Refused BUNDLE_MALFORMED, TILE_MALFORMED or
+    TILE_INVALID, ROOT_MISMATCH if the entries do not lead to `root`, and Unavailable for what is not there. Memory is
+    bounded by a few bundles a worker.
     """
-    wanted = sorted({at for at in sizes if 0 < at <= size})
-    scan, head = Scan(size), TreeHead()
-    rows: list[list[bytes]] = [[]]
-    for number in range((size + TILE_WIDTH - 1) // TILE_WIDTH):
-        width = width_at(0, number, size)
-        entries = read_bundle(source, Tile(None, number, width))
-        leaves = [sha256(b"\x00" + entry).digest() for entry in entries]
-        first = number * TILE_WIDTH
-        while wanted and wanted[0] <= first + width:
-            at = wanted.pop(0)
-            scan.roots[at] = _root_within(head, leaves[: at - first])
-        _append(head, leaves)
-        rows[0] = leaves
-        if width == TILE_WIDTH:
-            _complete(source, rows, number, scan)
-        if on_entries is not None:
-            on_entries(first, entries)
-        if on_progress is not None:
-            on_progress(first + width, size)
-    for level, row in enumerate(rows):
-        if row:
-            _compare(source, Tile(level, (size >> (8 * level)) // TILE_WIDTH, len(row)), row, scan)
-    scan.root = head.root()
+    edge = edge or RightEdge()
+    scan = Scan(size, begun_at=edge.size)
+    wanted = _Wanted(scan, sizes, indexes)
+    plan = Plan(source.location, size, look or Look(), wanted.bundles())
+    tail = b""
+    with closing(_read_bundles(source, plan, edge.size // TILE_WIDTH, workers)) as bundles:
+        for bundle in bundles:
+            wanted.take(bundle, edge)
+            scan.tiles += 1  # the tile beside the bundle
+            if on_bundle is not None:
+                on_bundle(bundle)
+            if bundle.subtree is None:
+                tail = bundle.leaves
+            else:
+                _append(source, edge, bundle.subtree, scan)
+                if on_edge is not None:
+                    on_edge(edge)
+            if on_progress is not None:
+                on_progress(bundle.first + bundle.width, size)
+    scan.root = edge.root_with(tail)
+    if root is not None and scan.root != root:
+        raise Refused("ROOT_MISMATCH", "root", expected=root.hex(), found=scan.root.hex())
+    for tile, computed in edge.partial_tiles():
+        _compare(source, tile, computed, scan)
     return scan
 
 
-def _append(head: TreeHead, leaves: list[bytes]) -> None:
-    if len(leaves) == TILE_WIDTH:
-        head.append_subtree(8, compute_tile_root(leaves))
-        return
-    for leaf in leaves:
-        head.append(leaf)
+class _Wanted:
+    """The roots and leaf hashes that were asked for, taken from the bundles as they pass."""
+
+    def __init__(self, scan: Scan, sizes: Collection[int], indexes: Collection[int]) -> None:
+        self._scan = scan
+        self._sizes = sorted({at for at in sizes if scan.begun_at < at <= scan.size})
+        self._indexes = sorted({index for index in indexes if scan.begun_at <= index < scan.size})
+
+    def bundles(self) -> frozenset[int]:
+        """The numbers of the bundles whose leaf hashes are needed."""
+        return frozenset({(at - 1) // TILE_WIDTH for at in self._sizes} | {at // TILE_WIDTH for at in self._indexes})
+
+    def take(self, bundle: BundleRead, edge: RightEdge) -> None:
+        """Answer what lies in this bundle; `edge` is that below it."""
+        end = bundle.first + bundle.width
+        while self._sizes and self._sizes[0] <= end:
+            at = self._sizes.pop(0)
+            self._scan.roots[at] = edge.root_with(bundle.leaves[: (at - bundle.first) * HASH_SIZE])
+        while self._indexes and self._indexes[0] < end:
+            index = self._indexes.pop(0)
+            begin = (index - bundle.first) * HASH_SIZE
+            self._scan.leaf_hashes[index] = bundle.leaves[begin : begin + HASH_SIZE]
 
 
-def _root_within(head: TreeHead, leaves: list[bytes]) -> bytes:
-    within = deepcopy(head)
-    for leaf in leaves:
-        within.append(leaf)
-    return within.root()
+def _read_bundles(source: Source, plan: Plan, first: int, workers: int) -> Generator[BundleRead, None, None]:
+    last = (plan.size + TILE_WIDTH - 1) // TILE_WIDTH
+    count = _DEEP_BUNDLES if plan.look.deep else _BUNDLES
+    ranges = (range(begin, min(begin + count, last)) for begin in range(first, last, count))
+    worth = limits.PARALLEL_DEEP_ENTRIES if plan.look.deep else limits.PARALLEL_ENTRIES
+    if plan.size - first * TILE_WIDTH < worth:
+        workers = 1
+    with closing(read_ranges(source, plan, ranges, workers=workers)) as read:
+        for bundles in read:
+            yield from bundles
 
 
-def _complete(source: Source, rows: list[list[bytes]], number: int, scan: Scan) -> None:
-    """Compare a full tile, and the full tiles above that it completes; then its row begins anew."""
-    level = 0
-    while len(rows[level]) == TILE_WIDTH:
-        _compare(source, Tile(level, number), rows[level], scan)
-        if level + 1 == len(rows):
-            rows.append([])
-        rows[level + 1].append(compute_tile_root(rows[level]))
-        rows[level] = []
-        level, number = level + 1, number // TILE_WIDTH
+def _append(source: Source, edge: RightEdge, subtree: bytes, scan: Scan) -> None:
+    for tile, computed in edge.append(subtree):
+        _compare(source, tile, computed, scan)
 
 
-def _compare(source: Source, tile: Tile, computed: list[bytes], scan: Scan) -> None:
+def _compare(source: Source, tile: Tile, computed: bytes, scan: Scan) -> None:
     scan.tiles += 1
-    for position, (served, expected) in enumerate(zip(read_tile(source, tile), computed, strict=True)):
-        if served != expected:
-            raise Refused("TILE_INVALID", f"{tile.path}, hash {position}", expected=expected.hex(), found=served.hex())
-
-
-def check_scan_root(scan: Scan, root: bytes) -> None:
-    """Check the computed root against a signed one. Raises Refused ROOT_MISMATCH."""
-    if scan.root != root:
-        raise Refused("ROOT_MISMATCH", "root", expected=root.hex(), found=scan.root.hex())
+    check_tile(tile, read_tile(source, tile), computed)
 
 
 class TileNodes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NoReturn, TypeVar
 
 from verifier.didkey import parse_did_key
@@ -46,18 +47,27 @@ def decode(schema: type[T], value: object, where: str) -> T:
     """The instance of a dataclass `schema` that a JSON object spells. Unknown members are refused."""
     if not isinstance(value, dict):
         refuse(where, "an object", value)
-    fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(schema)  # type: ignore[arg-type]
-    known = {field.name: field for field in fields if "rule" in field.metadata}
+    known = _members(schema)  # type: ignore[arg-type] # every class is hashable
     for name in value:
         if name not in known:
             refuse(f"{where}.{name[:64]}", "no such member")
     decoded: dict[str, Any] = {}
-    for name, field in known.items():
+    for name, (rule, required) in known.items():
         if name in value:
-            decoded[name] = field.metadata["rule"](value[name], f"{where}.{name}")
-        elif field.default is dataclasses.MISSING:
+            decoded[name] = rule(value[name], f"{where}.{name}")
+        elif required:
             refuse(f"{where}.{name}", "this member")
     return schema(**decoded)
+
+
+@cache
+def _members(schema: type[Any]) -> dict[str, tuple[Rule[Any], bool]]:
+    """The rule of each member of a dataclass, and whether it must be there."""
+    return {
+        field.name: (field.metadata["rule"], field.default is dataclasses.MISSING)
+        for field in dataclasses.fields(schema)
+        if "rule" in field.metadata
+    }
 
 
 def object_of(schema: type[T]) -> Rule[T]:

@@ -6,21 +6,29 @@ A directory is a C2SP tile tree plus `payloads/<first two hex>/<sha256 hex>`.
 from __future__ import annotations
 
 import errno
-import time
-import urllib.error
-import urllib.request
-from http.client import HTTPException, HTTPMessage, HTTPResponse
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, NoReturn, Protocol
+from typing import Protocol
 
-from verifier.encodings import decode_b64u
 from verifier.errors import Refused, Unavailable, Unusable
-from verifier.limits import ANSWER_S, HTTP_TIMEOUT_S, MAX_BUNDLE_BYTES, MAX_NOTE_BYTES, MAX_PAYLOAD_BYTES
-from verifier.tiles import TILE_WIDTH, Tile, split_bundle, split_tile
+from verifier.limits import MAX_BUNDLE_BYTES, MAX_NOTE_BYTES, MAX_PAYLOAD_BYTES
+from verifier.tiles import TILE_WIDTH, Tile, split_bundle, split_tile, width_at
+
+if sys.platform == "win32":
+    _FLAGS = os.O_RDONLY | os.O_BINARY
+else:
+    _FLAGS = os.O_RDONLY | os.O_NONBLOCK  # a named pipe in place of a file would hold the auditor for ever
 
 
 class Source(Protocol):
     """Reads named parts of one log."""
+
+    @property
+    def location(self) -> str:
+        """What `open_source` opened, so that a worker process can open it too."""
 
     @property
     def is_live(self) -> bool:
@@ -29,13 +37,21 @@ class Source(Protocol):
     def read(self, path: str, max_bytes: int) -> bytes | None:
         """The bytes at a path, or None if there are none. Raises Unavailable."""
 
-    def read_payload(self, sha256_b64u: str) -> bytes | None:
-        """The payload with this hash, or None if it is not there. Not checked. Raises Unavailable."""
+    def read_many(self, paths: Sequence[str], max_bytes: int) -> Iterator[bytes | None]:
+        """As `read`, for each path in order; a few may be fetched at once."""
+
+    def read_payloads(self, hashes: Sequence[bytes]) -> Iterator[bytes | None]:
+        """The payload with each of these SHA-256 in order, None where there is none. Not checked. Raises Unavailable."""
+
+    def close(self) -> None:
+        """Let go of connections."""
 
 
 def open_source(location: str) -> Source:
     """The log at a URL or in a directory. Raises Unusable INPUT_UNREADABLE if there is no such directory."""
     if location.startswith(("http://", "https://")):
+        from verifier.web import HttpSource  # noqa: PLC0415 - a directory needs no HTTP
+
         return HttpSource(location)
     return DirectorySource(location)
 
@@ -46,94 +62,55 @@ class DirectorySource:
     is_live = False
 
     def __init__(self, location: str) -> None:
-        self._root = Path(location)
-        if not self._root.is_dir():
+        if not Path(location).is_dir():
             raise Unusable("INPUT_UNREADABLE", location, expected="a directory or a URL")
+        self.location = location
+        self._folders: dict[str, bool] = {}
 
     def read(self, path: str, max_bytes: int) -> bytes | None:
         """The bytes of a file, or None if there is no such file."""
         try:
-            with (self._root / path).open("rb") as file:
-                data = file.read(max_bytes + 1)
+            file = os.open(f"{self.location}/{path}", _FLAGS)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return None
             raise Unavailable("LOG_UNREACHABLE", path, found=error.strerror) from None
-        if len(data) > max_bytes:
-            raise Unavailable("BODY_TOO_LARGE", path, expected=f"at most {max_bytes} bytes")
-        return data
-
-    def read_payload(self, sha256_b64u: str) -> bytes | None:
-        """The payload filed under its hash."""
-        name = decode_b64u(sha256_b64u, "payload hash", length=32).hex()
-        return self.read(f"payloads/{name[:2]}/{name}", MAX_PAYLOAD_BYTES)
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect would let one server speak for another."""
-
-    def redirect_request(  # noqa: PLR0917 - the signature of the base class
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-        newurl: str,
-    ) -> None:
-        """Follow nothing."""
-
-
-class HttpSource:
-    """A log behind a URL prefix."""
-
-    is_live = True
-
-    def __init__(self, location: str) -> None:
-        self._prefix = location.rstrip("/")
-        self._opener = urllib.request.build_opener(_NoRedirects)
-
-    def read(self, path: str, max_bytes: int) -> bytes | None:
-        """The body of a GET; None for 404 and 410."""
-        url = f"{self._prefix}/{path}"
-        request = urllib.request.Request(url, headers={"Accept-Encoding": "identity"})  # noqa: S310
         try:
-            with self._opener.open(request, timeout=HTTP_TIMEOUT_S) as response:
-                if response.headers.get("Content-Encoding", "identity") != "identity":
-                    raise Unavailable("LOG_RESPONSE_INVALID", path, expected="no content encoding")
-                data = _read_in_time(response, path, max_bytes + 1)
-                if len(data) <= max_bytes and response.length:
-                    raise Unavailable("LOG_UNREACHABLE", path, found="a body that was cut short")
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code in (404, 410):
-                return None
-            raise Unavailable("LOG_RESPONSE_INVALID", path, found=f"HTTP status {error.code}") from None
-        except (OSError, HTTPException, ValueError) as error:
-            _unreachable(path, error)
+            data = _read_regular(file, path, max_bytes + 1)
+        except OSError as error:
+            raise Unavailable("LOG_UNREACHABLE", path, found=error.strerror) from None
+        finally:
+            os.close(file)
         if len(data) > max_bytes:
             raise Unavailable("BODY_TOO_LARGE", path, expected=f"at most {max_bytes} bytes")
         return data
 
-    def read_payload(self, sha256_b64u: str) -> bytes | None:
-        """The payload at its content address."""
-        return self.read(f"v1/payloads/{sha256_b64u}", MAX_PAYLOAD_BYTES)
+    def read_many(self, paths: Sequence[str], max_bytes: int) -> Iterator[bytes | None]:
+        """Each file in order, read when it is asked for."""
+        return (self.read(path, max_bytes) for path in paths)
+
+    def read_payloads(self, hashes: Sequence[bytes]) -> Iterator[bytes | None]:
+        """The files that are named by the hashes."""
+        return (self._read_payload(name.hex()) for name in hashes)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _read_payload(self, name: str) -> bytes | None:
+        folder = f"payloads/{name[:2]}"
+        if folder not in self._folders:  # an export without payloads is not asked for a million of them
+            self._folders[folder] = Path(self.location, folder).exists()
+        return self.read(f"{folder}/{name}", MAX_PAYLOAD_BYTES) if self._folders[folder] else None
 
 
-def _read_in_time(response: HTTPResponse, path: str, most: int) -> bytes:
-    """At most `most` bytes of a body, within a time: a server that drips must not hold the auditor."""
-    deadline = time.monotonic() + ANSWER_S
-    data = bytearray()
-    while len(data) < most and (piece := response.read1(most - len(data))):
+def _read_regular(file: int, path: str, most: int) -> bytes:
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode):
+        raise Unavailable("LOG_UNREACHABLE", path, expected="a regular file")
+    data = os.read(file, min(most, status.st_size + 1))
+    while 0 < len(data) < most and (piece := os.read(file, min(most - len(data), 1 << 20))):
         data += piece
-        if time.monotonic() > deadline:
-            raise Unavailable("LOG_UNREACHABLE", path, expected=f"an answer within {ANSWER_S} s", found=f"{len(data)} bytes")
-    return bytes(data)
-
-
-def _unreachable(path: str, error: Exception) -> NoReturn:
-    reason = getattr(error, "reason", error)
-    raise Unavailable("LOG_UNREACHABLE", path, found=str(reason)[:200]) from None
+    return data
 
 
 def read_checkpoint(source: Source) -> bytes:
@@ -146,20 +123,37 @@ def read_checkpoint(source: Source) -> bytes:
 
 def read_tile(source: Source, tile: Tile) -> list[bytes]:
     """The hashes of a tile, from the full tile if the partial one is no longer served."""
-    return _read_prefix(source, tile, split_tile)
+    return _split_or_full(source, tile, source.read(tile.path, MAX_BUNDLE_BYTES), split_tile)
 
 
 def read_bundle(source: Source, tile: Tile) -> list[bytes]:
     """The entries of a bundle, from the full one if the partial one is no longer served."""
-    return _read_prefix(source, tile, split_bundle)
+    return _split_or_full(source, tile, source.read(tile.path, MAX_BUNDLE_BYTES), split_bundle)
+
+
+def read_bundles(source: Source, tiles: Sequence[Tile]) -> Iterator[list[bytes]]:
+    """As `read_bundle`, for each in order."""
+    read = source.read_many([tile.path for tile in tiles], MAX_BUNDLE_BYTES)
+    return (_split_or_full(source, tile, data, split_bundle) for tile, data in zip(tiles, read, strict=True))
+
+
+def read_entry(source: Source, index: int, size: int) -> bytes:
+    """The entry at `index` of the tree of `size` entries. Not checked."""
+    number = index // TILE_WIDTH
+    return read_bundle(source, Tile(None, number, width_at(0, number, size)))[index % TILE_WIDTH]
+
+
+def read_tiles(source: Source, tiles: Sequence[Tile]) -> Iterator[list[bytes]]:
+    """As `read_tile`, for each in order."""
+    read = source.read_many([tile.path for tile in tiles], MAX_BUNDLE_BYTES)
+    return (_split_or_full(source, tile, data, split_tile) for tile, data in zip(tiles, read, strict=True))
 
 
 class _Split(Protocol):
     def __call__(self, data: bytes, width: int, /) -> list[bytes]: ...
 
 
-def _read_prefix(source: Source, tile: Tile, split: _Split) -> list[bytes]:
-    data = source.read(tile.path, MAX_BUNDLE_BYTES)
+def _split_or_full(source: Source, tile: Tile, data: bytes | None, split: _Split) -> list[bytes]:
     if data is not None:
         return _named(split, data, tile)
     full = Tile(tile.level, tile.index)

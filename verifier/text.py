@@ -3,41 +3,95 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
+from verifier.display import Colour, Paint, clean, fits, pad, plain, width_of, wrap
 from verifier.reasons import REASONS
 from verifier.report import GROUPS, Check, Report, Status, not_proven_line
 
+DEFAULT_COLUMNS = 100
+MIN_COLUMNS, MAX_COLUMNS = 72, 120  # a hash in hex and its indent fit the narrowest
+
 _DID = re.compile("did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}")
+_NAME = re.compile(r"([a-z_]+)\[(.*)\]", re.DOTALL)
 _MARKS = {
     Status.PASS: "ok",
-    Status.PROVEN: "ok, proven",
-    Status.ATTESTED: "ok, attested",
-    Status.UNDECIDED: "undecided",
+    Status.PROVEN: "proven",
+    Status.ATTESTED: "attested",
+    Status.UNDECIDED: "UNDECIDED",
     Status.FAIL: "FAIL",
-    Status.ERROR: "error",
+    Status.ERROR: "ERROR",
+}
+_MARK_COLUMNS = max(len(mark) for mark in _MARKS.values()) + 1
+_INDEX_COLUMNS = 5  # wider indexes push their line to the right
+_COLOURS = {
+    Status.PASS: Colour.GOOD,
+    Status.PROVEN: Colour.GOOD,
+    Status.ATTESTED: Colour.WEAK,
+    Status.UNDECIDED: Colour.OPEN,
+    Status.FAIL: Colour.BAD,
+    Status.ERROR: Colour.BAD,
 }
 
 
-def render(report: Report) -> str:
-    """The whole text, ending in a newline. Control characters of the input are never passed on."""
-    lines = [f"{report.status.value}  {report.reason_code}", f"  {_clean(report.reason)}"]
+def render(report: Report, *, columns: int = DEFAULT_COLUMNS, paint: Paint = plain) -> str:
+    """The whole text, ending in a newline, in lines of at most `columns`.
+
+    Control characters of the input are never passed on.
+    """
+    columns = max(MIN_COLUMNS, min(columns, MAX_COLUMNS))
+    shorten = _Shortener(_texts(report))
+    lines = [f"{paint(report.status.value, _COLOURS[report.status])}  {report.reason_code}"]
+    lines += _paragraph(shorten(clean(report.reason)), columns)
     reason = REASONS.get(report.reason_code)
     if reason is not None and report.status is not Status.PASS:
-        lines += [f"  {reason.sentence}", f"  next step: {reason.next_step}"]
+        lines += _paragraph(reason.sentence, columns)
+        lines += _paragraph(f"next step: {reason.next_step}", columns)
+    if any(check.index is not None for check in report.checks):
+        lines += ["", *_paragraph("(how it ended, index of the entry concerned, check, what it found)", columns, rest="")]
     for group in GROUPS:
         checks = [check for check in report.checks if check.group == group]
         if checks:
-            lines += ["", group]
-            lines += [_line(check) for check in checks]
+            lines += ["", paint(group, Colour.HEADING), *_group(checks, shorten, columns=columns, paint=paint)]
     if report.not_proven:
-        lines += ["", "not proven"]
-        lines += [f"  - {_clean(line)}" for line in _not_proven(report)]
+        lines += ["", paint("not proven", Colour.HEADING)]
+        for line in gather_not_proven(report):
+            lines += _paragraph(shorten(clean(line)), columns, first="  - ", rest="    ")
     if report.trust_policy_sha256:
-        lines += ["", f"judged under the trust policy with SHA-256 {report.trust_policy_sha256}"]
-    return _shorten_repeated_dids("\n".join(lines)) + "\n"
+        lines += ["", "judged under the trust policy with SHA-256", f"  {report.trust_policy_sha256}"]
+    return "\n".join(lines) + "\n"
 
 
-def _not_proven(report: Report) -> list[str]:
+def split_name(check: Check) -> tuple[str, str | None]:
+    """A check's name without its group, and what it is about if it says so in brackets: an action, a size."""
+    match = _NAME.fullmatch(check.name)
+    return (match[1], match[2]) if match else (check.name, None)
+
+
+def by_subject(checks: list[Check]) -> dict[str | None, list[Check]]:
+    """The checks of a group by what they are about, those of the whole (None) first, then in the order of their first."""
+    result: dict[str | None, list[Check]] = {None: []}
+    for check in checks:
+        result.setdefault(split_name(check)[1], []).append(check)
+    return {subject: about for subject, about in result.items() if about}
+
+
+def mark_of(check: Check) -> str:
+    """How a check ended, in one word."""
+    return _MARKS[check.status]
+
+
+def say_found(check: Check) -> str:
+    """What a check found, and for one that does not hold its code and what was expected."""
+    if check.status in (Status.PASS, Status.PROVEN, Status.ATTESTED):
+        return (check.found or "").removeprefix("attested ")
+    subject = split_name(check)[1]
+    expected = (check.expected or "").removesuffix(f" [{subject}]")
+    parts = (check.code, f"expected {expected}" if expected else "", f"found {check.found}" if check.found else "")
+    return "; ".join(part for part in parts if part)
+
+
+def gather_not_proven(report: Report) -> list[str]:
     """What is not proven, with one line for all that the same gate attests of the same action."""
     attested = {not_proven_line(check): check for check in report.checks if check.status is Status.ATTESTED}
     lines: dict[str, list[str]] = {}
@@ -52,34 +106,62 @@ def _not_proven(report: Report) -> list[str]:
     return [f"{line}: {'; '.join(absences)}" if absences else line for line, absences in lines.items()]
 
 
-def _shorten_repeated_dids(text: str) -> str:
+class _Shortener:
     """Each DID in full where it first stands, then as its first 16 characters, or as many as tell it from the others."""
-    every = set(_DID.findall(text))
-    seen: set[str] = set()
 
-    def show(match: re.Match[str]) -> str:
+    def __init__(self, texts: Iterator[str]) -> None:
+        self._every = {did for text in texts for did in _DID.findall(text)}
+        self._seen: set[str] = set()
+
+    def __call__(self, text: str) -> str:
+        return _DID.sub(self._show, text)
+
+    def _show(self, match: re.Match[str]) -> str:
         did = match[0]
-        if did not in seen:
-            seen.add(did)
+        if did not in self._seen:
+            self._seen.add(did)
             return did
-        length = next(n for n in range(16, len(did) + 1) if sum(other.startswith(did[:n]) for other in every) == 1)
+        alike = (n for n in range(16, len(did) + 1) if sum(other.startswith(did[:n]) for other in self._every) == 1)
+        length = next(alike)
         return did[:length] + ("…" if length < len(did) else "")
 
-    return _DID.sub(show, text)
+
+def _texts(report: Report) -> Iterator[str]:
+    yield report.reason
+    for check in report.checks:
+        yield check.expected or ""
+        yield check.found or ""
+    yield from report.not_proven
 
 
-def _line(check: Check) -> str:
-    parts = [f"  {_MARKS[check.status]:<13}{check.name}"]
-    if check.code:
-        parts.append(check.code)
-    if check.status in (Status.FAIL, Status.UNDECIDED) and check.expected:
-        parts.append(f"expected {check.expected}")
-    if check.found:
-        parts.append(check.found if check.status is not Status.FAIL else f"found {check.found}")
-    if check.index is not None:
-        parts.append(f"(entry {check.index})")
-    return _clean("  ".join(parts))
+def _group(checks: list[Check], shorten: _Shortener, *, columns: int, paint: Paint) -> list[str]:
+    lines: list[str] = []
+    names = max(width_of(clean(split_name(check)[0])) for check in checks) + 2
+    for subject, about in by_subject(checks).items():
+        indent = "  "
+        if subject is not None:
+            lines += _paragraph(clean(subject), columns)
+            indent = "    "
+        for check in about:
+            lines += _check(check, shorten, indent=indent, names=names, columns=columns, paint=paint)
+    return lines
 
 
-def _clean(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+def _check(check: Check, shorten: _Shortener, *, indent: str, names: int, columns: int, paint: Paint) -> list[str]:
+    """One check: mark, name, what was found; the latter below if a hash or key would have to be broken."""
+    mark, name = mark_of(check), clean(split_name(check)[0])
+    found = shorten(clean(say_found(check)))
+    entry = "" if check.index is None else str(check.index)
+    head = indent + paint(mark, _COLOURS[check.status]) + " " * (_MARK_COLUMNS - len(mark))
+    head += f"{entry:>{_INDEX_COLUMNS}}  " + pad(name, names)
+    used = len(indent) + _MARK_COLUMNS + max(_INDEX_COLUMNS, len(entry)) + 2 + names
+    if fits(found, columns - used):
+        first, *rest = wrap(found, columns - used)
+        return [(head + first).rstrip(), *(" " * used + line for line in rest)]
+    below = " " * (len(indent) + _MARK_COLUMNS)
+    return [head.rstrip(), *(below + line for line in wrap(found, columns - len(below)))]
+
+
+def _paragraph(text: str, columns: int, *, first: str | None = None, rest: str = "  ") -> list[str]:
+    lines = wrap(text, columns - len(rest))
+    return [(first if number == 0 and first is not None else rest) + line for number, line in enumerate(lines)]

@@ -78,12 +78,12 @@ def split_tile(data: bytes, width: int) -> list[bytes]:
     return [data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE)]
 
 
-def compute_tile_root(hashes: list[bytes]) -> bytes:
-    """The hash of a full tile's subtree: 256 hashes to one, eight levels up."""
-    assert len(hashes) == TILE_WIDTH, "a full tile"
-    while len(hashes) > 1:
-        hashes = [sha256(b"\x01" + left + right).digest() for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
-    return hashes[0]
+def compute_tile_root(tile: bytes) -> bytes:
+    """The hash of a full tile's subtree, from the tile's bytes: 256 hashes to one, eight levels up."""
+    assert len(tile) == TILE_WIDTH * HASH_SIZE, "a full tile"
+    while len(tile) > HASH_SIZE:
+        tile = b"".join([sha256(b"\x01" + tile[at : at + 64]).digest() for at in range(0, len(tile), 64)])
+    return tile
 
 
 def split_bundle(data: bytes, width: int) -> list[bytes]:

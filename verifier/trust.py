@@ -12,7 +12,7 @@ from verifier.checkpoint import Checkpoint, parse_checkpoint
 from verifier.didkey import parse_did_key
 from verifier.errors import Refused
 from verifier.limits import MAX_TREE_SIZE, MAX_TRUST_BYTES
-from verifier.note import VerifierKey, check_signatures, parse_note
+from verifier.note import VerifierKey, check_signatures, is_checkable, parse_note
 from verifier.policy_text import LogPolicy, parse_log_policy
 
 
@@ -186,7 +186,7 @@ def _integer(table: Mapping[str, object], name: str, default: int, minimum: int)
 
 @dataclass(frozen=True, slots=True)
 class TrustedCheckpoint:
-    """A checkpoint that a pinned log signed. `cosigned` holds (witness key, seconds since 1970)."""
+    """A checkpoint that a pinned log signed. `cosigned` holds (witness key, seconds since 1970), where it says a time."""
 
     checkpoint: Checkpoint
     cosigned: tuple[tuple[VerifierKey, int], ...]
@@ -232,11 +232,10 @@ def open_checkpoint(data: bytes, trust: TrustPolicy, *, need_quorum: bool = True
     if checkpoint.origin not in signers:
         raise Refused("ORIGIN_MISMATCH", "checkpoint", expected=" or ".join(sorted(signers)), found=checkpoint.origin)
     cosigned = tuple((key, time_s) for key, time_s in verified if key in witnesses and time_s is not None)
-    if need_quorum and not policy.is_met({key for key, _ in cosigned}):
-        raise Refused(
-            "QUORUM_NOT_MET",
-            "checkpoint",
-            expected=f"quorum {policy.quorum}",
-            found=f"{len(cosigned)} cosignatures of pinned witnesses",
-        )
+    cosigners = {key for key, _ in verified if key in witnesses}
+    if need_quorum and not policy.is_met(cosigners):
+        found = f"{len(cosigners)} cosignatures of pinned witnesses"
+        if not all(is_checkable(key) for key in witnesses):
+            found += "; those by ML-DSA cannot be checked here (the extra mldsa is not installed)"
+        raise Refused("QUORUM_NOT_MET", "checkpoint", expected=f"quorum {policy.quorum}", found=found)
     return TrustedCheckpoint(checkpoint, cosigned, unknown)

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from verifier.change.closure_rules import closure_fault
-from verifier.change.execution_rules import begin_fault, end_fault
 from verifier.change.findings import Findings
 from verifier.change.judge import WholeLog
 from verifier.change.sighting import check_age
-from verifier.entry import Entry, is_entry, parse_entry
+from verifier.checkpoint import Checkpoint
+from verifier.deep import DeepReader
+from verifier.edge import RightEdge
 from verifier.errors import Refused, Unavailable
 from verifier.ledger.history import History
-from verifier.ledger.logged import Logged, State
-from verifier.pack import Pack
-from verifier.records.closure import Closure
-from verifier.records.execution import Execution
-from verifier.records.restrictions import Tombstone
+from verifier.ledger.prepared import Brought
+from verifier.ledger.unread import Unread
+from verifier.limits import MAX_LISTED
+from verifier.payloads import check_payload_files
+from verifier.proofs import check_continues
+from verifier.reading import BundleRead, Look
 from verifier.report import Report, conclude
-from verifier.scan import OnProgress, check_scan_root, scan_log
-from verifier.source import Source, read_checkpoint
-from verifier.tree import hash_leaf
+from verifier.resume import Progress, ProgressFile
+from verifier.scan import OnProgress, Scan, scan_log
+from verifier.source import Source, read_checkpoint, read_entry
 from verifier.trust import TrustedCheckpoint, TrustPolicy, open_checkpoint
+from verifier.wanted import Wanted
 
-MAX_LISTED = 50  # faults that are listed one by one; the rest is counted
-_RECEIPTS = ("gateway_receipt", "tool_receipt", "side_effect_receipt")
 _NO_EARLIER = (
     "that this log never showed another history (fork against an earlier view): no earlier checkpoint was given",
     "that this is the newest state of the log (stale view)",
@@ -40,6 +39,11 @@ class Depth:
     entries: bool = False
     deep: bool = False
 
+    @property
+    def name(self) -> str:
+        """How a progress file calls it."""
+        return "deep" if self.deep else "entries" if self.entries else "structure"
+
 
 def check_log(
     source: Source,
@@ -48,23 +52,36 @@ def check_log(
     at_ns: int,
     depth: Depth,
     earlier: bytes | None = None,
+    workers: int = 1,
+    resume: ProgressFile | None = None,
     on_progress: OnProgress | None = None,
 ) -> tuple[Report, bytes | None]:
     """The verdict on a whole log, and the checkpoint note to remember if it passed.
 
     `earlier` is a checkpoint note seen before: this log must continue it. Without it, forks against an earlier view
-    and stale views are listed as not proven.
+    and stale views are listed as not proven. `resume` holds how far an earlier run came, and takes how far this one does.
+    Raises Unusable for a progress file that cannot be used.
     """
     findings = Findings()
     note: bytes | None = None
+    begun = resume.read(trust, depth=depth.name) if resume is not None else None
     try:
         note = read_checkpoint(source)
         trusted = open_checkpoint(note, trust)
-        _check_log(findings, source, trusted, trust, at_ns=at_ns, depth=depth, earlier=earlier, on_progress=on_progress)
+        check = _LogCheck(findings, source, trust, trusted, depth=depth, workers=workers)
+        if source.is_live and trust.log_policy.quorum is not None:
+            check_age(findings, trusted, trust, at_ns=at_ns, max_age_s=trust.max_checkpoint_age_s)
+        if earlier is not None:
+            check.continue_from(open_checkpoint(earlier, trust).checkpoint)
+        if begun is not None:
+            check.resume_from(*begun)
+        check.run(note, resume, on_progress)
     except Refused as error:
         findings.refused("log.read", error)
     except Unavailable as error:
-        findings.undecided("log.read", error.code, expected=error.expected, found=_place(error))
+        findings.unavailable("log.read", error)
+    if resume is not None and findings.has_failed():
+        resume.remove()  # what lies is read from the beginning again
     not_proven = [*findings.not_proven, *(() if earlier is not None else _NO_EARLIER)]
     if trust.log_policy.quorum is None:
         not_proven.append("that everyone is shown the same log, and any time: the trust policy names no witnesses")
@@ -79,187 +96,191 @@ def check_log(
     return report, note
 
 
-def _place(error: Unavailable) -> str:
-    return ": ".join(part for part in (error.detail, error.found) if part)
+class _LogCheck:
+    """One check of one log under one checkpoint."""
 
-
-def _check_log(
-    findings: Findings,
-    source: Source,
-    trusted: TrustedCheckpoint,
-    trust: TrustPolicy,
-    *,
-    at_ns: int,
-    depth: Depth,
-    earlier: bytes | None,
-    on_progress: OnProgress | None,
-) -> None:
-    checkpoint = trusted.checkpoint
-    findings.passed("log.checkpoint", f"{checkpoint.origin}, {checkpoint.size} entries, root {checkpoint.root.hex()}")
-    if source.is_live and trust.log_policy.quorum is not None:
-        check_age(findings, trusted, trust, at_ns=at_ns, max_age_s=trust.max_checkpoint_age_s)
-    old = open_checkpoint(earlier, trust).checkpoint if earlier is not None else None
-    if old is not None and old.size > checkpoint.size:
-        raise Refused("CHECKPOINT_STALE", "checkpoint", expected=f"at least {old.size} entries", found=f"{checkpoint.size}")
-    reader = _Reader(source, trust, checkpoint.origin, depth)
-    scan = scan_log(
-        source,
-        checkpoint.size,
-        sizes=[old.size] if old is not None else [],
-        on_entries=reader.read if depth.entries or depth.deep else None,
-        on_progress=on_progress,
-    )
-    check_scan_root(scan, checkpoint.root)
-    findings.passed("log.entries", f"{scan.size} entries lead to the signed root")
-    findings.passed("log.tiles", f"{scan.tiles} tiles hold the hashes of these entries")
-    if old is not None and old.size and scan.roots[old.size] != old.root:
-        raise Refused("CHECKPOINT_INCONSISTENT", "earlier checkpoint", expected=old.root.hex())
-    if old is not None:
-        findings.passed("log.continues", f"the checkpoint of {old.size} entries seen before")
-    reader.report(findings)
-
-
-class _Reader:
-    """Judges entries as they stream by."""
-
-    def __init__(self, source: Source, trust: TrustPolicy, origin: str, depth: Depth) -> None:
+    def __init__(
+        self,
+        findings: Findings,
+        source: Source,
+        trust: TrustPolicy,
+        trusted: TrustedCheckpoint,
+        *,
+        depth: Depth,
+        workers: int,
+    ) -> None:
+        self._findings = findings
         self._source = source
+        self._checkpoint = checkpoint = trusted.checkpoint
         self._depth = depth
+        self._workers = workers
+        self._deep = DeepReader(source, trust, checkpoint) if depth.deep else None
         self._malformed: list[int] = []
-        self._faults: list[tuple[int, Refused]] = []
-        self._counts: Counter[str] = Counter()
-        self._unread: dict[int, str] = {}
-        self._read = 0
-        self._history = History(trust, origin, keep=lambda entry: entry.kind not in _RECEIPTS)
+        self._malformed_count = 0
+        self._earlier: list[tuple[str, Checkpoint]] = []
+        self._begun: Progress | None = None
+        self._reached: Progress | None = None
+        findings.passed("log.checkpoint", f"{checkpoint.origin}, {checkpoint.size} entries, root {checkpoint.root.hex()}")
 
-    def read(self, first: int, entries: list[bytes]) -> None:
-        """One bundle's entries."""
-        self._read += len(entries)
-        for index, data in enumerate(entries, start=first):
-            if not is_entry(data):
-                self._malformed.append(index)
-            elif self._depth.deep:
-                self._read_deep(index, data)
+    def continue_from(self, old: Checkpoint, name: str = "log.continues") -> None:
+        """Demand that the log continues a checkpoint that was seen before."""
+        if old.size > self._checkpoint.size:
+            found = f"{self._checkpoint.size}"
+            raise Refused("CHECKPOINT_STALE", "checkpoint", expected=f"at least {old.size} entries", found=found)
+        self._earlier.append((name, old))
 
-    def _read_deep(self, index: int, data: bytes) -> None:
-        payload = self._source.read_payload(parse_entry(data).payload_hash_b64u)
+    def resume_from(self, progress: Progress, checkpoint: Checkpoint) -> None:
+        """Read on from where an earlier run was interrupted; its checkpoint must be continued too."""
+        self.continue_from(checkpoint, "log.resumed")
+        self._begun = progress
+
+    def run(self, note: bytes, resume: ProgressFile | None, on_progress: OnProgress | None) -> None:
+        """Read the log, and report."""
+        begun = self._begun
+        edge = RightEdge(begun.rows) if begun is not None and self._deep is None else RightEdge()
+
+        def on_edge(reached: RightEdge) -> None:
+            if begun is not None and reached.size == begun.size and reached.rows != begun.rows:
+                raise Refused("CHECKPOINT_INCONSISTENT", "progress", expected=f"the {begun.size} entries read before")
+            if resume is not None and self._is_clean():
+                self._reached = Progress(self._checkpoint.origin, self._depth.name, note, reached.size, reached.rows)
+                if resume.is_due():
+                    self._save(resume)
+
         try:
-            item = self._history.add(index, data, payload)
-        except Refused as lie:
-            self._counts[lie.code] += 1
-            self._faults.append((index, lie))
-            return
-        if item is None:
-            return
-        if item.state is State.UNREAD:
-            self._unread[index] = item.entry.payload_hash_b64u
-        fault = item.fault or _order_fault(self._history, item)
-        if fault is not None:
-            self._counts[fault.code] += 1
-            self._faults.append((index, fault))
+            scan = scan_log(
+                self._source,
+                self._checkpoint.size,
+                root=self._checkpoint.root,
+                look=self._look(),
+                sizes=[old.size for _, old in self._earlier],
+                edge=edge,
+                workers=self._workers,
+                on_bundle=self._read,
+                on_edge=on_edge,
+                on_progress=on_progress,
+            )
+        except Unavailable:
+            self._check_earlier_alone()
+            raise
+        finally:
+            if resume is not None:
+                self._save(resume)
+        self._report(scan)
 
-    def report(self, findings: Findings) -> None:
-        """What the entries amount to."""
-        if not self._depth.entries and not self._depth.deep:
-            return
-        for index in self._malformed[:MAX_LISTED]:
-            findings.failed("evidence.grammar", "ENTRY_MALFORMED", expected="the grammar of entries", index=index)
+    def _check_earlier_alone(self) -> None:
+        """A payload that cannot be had must not hide that the log breaks with what was seen: its tree alone is read."""
+        if self._deep is not None and self._earlier:
+            sizes = [old.size for _, old in self._earlier]
+            tree = self._checkpoint
+            self._report_earlier(scan_log(self._source, tree.size, root=tree.root, sizes=sizes, workers=self._workers))
+
+    def _look(self) -> Look:
+        if self._deep is not None:
+            return self._deep.look(signed_below=self._begun.size if self._begun is not None else 0)
+        return Look(grammar=self._depth.entries)
+
+    def _is_clean(self) -> bool:
+        """Whether nothing was found so far that the next run must find again."""
+        return not self._malformed and (self._deep is None or self._deep.is_signed)
+
+    def _save(self, resume: ProgressFile) -> None:
+        before = self._begun.size if self._begun is not None else 0
+        if self._reached is not None and self._reached.size > before:
+            resume.save(self._reached)
+
+    def _read(self, bundle: BundleRead) -> None:
+        self._malformed += bundle.malformed[: MAX_LISTED - len(self._malformed)]
+        self._malformed_count += len(bundle.malformed)
+        if self._deep is not None:
+            self._deep.read(bundle)
+
+    def _report(self, scan: Scan) -> None:
+        findings = self._findings
+        if scan.begun_at:
+            findings.passed("log.resumed", f"the first {scan.begun_at} entries were read by an earlier run")
+            findings.not_proven.append(f"that the first {scan.begun_at} entries can still be read: an earlier run read them")
+        findings.passed("log.entries", f"{scan.size} entries lead to the signed root")
+        findings.passed("log.tiles", f"{scan.tiles} tiles hold the hashes of these entries")
+        self._report_earlier(scan)
+        if self._depth.entries or self._depth.deep:
+            self._report_grammar(scan.size - scan.begun_at)
+        if self._deep is not None:
+            self._deep.report(findings)
+            check_payload_files(self._source, findings)
+
+    def _report_earlier(self, scan: Scan) -> None:
+        for name, old in self._earlier:
+            if old.size <= scan.begun_at:
+                check_continues(self._source, old, self._checkpoint, served_size=scan.size)
+            elif scan.roots[old.size] != old.root:
+                raise Refused("CHECKPOINT_INCONSISTENT", "earlier checkpoint", expected=old.root.hex())
+            self._findings.passed(name, f"the checkpoint of {old.size} entries seen before")
+
+    def _report_grammar(self, read: int) -> None:
+        for index in self._malformed:
+            self._findings.failed("evidence.grammar", "ENTRY_MALFORMED", expected="the grammar of entries", index=index)
+        if self._malformed_count > len(self._malformed):
+            found = f"altogether {self._malformed_count}"
+            self._findings.failed("evidence.grammar", "ENTRY_MALFORMED", expected="the grammar of entries", found=found)
         if not self._malformed:
-            findings.passed("evidence.grammar", f"{self._read} entries are within the grammar")
-        if not self._depth.deep:
-            return
-        for index, fault in self._faults[:MAX_LISTED]:
-            findings.refused("evidence.rules", fault, index=index)
-        if len(self._faults) > MAX_LISTED:
-            counted = ", ".join(f"{count} {code}" for code, count in self._counts.most_common())
-            findings.failed("evidence.rules", self._faults[0][1].code, found=f"altogether {counted}")
-        if not self._faults:
-            findings.passed("evidence.rules", "every entry with a payload keeps every rule of reading")
-        self._report_unread(findings)
-
-    def _report_unread(self, findings: Findings) -> None:
-        tombstones = self._history.valid("tombstone")
-        erased = {item.record.payload_b64u for item in tombstones if isinstance(item.record, Tombstone)}
-        missing = [index for index, payload in self._unread.items() if payload not in erased]
-        for index in missing[:MAX_LISTED]:
-            findings.undecided("evidence.payload", "PAYLOAD_MISSING", expected="the payload", index=index)
-        if len(self._unread) > len(missing):
-            count = len(self._unread) - len(missing)
-            findings.not_proven.append(f"what {count} erased payloads said: tombstones explain their absence")
-
-
-def _order_fault(history: History, item: Logged) -> Refused | None:
-    """Begins, ends and closures stand under decisions that carry them."""
-    record = item.record
-    if isinstance(record, Execution):
-        check = begin_fault if record.phase == "begin" else end_fault
-        return check(history, item, record)
-    if isinstance(record, Closure):
-        return closure_fault(history, item, record)
-    return None
+            self._findings.passed("evidence.grammar", f"{read} entries are within the grammar")
 
 
 def read_whole_log(
     source: Source,
     trust: TrustPolicy,
-    pack: Pack,
+    wanted: Wanted,
     *,
-    pack_size: int,
     earlier: bytes | None = None,
+    workers: int = 1,
     on_progress: OnProgress | None = None,
 ) -> tuple[WholeLog, bytes]:
-    """Read all entries and payloads of a log for the judgment of one change; also the checkpoint note.
+    """Read all entries and payloads of a log for the judgment of changes; also the checkpoint note.
 
-    Receipts that have nothing to do with the change are read and judged, but not remembered.
-    Raises Refused for a log that contradicts itself, Unavailable for one that cannot be read whole.
+    Receipts that have nothing to do with these changes are read and judged, but not remembered.
+    Payloads that lie or cannot be had are the result's `flaw`: they must not hide that its tree breaks with a pack's.
+    Raises Refused for a tree that contradicts itself or `earlier`, Unavailable for one that cannot be read whole.
     """
     note = read_checkpoint(source)
     checkpoint = open_checkpoint(note, trust).checkpoint
     old = open_checkpoint(earlier, trust).checkpoint if earlier is not None else None
     if old is not None and old.size > checkpoint.size:
         raise Refused("CHECKPOINT_STALE", "checkpoint", expected=f"at least {old.size} entries", found=f"{checkpoint.size}")
-    history = History(trust, checkpoint.origin, keep=_keeper(pack))
-    packed = {item.index for item in pack.entries}
-    leaves: dict[int, bytes] = {}
-    unread: dict[int, str] = {}
+    history = History(trust, checkpoint.origin, reread=lambda index: read_entry(source, index, checkpoint.size))
+    unread = Unread()
 
-    def read(first: int, entries: list[bytes]) -> None:
-        for index, data in enumerate(entries, start=first):
-            if index in packed:
-                leaves[index] = hash_leaf(data)
-            if is_entry(data):
-                payload = source.read_payload(parse_entry(data).payload_hash_b64u)
-                history.add(index, data, payload)
-                if payload is None:
-                    unread[index] = parse_entry(data).payload_hash_b64u
+    def read(bundle: BundleRead) -> None:
+        for index, prepared in enumerate(bundle.prepared, start=bundle.first):
+            if prepared is not None:
+                history.admit(index, prepared)
+                if prepared.brought is Brought.ABSENT:
+                    unread.add(index, prepared.payload_hash_b64u)
 
-    sizes = [pack_size, *([old.size] if old is not None else [])]
-    scan = scan_log(source, checkpoint.size, sizes=sizes, on_entries=read, on_progress=on_progress)
-    check_scan_root(scan, checkpoint.root)
+    scan_tree = partial(
+        scan_log,
+        source,
+        checkpoint.size,
+        root=checkpoint.root,
+        sizes=[*wanted.sizes, *([old.size] if old is not None else [])],
+        indexes=wanted.indexes,
+        workers=workers,
+        on_progress=on_progress,
+    )
+    flaw: Refused | Unavailable | None = None
+    try:
+        scan = scan_tree(look=Look(deep=True, origin=checkpoint.origin, keep=wanted.keep()), on_bundle=read)
+    except (Refused, Unavailable) as error:
+        flaw = error
+        try:
+            scan = scan_tree()
+        except Unavailable:
+            raise flaw from None  # which may be a lie, and not only something that cannot be had
     if old is not None and old.size and scan.roots[old.size] != old.root:
         raise Refused("CHECKPOINT_INCONSISTENT", "earlier checkpoint", expected=old.root.hex())
-    _check_all_read(history, unread)
-    history.complete_to = checkpoint.size
+    missing = [] if flaw is not None else unread.explain(history, at_most=1)[0]
+    if missing:
+        flaw = Unavailable("PAYLOAD_MISSING", f"payload of entry {missing[0]}", expected="it, or a tombstone")
+    history.complete_to = checkpoint.size if flaw is None else None
     checked = f"{checkpoint.size} entries were read and lead to the signed root {checkpoint.root.hex()}"
-    return WholeLog(history, checkpoint.size, scan.roots, leaves, checked), note
-
-
-def _check_all_read(history: History, unread: dict[int, str]) -> None:
-    tombstones = history.valid("tombstone")
-    erased = {item.record.payload_b64u for item in tombstones if isinstance(item.record, Tombstone)}
-    for index, payload in unread.items():
-        if payload not in erased:
-            raise Unavailable("PAYLOAD_MISSING", f"payload of entry {index}", expected="it, or a tombstone")
-
-
-def _keeper(pack: Pack) -> Callable[[Entry], bool]:
-    """Everything but receipts of other changes."""
-    scopes: set[str | None] = set()
-    packed: set[bytes] = set()
-    for item in pack.entries:
-        data = item.entry.encode("utf-8")
-        packed.add(data)
-        if is_entry(data):
-            scopes.add(parse_entry(data).refs.get("token_scope"))
-    scopes.discard(None)
-    return lambda entry: entry.kind not in _RECEIPTS or entry.refs.get("token_scope") in scopes or entry.data in packed
+    return WholeLog(history, checkpoint.size, scan.roots, scan.leaf_hashes, checked, flaw), note

@@ -55,8 +55,9 @@ def test_it_runs_from_a_copied_folder_without_trustlog(tmp_path: Path) -> None:
 
 
 def test_the_verifier_imports_only_itself_pynacl_and_rfc8785() -> None:
-    allowed = {"verifier", "nacl", "rfc8785", *sys.stdlib_module_names}
+    needed = {"verifier", "nacl", "rfc8785", *sys.stdlib_module_names}
     for source in SOURCES:
+        allowed = needed | ({"cryptography"} if source.name == "mldsa.py" else set())  # an extra, and only there
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 assert {name.name.split(".")[0] for name in node.names} <= allowed, source
@@ -98,7 +99,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
         ["evidence", "missing.json", "--trust", "missing.toml"],
         ["log", "missing", "--trust", "missing.toml"],
         ["explain", "NO_SUCH_CODE"],
-        ["explain"],
+        ["explain", "A", "B"],
     ],
 )
 def test_bad_usage_is_one_error_line_and_one_hint_line(arguments: list[str]) -> None:
@@ -120,7 +121,7 @@ def test_bad_usage_is_one_error_line_and_one_hint_line(arguments: list[str]) -> 
         ["log", "missing", "--trust", "missing.toml"],
         ["log", "--no-such-option"],
         ["explain", "NO_SUCH_CODE"],
-        ["explain"],
+        ["explain", "A", "B"],
     ],
 )
 def test_bad_usage_is_an_error_object_where_json_is_asked_for(
@@ -194,7 +195,7 @@ def test_the_verdict_as_json_has_exactly_its_members(tmp_path: Path, capsys: pyt
         "trust_policy_sha256",
     ]
     for check in report["checks"]:
-        assert list(check) == ["name", "status", "reason_code", "expected", "found"]
+        assert list(check) == ["name", "status", "reason_code", "expected", "found", "index"]
 
 
 def test_the_verdict_for_people_comes_first_and_ends_with_what_is_not_proven(
@@ -233,7 +234,7 @@ def codes_in_source() -> set[str]:
                 text = node.value
                 if text.isupper() and len(text) > 5 and "_" in text and text.replace("_", "").isalpha():
                     found.add(text)
-    return found - known - {"NO_PROGRESS"}
+    return found - known - {"NO_PROGRESS", "NO_COLOR"}
 
 
 def test_every_code_in_use_is_registered_and_every_registered_code_is_in_use() -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.verifier.biglog import write_big_log
 from tests.verifier.changebuilder import SECURITY, Change, Payload, trust_toml
-from verifier import source
+from verifier import limits
 from verifier.cli import main
 from verifier.encodings import decode_b64u
 
@@ -161,8 +162,8 @@ def test_a_server_that_answers(
     answer: Answer,
     expected: tuple[int, str],
 ) -> None:
-    monkeypatch.setattr(source, "HTTP_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(source, "ANSWER_S", 1)
+    monkeypatch.setattr(limits, "HTTP_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(limits, "ANSWER_S", 1)
     server.overrides[path] = answer
     assert judge(server, change, tmp_path, capsys) == expected
 
@@ -206,3 +207,134 @@ def test_no_server_at_all(tmp_path: Path, change: Change, capsys: pytest.Capture
     server = Server(tmp_path / "log")
     server.close()
     assert judge(server, change, tmp_path, capsys) == (3, "LOG_UNREACHABLE")
+
+
+# --- connections
+
+
+class Counting(Server):
+    """Counts connections, and may close each after some answers without saying so."""
+
+    def __init__(self, folder: Path, *, answers: int | None = None) -> None:
+        super().__init__(folder)
+        self.addresses: set[object] = set()
+        self._answers = answers
+        self._server.RequestHandlerClass.protocol_version = "HTTP/1.1"  # type: ignore[attr-defined]
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        self.addresses.add(handler.client_address)
+        super().answer(handler)
+        count = getattr(handler, "answered", 0) + 1
+        handler.answered = count  # type: ignore[attr-defined]
+        handler.close_connection = self._answers is not None and count >= self._answers
+
+
+@pytest.fixture
+def counting(tmp_path: Path, change: Change) -> Iterator[Counting]:
+    change.log.export(tmp_path / "log")
+    server = Counting(tmp_path / "log")
+    yield server
+    server.close()
+
+
+def deep(server: Server, tmp_path: Path) -> int:
+    (tmp_path / "trust.toml").write_bytes(trust_toml(absence="log"))
+    return main(["log", server.url, "--trust", str(tmp_path / "trust.toml"), "--deep"])
+
+
+def test_connections_are_kept_and_few(counting: Counting, tmp_path: Path) -> None:
+    assert deep(counting, tmp_path) == 0
+    assert len(counting.addresses) <= limits.CONNECTIONS + 1, "those that fetch ahead, and one beside them"
+
+
+def test_a_server_that_closes_kept_connections_without_a_word(tmp_path: Path, change: Change) -> None:
+    change.log.export(tmp_path / "log")
+    server = Counting(tmp_path / "log", answers=2)
+    assert deep(server, tmp_path) == 0
+    assert len(server.addresses) > limits.CONNECTIONS + 1
+    server.close()
+
+
+def drip_headers(handler: BaseHTTPRequestHandler) -> None:
+    with contextlib.suppress(OSError):  # the verifier has left
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        for _ in range(100):
+            handler.wfile.write(b"x")
+            handler.wfile.flush()
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize("answer", [drip, drip_headers], ids=["body", "headers"])
+@pytest.mark.parametrize("path", ["checkpoint", "tile/0/000.p/17", "payload"])
+def test_an_answer_that_drips_holds_nobody(
+    counting: Counting, change: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, path: str, answer: Answer
+) -> None:
+    monkeypatch.setattr(limits, "HTTP_TIMEOUT_S", 5)
+    monkeypatch.setattr(limits, "ANSWER_S", 0.5)
+    name = f"v1/payloads/{change.hashes['policy']}" if path == "payload" else path
+    counting.overrides[name] = answer
+    begun = time.monotonic()
+    assert deep(counting, tmp_path) == 3
+    assert time.monotonic() - begun < 9, "a hundred steps of a tenth of a second, each in time, are ten seconds"
+
+
+def endless(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\nlog.example/changes")
+    handler.close_connection = True
+
+
+def headless(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Cut: ")
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize("answer", [endless, headless])
+def test_an_answer_that_may_have_been_cut_is_no_contradiction(counting: Counting, tmp_path: Path, answer: Answer) -> None:
+    counting.overrides["checkpoint"] = answer
+    assert deep(counting, tmp_path) == 3
+
+
+def test_what_follows_an_unread_answer_is_no_answer_to_the_next_request(counting: Counting, tmp_path: Path) -> None:
+    """A 404 with a body larger than anything that is read to keep a connection: the connection is dropped."""
+    counting.overrides["tile/0/000.p/17"] = send(404, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx" * 5000)
+    assert deep(counting, tmp_path) == 3
+
+
+@pytest.mark.parametrize(
+    "url", ["http://", "http://user@127.0.0.1/", "http://127.0.0.1:x/", "http://127.0.0.1/?q=1", "http://[::1/"]
+)
+def test_a_url_that_is_no_place_of_a_log_is_refused(tmp_path: Path, url: str) -> None:
+    (tmp_path / "trust.toml").write_bytes(trust_toml(absence="log"))
+    assert main(["log", url, "--trust", str(tmp_path / "trust.toml")]) == 2
+
+
+def test_workers_fetch_over_connections_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_big_log(tmp_path / "log", 256 * 40 + 17)
+    server = Counting(tmp_path / "log")
+    monkeypatch.setattr(limits, "PARALLEL_ENTRIES", 0)
+    (tmp_path / "trust.toml").write_bytes(trust_toml(absence="log"))
+    arguments = ["log", server.url, "--trust", str(tmp_path / "trust.toml"), "--json", "--workers", "2"]
+    assert main(arguments) == 0
+    assert len(server.addresses) <= 2 * (limits.CONNECTIONS + 1) + 1
+    server.overrides["tile/0/030"] = send(404, b"")
+    capsys.readouterr()
+    assert main(arguments) == 3
+    assert "tile/0/030" in capsys.readouterr().out
+    server.close()
+
+
+def test_two_checkpoints_of_a_running_log(server: Server, change: Change, tmp_path: Path) -> None:
+    (tmp_path / "trust.toml").write_bytes(trust_toml(absence="log"))
+    new = tmp_path / "new"
+    new.write_text(change.log.note())
+    for size in (0, 1, 8, change.log.size):
+        old = tmp_path / "old"
+        old.write_text(change.log.note(size))
+        arguments = ["consistency", str(old), str(new), "--trust", str(tmp_path / "trust.toml"), "--log"]
+        assert main([*arguments, server.url]) == 0
+        assert main([*arguments, str(server.folder)]) == 0
+    server.overrides["tile/0/000.p/17"] = send(404, b"")
+    old.write_text(change.log.note(8))
+    assert main([*arguments, server.url]) == 3

@@ -114,7 +114,8 @@ def test_people_read_one_line_a_gate_and_action_and_each_did_once_in_full(
     arguments = ["evidence", desk.path("change.evidence.json"), "--trust", desk.path("trust.toml")]
     assert main([*arguments, "--at", "2026-03-01T10:20:00Z"]) == 0
     text = capsys.readouterr().out
-    lines = [line for line in text.split("\n") if line.startswith("  - only attested by did:key:z6Mk")]
+    unwrapped = text.replace("\n    ", " ").split("\n")
+    lines = [line for line in unwrapped if line.startswith("  - only attested by did:key:z6Mk")]
     assert len(lines) == 2
     for what, _, action in (line.partition(":")[0].rpartition(" [") for line in everything):
         assert any(f"for {action.removesuffix(']')}: " in line and what in line for line in lines), what

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from verifier.errors import Refused
-from verifier.report import Check, Status, not_proven_line
+from verifier.errors import Refused, Unavailable
+from verifier.report import Check, Status
 
 
 class Findings:
@@ -46,12 +46,15 @@ class Findings:
         """Something could not be shown either way."""
         self._add(name, Status.UNDECIDED, code=code, expected=expected, found=found, index=index)
 
+    def unavailable(self, name: str, error: Unavailable) -> None:
+        """As `undecided`, of something that could not be had."""
+        found = ": ".join(part for part in (error.detail, error.found) if part)
+        self.undecided(name, error.code, expected=error.expected, found=found)
+
     def absent(self, name: str, status: Status, found: str, *, expected: str, index: int) -> None:
-        """No adverse evidence was found; `status` says how far that carries."""
+        """No adverse evidence was found; `status` says how far that carries. The report lists what is only attested."""
         code = "ABSENCE_NOT_PROVEN" if status is Status.UNDECIDED else None
         self._add(name, status, code=code, expected=expected, found=found, index=index)
-        if status is Status.ATTESTED:
-            self.not_proven.append(not_proven_line(self.checks[-1]))
 
     def has_failed(self) -> bool:
         """Whether any check failed so far."""

@@ -9,25 +9,41 @@ one is void: it has no effect and holds no key. Admission's rate and clock rules
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from verifier.encodings import encode_b64u
-from verifier.entry import Entry, check_entry_signature, parse_entry
+from verifier.entry import Entry, match_entry, parse_entry
 from verifier.errors import Refused
 from verifier.ledger.jobs import Jobs
+from verifier.ledger.keytable import KeyTable
 from verifier.ledger.logged import Logged, State
 from verifier.ledger.policies import Policies
+from verifier.ledger.prepared import Brought, Prepared, prepare
 from verifier.ledger.revocations import Revocations
 from verifier.ledger.rosters import RosterChain
 from verifier.records.bundle import OpenedBundle
-from verifier.records.conflicts import conflict_keys
+from verifier.records.conflicts import ConflictKey, holding
 from verifier.records.decision import Decision
 from verifier.records.execution import Execution, Resolution
-from verifier.records.kinds import KINDS, Record, compute_refs, payload_hash, read_record
+from verifier.records.kinds import KINDS, Record
 from verifier.records.policy import PublishedPolicy
 from verifier.records.restrictions import Revocation, Tombstone
 from verifier.records.roster import Roster
 from verifier.records.token import TokenIssued
+from verifier.tree import hash_leaf
 from verifier.trust import Role, TrustPolicy
+
+_LEAF_DIGEST = 16  # of a leaf hash: enough that no second entry has it
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """How an entry ended: `record` if it is valid, `fault` if it is void, `logged` if it is remembered."""
+
+    state: State
+    record: Record | None = None
+    fault: Refused | None = None
+    logged: Logged | None = None
 
 
 class History:
@@ -36,8 +52,8 @@ class History:
     `complete_to` is the size of the tree whose every entry was added, or None if only some were.
     """
 
-    def __init__(self, trust: TrustPolicy, origin: str, *, keep: Callable[[Entry], bool] | None = None) -> None:
-        """`keep` says which entries to remember whole; of the others only the keys they take are kept."""
+    def __init__(self, trust: TrustPolicy, origin: str, *, reread: Callable[[int], bytes] | None = None) -> None:
+        """`reread` gives the bytes of an entry that was not remembered, if a tombstone names it."""
         self.trust = trust
         self.origin = origin
         self.complete_to: int | None = None
@@ -45,14 +61,13 @@ class History:
         self.policies = Policies(quorum=trust.policy_quorum)
         self.revocations = Revocations(trust, self._signers_of_approval)
         self._jobs = Jobs()
-        self._keep = keep
+        self._reread = reread
         self._entries: dict[int, Logged] = {}
         self._valid: dict[str, list[Logged]] = {}
-        self._light: dict[int, bytes] = {}
+        self._unkept = bytearray()  # the first bytes of the leaf hash of each entry that is not remembered, by index
         self._withdrawals: dict[str, list[int]] = {}
         self._by_payload: dict[str, list[Logged]] = {}
-        self._identities: dict[tuple[str, str, str], int] = {}
-        self._keys: dict[tuple[str, ...], tuple[str, int]] = {}
+        self._keys = KeyTable()
         self._next = 0
 
     def __iter__(self) -> Iterator[Logged]:
@@ -86,32 +101,32 @@ class History:
         return [item for item in self if item.entry.kind == kind and item.ref(name) == value]
 
     def add(self, index: int, data: bytes, payload: bytes | None) -> Logged | None:
-        """Read the entry at `index`, above every index so far; None if it is outside the grammar of entries.
+        """Read and remember the entry at `index`, above every index so far; None if it is outside the grammar of entries.
 
         A payload with another hash than the entry's is no fault of the entry: whoever brought it lies.
         Raises Refused HASH_MISMATCH for it; the entry is not read then.
         """
-        assert index >= self._next, "entries are read in index order"
-        try:
-            entry = parse_entry(data)
-        except Refused:
+        match = match_entry(data)
+        if match is None:
             return None
-        if payload is not None and payload_hash(payload) != entry.payload_hash_b64u:
-            raise Refused(
-                "HASH_MISMATCH",
-                f"payload of entry {index}",
-                expected=entry.payload_hash_b64u,
-                found=payload_hash(payload),
-            )
+        return self.admit(index, prepare(match, payload, index=index, origin=self.origin, leaf_hash=hash_leaf(data))).logged
+
+    def admit(self, index: int, prepared: Prepared) -> Admitted:
+        """Read what was prepared of the entry at `index`, above every index so far. Raises Refused HASH_MISMATCH as `add`."""
+        assert index >= self._next, "entries are read in index order"
+        if prepared.brought is Brought.WRONG:
+            assert prepared.fault is not None, "what is wrong is said"
+            raise prepared.fault
         self._next = index + 1
-        logged = self._read(index, entry, payload)
-        if logged.is_valid:
-            self._identities[entry.identity] = index
-        if self._keep is None or self._keep(entry):
-            self._remember(logged)
-        else:
-            self._light[index] = data
-        return logged
+        state, fault = self._judge(index, prepared)
+        record = prepared.record if state is State.VALID else None
+        if not prepared.is_kept:
+            self._unkept += bytes(index * _LEAF_DIGEST - len(self._unkept)) + prepared.leaf_hash[:_LEAF_DIGEST]
+            return Admitted(state, record, fault)
+        assert prepared.data is not None, "what is kept has its bytes"
+        logged = Logged(index, parse_entry(prepared.data), state, record=record, fault=fault)
+        self._remember(logged)
+        return Admitted(state, record, fault, logged)
 
     def _remember(self, logged: Logged) -> None:
         entry = logged.entry
@@ -123,52 +138,55 @@ class History:
         if isinstance(logged.record, Decision) and logged.record.withdraws_b64u is not None:
             self._withdrawals.setdefault(logged.record.withdraws_b64u, []).append(logged.index)
 
-    def _read(self, index: int, entry: Entry, payload: bytes | None) -> Logged:
+    def _judge(self, index: int, prepared: Prepared) -> tuple[State, Refused | None]:
         try:
-            check_entry_signature(entry)
-            if payload is None:
-                self._check_key(index, entry)
-                if entry.kind == "revocation":
-                    self.revocations.add(index, entry.refs.get("target", ""), entry.signer_did)
-                if entry.kind == "work_policy_contract" and self.trust.has_role(entry.signer_did, Role.POLICY_ISSUER, index):
-                    named = {"payload_hash_b64u": entry.payload_hash_b64u, "signer_did": entry.signer_did}
-                    self.policies.add_unread(index, entry.refs.get("target"), **named)
-                return Logged(index, entry, None, State.UNREAD)
-            record = self._read_payload(entry, payload)
-            self._check_identity(entry)
-            self._check_key(index, entry)
-            self._check_role(index, entry, record)
-            self._apply(index, entry, record)
-            keys = self._check_conflicts(entry, record)
+            if prepared.fault is not None:
+                raise prepared.fault
+            if prepared.brought is Brought.ABSENT:
+                self._check_key(index, prepared)
+                self._apply_unread(index, prepared)
+                return State.UNREAD, None
+            self._check_identity(prepared)
+            self._check_key(index, prepared)
+            self._check_role(index, prepared)
+            self._apply(index, prepared)
+            self._check_conflicts(prepared)
         except Refused as fault:
-            return Logged(index, entry, payload, State.VOID, fault=fault)
-        for key, value in keys:
-            self._keys.setdefault(key, (value, index))
-        self._jobs.add(index, record)
-        return Logged(index, entry, payload, State.VALID, record=record)
+            return State.VOID, fault
+        for key, value in self._taken(prepared):
+            self._keys.take(key, value, index)
+        if prepared.record is not None:
+            self._jobs.add(index, prepared.record)
+        return State.VALID, None
 
-    def _check_key(self, index: int, entry: Entry) -> None:
-        revoked = self.revocations.first_below(f"key:{entry.signer_did}", index)
+    def _apply_unread(self, index: int, prepared: Prepared) -> None:
+        """What restricts is taken at its worst if its payload is not there."""
+        if prepared.kind not in ("revocation", "work_policy_contract"):
+            return
+        assert prepared.data is not None, "only receipts come without their bytes"
+        target = parse_entry(prepared.data).refs.get("target")
+        if prepared.kind == "revocation":
+            self.revocations.add(index, target or "", prepared.signer_did)
+        elif self.trust.has_role(prepared.signer_did, Role.POLICY_ISSUER, index):
+            named = {"payload_hash_b64u": prepared.payload_hash_b64u, "signer_did": prepared.signer_did}
+            self.policies.add_unread(index, target, **named)
+
+    def _check_key(self, index: int, prepared: Prepared) -> None:
+        revoked = self.revocations.first_below(f"key:{prepared.signer_did}", index)
         if revoked is not None:
             raise Refused("KEY_REVOKED", "signer_did", found=f"revoked at index {revoked}")
 
-    def _read_payload(self, entry: Entry, payload: bytes) -> Record:
-        record = read_record(entry.kind, payload, signer_did=entry.signer_did, origin=self.origin)
-        refs = compute_refs(record, entry.payload_hash_b64u)
-        if refs != entry.refs:
-            raise Refused("ENTRY_REFS_MISMATCH", "refs", expected=str(refs), found=str(dict(entry.refs)))
-        return record
-
-    def _check_role(self, index: int, entry: Entry, record: Record) -> None:
-        roles = KINDS[entry.kind].roles
+    def _check_role(self, index: int, prepared: Prepared) -> None:
+        signer, record = prepared.signer_did, prepared.record
+        roles = KINDS[prepared.kind].roles
         if roles:
-            self._check_one_role(entry.signer_did, roles, index)
-        elif entry.kind in ("human_approval_receipt", "resolution"):
+            self._check_one_role(signer, roles, index)
+        elif prepared.kind in ("human_approval_receipt", "resolution"):
             if self.rosters.at(index) is None:
                 raise Refused("ROSTER_MISSING", "signer_did", expected="a roster in force")
-            if any(window.did == entry.signer_did for windows in self.trust.windows.values() for window in windows):
+            if any(window.did == signer for windows in self.trust.windows.values() for window in windows):
                 raise Refused("SIGNER_WRONG_ROLE", "signer_did", expected="a person's key, which never has a role")
-            person = self.rosters.person_at(entry.signer_did, index)
+            person = self.rosters.person_at(signer, index)
             if person is None:
                 raise Refused("SIGNER_NOT_TRUSTED", "signer_did", expected="a person of the roster in force")
             if isinstance(record, Resolution) and person.subject in self._requesters(record.begin_b64u):
@@ -192,30 +210,32 @@ class History:
         tokens = [item.record for item in self.valid("token_issued")]
         return {token.requester for token in tokens if isinstance(token, TokenIssued) and token.job_id in jobs}
 
-    def _check_identity(self, entry: Entry) -> None:
-        first = self._identities.get(entry.identity)
-        if first is not None:
-            raise Refused("CONFLICT", "identity", found=f"already logged at index {first}")
+    def _check_identity(self, prepared: Prepared) -> None:
+        key, value = _identity(prepared)
+        if self._keys.holds(key, value):
+            raise Refused("CONFLICT", "identity", found=f"already logged at index {self._keys.holder(key)}")
 
-    def _check_conflicts(self, entry: Entry, record: Record) -> list[tuple[tuple[str, ...], str]]:
-        keys = conflict_keys(entry.kind, record, signer_did=entry.signer_did, payload_hash_b64u=entry.payload_hash_b64u)
-        for key, value in keys:
-            held, holder = self._keys.get(key, (value, -1))
-            if held != value:
+    def _check_conflicts(self, prepared: Prepared) -> None:
+        for key, value in prepared.keys:
+            holder = self._keys.holder(key)
+            if holder is not None and not self._keys.holds(key, value):
                 raise Refused("CONFLICT", " ".join(key[:1]), found=f"taken by index {holder}")
-        return keys
 
-    def _apply(self, index: int, entry: Entry, record: Record) -> None:
+    def _taken(self, prepared: Prepared) -> list[ConflictKey]:
+        identity = _identity(prepared)
+        return [*prepared.keys, *([identity] if identity not in prepared.keys else [])]
+
+    def _apply(self, index: int, prepared: Prepared) -> None:
         """What the kind demands of history, and what follows; no kind that changes anything here has conflict keys."""
-        signer, payload = entry.signer_did, entry.payload_hash_b64u
-        match record:
-            case Roster():
+        signer, payload = prepared.signer_did, prepared.payload_hash_b64u
+        match prepared.record:
+            case Roster() as record:
                 self.rosters.add(index, record, payload_hash_b64u=payload, signer_did=signer)
-            case PublishedPolicy():
+            case PublishedPolicy() as record:
                 self.policies.add(index, record, payload_hash_b64u=payload, signer_did=signer)
-            case Revocation():
+            case Revocation() as record:
                 self.revocations.add(index, record.target, signer)
-            case Tombstone():
+            case Tombstone() as record:
                 self._check_tombstone(record)
             case _:
                 pass
@@ -226,25 +246,42 @@ class History:
         Plans and artefacts are erased under the lowest-indexed simulation or execution that names them.
         """
         target = self._any_at(record.index)
-        if target is None or encode_b64u(target.entry.leaf_hash) != record.leaf_hash_b64u:
+        if target is None or encode_b64u(target[1].leaf_hash) != record.leaf_hash_b64u:
             raise Refused("TOMBSTONE_NOT_PERMITTED", "index", expected="the entry that holds or names the payload")
-        if not self._may_erase(target, record.payload_b64u):
+        if not self._may_erase(*target, record.payload_b64u):
             raise Refused("TOMBSTONE_NOT_PERMITTED", "payload_b64u", expected="an erasable payload")
-        job = self._jobs.concerned(target.entry)
+        job = self._jobs.concerned(target[1])
         if job is not None and job not in self._jobs.over:
             raise Refused("TOMBSTONE_NOT_PERMITTED", "payload_b64u", expected="a job that is closed or ended")
 
-    def _any_at(self, index: int) -> Logged | None:
-        """The entry at `index`, also if only its bytes were remembered."""
-        if index in self._light:
-            return Logged(index, parse_entry(self._light[index]), None, State.UNREAD)
-        return self.at(index)
+    def _any_at(self, index: int) -> tuple[int, Entry] | None:
+        """Index and entry at `index`, if it was read; one that was not remembered is read once more."""
+        logged = self.at(index)
+        if logged is not None:
+            return index, logged.entry
+        digest = self._unkept[index * _LEAF_DIGEST : (index + 1) * _LEAF_DIGEST]
+        if self._reread is None or not any(digest):
+            return None
+        data = self._reread(index)
+        if hash_leaf(data)[:_LEAF_DIGEST] != digest:
+            raise Refused("TILE_INVALID", f"entry {index}", expected="the entry that was read before", found="another")
+        return index, parse_entry(data)
 
-    def _may_erase(self, target: Logged, payload_b64u: str) -> bool:
-        if target.entry.payload_hash_b64u == payload_b64u:
-            return KINDS[target.entry.kind].erasable
-        return self._jobs.first_to_name.get(payload_b64u) == target.index
+    def _may_erase(self, index: int, entry: Entry, payload_b64u: str) -> bool:
+        if entry.payload_hash_b64u == payload_b64u:
+            return KINDS[entry.kind].erasable
+        return self._jobs.first_to_name.get(payload_b64u) == index
 
     def _signers_of_approval(self, payload_hash_b64u: str) -> set[str]:
         named = self.named("human_approval_receipt", payload_hash_b64u)
         return {item.entry.signer_did for item in named if item.state is not State.VOID}
+
+
+def _identity(prepared: Prepared) -> ConflictKey:
+    """The key that says that this was logged: one of its own that holds signer and payload hash, if it has one.
+
+    Equal payloads give equal keys, so no other need be kept; that halves what a receipt takes.
+    """
+    mine = holding(prepared.signer_did, prepared.payload_hash_b64u)
+    own = next((key for key in prepared.keys if key[1] == mine), None)
+    return own or (("identity", prepared.signer_did, prepared.kind, prepared.payload_hash_b64u), mine)

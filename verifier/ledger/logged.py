@@ -29,7 +29,6 @@ class Logged:
 
     index: int
     entry: Entry
-    payload: bytes | None
     state: State
     record: Record | None = None
     fault: Refused | None = None

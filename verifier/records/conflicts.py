@@ -16,8 +16,13 @@ ConflictKey = tuple[tuple[str, ...], str]  # a key, and the value that it holds
 
 def conflict_keys(kind: str, record: Record, *, signer_did: str, payload_hash_b64u: str) -> list[ConflictKey]:
     """The keys that an entry takes. Another value under a taken key is a conflict."""
-    mine = f"{signer_did} {payload_hash_b64u}"
+    mine = holding(signer_did, payload_hash_b64u)
     return _KEYS[kind](record, signer_did, mine) if kind in _KEYS else []
+
+
+def holding(signer_did: str, payload_hash_b64u: str) -> str:
+    """What a plain key holds."""
+    return f"{signer_did} {payload_hash_b64u}"
 
 
 _RECEIPTS = ("gateway_receipt", "tool_receipt", "side_effect_receipt", "human_approval_receipt")

@@ -114,7 +114,7 @@ def _signed_payload(payload: dict[str, object], stated: str, where: str, *, kind
         if not rest:
             candidates.append({name: value for name, value in payload.items() if name != "metadata"})
     for candidate in candidates:
-        if stated in (hash_b64u(stringify(candidate)), hash_b64u(canonicalize(candidate, where))):
+        if stated == hash_b64u(stringify(candidate)) or stated == hash_b64u(canonicalize(candidate, where)):
             return candidate
     raise Refused("HASH_MISMATCH", f"{where}.payload_hash_b64u", expected=hash_b64u(stringify(payload)))
 

@@ -1,0 +1,250 @@
+"""The written page: one file that loads and runs nothing, escapes what it was given, and follows the verdict."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tests.verifier.changebuilder import ORIGIN, Change, Payload, trust_toml
+from tests.verifier.logbuilder import Key, LogBuilder, b64, jcs, path
+from verifier.cli import main
+from verifier.html.markup import safe, tag
+from verifier.html.style import STYLE
+from verifier.report import Report
+
+VOID = {"meta", "path", "rect", "circle"}
+HOSTILE = "</title><script>alert(1)</script>\"'&<img src=x onerror=alert(1)>\u202e\x9b"
+
+
+class Page(HTMLParser):
+    """Collects elements and text, and refuses what is not nested."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text.append(data)
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def words(self) -> str:
+        return "\n".join(self.text)
+
+
+def write(folder: Path, pack: Payload) -> list[str]:
+    (folder / "pack.json").write_bytes(jcs(pack))
+    (folder / "trust.toml").write_bytes(trust_toml())
+    return ["evidence", str(folder / "pack.json"), "--trust", str(folder / "trust.toml"), "--at", "2026-03-02"]
+
+
+def report(folder: Path, arguments: list[str], code: int = 0) -> Page:
+    target = folder / "out.html"
+    assert main([*arguments, "--report", str(target)]) == code
+    return Page(target.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Page:
+    return report(tmp_path, write(tmp_path, Change().build().pack()))
+
+
+def test_it_loads_and_runs_nothing(page: Page) -> None:
+    names = {name for name, _ in page.elements}
+    assert not names & {"script", "img", "link", "iframe", "object", "form", "a", "use", "image"}
+    for _, attributes in page.elements:
+        assert not {"src", "href", "style", "srcset", "action"} & set(attributes)
+        assert not any(name.startswith("on") for name in attributes)
+    assert not re.search(r"url\(|@import|expression", STYLE)
+
+
+def test_its_policy_admits_its_own_style_and_nothing_else(page: Page) -> None:
+    policy = next(meta["content"] for meta in page.named("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert len(page.named("style")) == 1
+
+
+def test_it_can_be_read_without_eyes_or_colour(page: Page) -> None:
+    assert page.named("html") == [{"lang": "en"}]
+    assert len(page.named("h1")) == 1
+    assert len(page.named("table")) == len(page.named("caption"))
+    assert all(head.get("scope") in ("row", "col") for head in page.named("th"))
+    for attributes in page.named("svg"):
+        assert attributes.get("aria-hidden") == "true" or (attributes["role"] == "img" and attributes["aria-label"])
+    assert {"ok", "attested"} <= set(page.text)
+
+
+def test_it_says_what_the_verdict_says(page: Page) -> None:
+    words = page.words
+    assert page.text.index("PASS") < page.text.index("Not proven") < page.text.index("Checks")
+    for expected in (
+        "that two keys are not in one hand",
+        "allow change.execute",
+        "ticket jira.example:CHG-7 closed",
+        "p-sec",
+    ):
+        assert expected in words
+    assert hashlib.sha256(trust_toml()).hexdigest() in words
+    assert Key("gate").did in words
+    assert Key("log").public.hex() in words
+    assert (
+        words.index("policy production-changes") < words.index("roster 1 of 3 people") < words.index("simulation, success")
+    )
+
+
+def test_it_repeats_the_command_at_the_same_time(tmp_path: Path) -> None:
+    arguments = write(tmp_path, Change().build().pack())
+    page = report(tmp_path, arguments)
+    assert f"trustlog-verify {' '.join(arguments[:-2])} --at 2026-03-02T00:00:00Z" in page.words
+
+
+def test_every_path_leads_to_the_root(page: Page) -> None:
+    summaries = [text for text in page.text if re.match(r"Entry \d+: ", text)]
+    assert len(summaries) == 17
+    assert all("; leads to the root" in text for text in summaries)
+
+
+@pytest.mark.parametrize("member", ["closing_reason"])
+def test_hostile_text_stays_text(tmp_path: Path, member: str) -> None:
+    pack = Change(edit={"closure": lambda p: p.update({member: HOSTILE})}).build().pack()
+    page = report(tmp_path, write(tmp_path, pack), code=1)
+    assert not page.named("script")
+    assert not page.named("img")
+    assert "FAIL" in page.text
+    raw = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert all(letter.isprintable() or letter == "\n" for letter in raw)
+
+
+def test_a_hostile_model_name_stays_text(tmp_path: Path) -> None:
+    change = Change(edit={"receipt_1": lambda p: p.update(model=HOSTILE[:60])}).build()
+    page = report(tmp_path, write(tmp_path, change.pack()), code=0)
+    assert not page.named("script")
+    assert any(HOSTILE[:60].replace("\u202e", "\ufffd") in text for text in page.text)
+
+
+def test_a_record_that_failed_is_marked_where_it_stands(tmp_path: Path) -> None:
+    page = report(tmp_path, write(tmp_path, Change(skip={"approve_execute_2"}).build().pack()), code=1)
+    assert "fails a check: APPROVALS_INSUFFICIENT" in page.text
+
+
+def test_a_payload_that_lies_is_said_to(tmp_path: Path) -> None:
+    pack = Change().build().pack()
+    pack["entries"][5]["payload"] = pack["entries"][4]["payload"]
+    page = report(tmp_path, write(tmp_path, pack), code=1)
+    assert "its payload is another: HASH_MISMATCH" in page.text
+
+
+def test_an_unreadable_pack_still_gives_a_page(tmp_path: Path) -> None:
+    arguments = write(tmp_path, Change().build().pack())
+    (tmp_path / "pack.json").write_bytes(b"{}")
+    page = report(tmp_path, arguments, code=2)
+    assert "PACK_MALFORMED" in page.text
+
+
+def test_nothing_is_overwritten_without_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = write(tmp_path, Change().build().pack())
+    target = tmp_path / "out.html"
+    target.write_text("mine", encoding="utf-8")
+    assert main([*arguments, "--report", str(target)]) == 2
+    assert target.read_text(encoding="utf-8") == "mine"
+    assert "--force" in capsys.readouterr().err
+    assert main([*arguments, "--report", str(target), "--force"]) == 0
+    assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_folder_that_does_not_exist_is_said_before_anything_is_judged(tmp_path: Path) -> None:
+    arguments = write(tmp_path, Change().build().pack())
+    assert main([*arguments, "--report", str(tmp_path / "none" / "out.html")]) == 2
+
+
+def test_a_defect_in_what_explains_changes_no_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("verifier.one_pack.build_timeline", fail)
+    page = report(tmp_path, write(tmp_path, Change().build().pack()))
+    assert "PASS" in page.text
+    assert "the verdict stands" in capsys.readouterr().err
+
+
+def test_the_other_commands_write_a_page_too(tmp_path: Path) -> None:
+    log = LogBuilder(ORIGIN)
+    for number in range(5):
+        log.add("closure", {"number": number}, refs={}, signer=Key("gate"))
+    log.export(tmp_path / "log")
+    (tmp_path / "trust.toml").write_bytes(trust_toml())
+    (tmp_path / "old").write_text(log.note(3), encoding="utf-8")
+    (tmp_path / "a.entry").write_bytes(log.items[2].entry)
+    lines = ["c2sp.org/tlog-proof@v1", "index 2", *(b64(node) for node in path(2, log.leaves()))]
+    (tmp_path / "a.tlog-proof").write_text("\n".join(lines) + "\n\n" + log.note(), encoding="utf-8")
+    trust, place = ["--trust", str(tmp_path / "trust.toml")], str(tmp_path / "log")
+    for arguments in (
+        ["log", place],
+        ["consistency", str(tmp_path / "old"), f"{place}/checkpoint", "--log", place],
+        ["proof", str(tmp_path / "a.tlog-proof"), "--entry", str(tmp_path / "a.entry")],
+    ):
+        page = report(tmp_path, [*arguments, *trust, "--force"])
+        assert "PASS" in page.text
+        assert any("log.example/changes, 5 entries, root" in text for text in page.text)
+
+
+def test_markup_escapes_by_construction() -> None:
+    assert safe("<b>&\"'\x00") == "&lt;b&gt;&amp;&quot;&#x27;\ufffd"
+    assert tag("p", "<", tag("b", ">"), title='"') == '<p title="&quot;">&lt;<b>&gt;</b></p>'
+
+
+def test_contrast_of_every_text_colour_on_its_ground_is_at_least_4_5() -> None:
+    blocks = re.findall(r":root\{([^}]*)\}", STYLE)
+    assert len(blocks) == 3  # light, dark, paper
+    for block in blocks:
+        colours = dict(re.findall(r"--([a-z]+):(#[0-9a-f]+)", block))
+        for text in ("ink", "soft", "good", "bad", "open", "weak"):
+            for ground in ("page", "box"):
+                assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground, block)
+        for tone in ("good", "bad", "open"):
+            assert contrast(colours[tone], colours[f"{tone}box"]) >= 4.5, (tone, block)
+            assert contrast(colours["ink"], colours[f"{tone}box"]) >= 4.5, (tone, block)
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2 contrast ratio."""
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(digit * 2 for digit in colour[1:])
+    parts = (int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_the_report_that_decides_is_frozen() -> None:
+    assert Report.__dataclass_params__.frozen  # type: ignore[attr-defined]

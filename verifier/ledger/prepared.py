@@ -1,0 +1,130 @@
+"""What an entry and its payload say by themselves: all of reading that needs no other entry, so that it may be done anywhere.
+
+What follows from the entries before it is for the history, which takes what is prepared here in index order.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import NamedTuple
+
+from verifier.entry import EntryMatch, check_match_signature, entry_of
+from verifier.errors import Refused
+from verifier.records.conflicts import ConflictKey, conflict_keys
+from verifier.records.decision import Decision
+from verifier.records.kinds import Record, compute_refs, payload_hash, read_record
+
+RECEIPTS = frozenset(("gateway_receipt", "tool_receipt", "side_effect_receipt"))
+
+
+class Brought(Enum):
+    """What was brought for the payload that an entry names.
+
+    THERE   the payload.
+    ABSENT  nothing.
+    WRONG   bytes with another hash: whoever brought them lies, and nothing follows about the entry.
+    """
+
+    THERE = "there"
+    ABSENT = "absent"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Which entries a history remembers one by one; of the others only the keys that they take.
+
+    Entries of `kinds`; and receipts with one of the token scopes in `scopes`, or whose bytes are in `named`. With `slim`,
+    decisions are remembered without the evidence that they list.
+    """
+
+    kinds: frozenset[str]
+    scopes: frozenset[str] = frozenset()
+    named: frozenset[bytes] = frozenset()
+    slim: bool = False
+
+    def keeps(self, match: EntryMatch) -> bool:
+        """Whether this entry is remembered."""
+        if match[1].decode("ascii") in self.kinds:
+            return True
+        if not self.scopes and not self.named:
+            return False
+        return match.string in self.named or entry_of(match).refs.get("token_scope") in self.scopes
+
+
+class Prepared(NamedTuple):
+    """One entry as far as it can be read alone.
+
+    `data` is its bytes; it is left out, with the record, of a receipt that nobody remembers: kind, signer, payload hash
+    and `keys` are all that later entries can meet. `fault` is the first rule that it breaks.
+    """
+
+    kind: str
+    signer_did: str
+    payload_hash_b64u: str
+    leaf_hash: bytes
+    is_kept: bool
+    data: bytes | None
+    brought: Brought
+    fault: Refused | None
+    record: Record | None
+    keys: tuple[ConflictKey, ...]
+
+
+def prepare(
+    match: EntryMatch,
+    payload: bytes | None,
+    *,
+    index: int,
+    origin: str,
+    leaf_hash: bytes,
+    keep: Keep | None = None,
+    check_signature: bool = True,
+) -> Prepared:
+    """Read one entry of the log of `origin` with its payload, or None where there is none. Without `keep` all is kept."""
+    # interned: a kind or signer crosses to another process once a bundle, not once an entry
+    kind, signer = sys.intern(match[1].decode("ascii")), sys.intern(match[5].decode("ascii"))
+    named = match[2].decode("ascii")
+    is_kept = keep is None or keep.keeps(match)
+    brought = Brought.ABSENT if payload is None else Brought.THERE
+    fault: Refused | None = None
+    record: Record | None = None
+    keys: tuple[ConflictKey, ...] = ()
+    if payload is not None and payload_hash(payload) != named:
+        brought = Brought.WRONG
+        fault = Refused("HASH_MISMATCH", f"payload of entry {index}", expected=named, found=payload_hash(payload))
+    else:
+        try:
+            if check_signature:
+                check_match_signature(match)
+            if payload is not None:
+                record = _read_payload(match, payload, origin)
+                keys = tuple(conflict_keys(kind, record, signer_did=signer, payload_hash_b64u=named))
+        except Refused as refused:
+            fault = refused
+    if keep is not None and keep.slim and isinstance(record, Decision):
+        record = replace(record, evidence=(), reasons=())
+    is_light = not is_kept and kind in RECEIPTS
+    return Prepared(
+        kind,
+        signer,
+        named,
+        leaf_hash,
+        is_kept,
+        None if is_light else match.string,
+        brought,
+        fault,
+        None if is_light else record,
+        keys,
+    )
+
+
+def _read_payload(match: EntryMatch, payload: bytes, origin: str) -> Record:
+    entry = entry_of(match)
+    record = read_record(entry.kind, payload, signer_did=entry.signer_did, origin=origin)
+    refs = compute_refs(record, entry.payload_hash_b64u)
+    if refs != entry.refs:
+        raise Refused("ENTRY_REFS_MISMATCH", "refs", expected=str(refs), found=str(dict(entry.refs)))
+    return record

@@ -1,0 +1,38 @@
+"""Entries whose payload was not there, in few bytes an entry: there may be as many as entries."""
+
+from __future__ import annotations
+
+from array import array
+
+from verifier.encodings import decode_exact_b64u, encode_b64u
+from verifier.ledger.history import History
+from verifier.records.restrictions import Tombstone
+
+_HASH = 32
+
+
+class Unread:
+    """Indexes and payload hashes of entries whose payload was not there."""
+
+    def __init__(self) -> None:
+        self._indexes = array("Q")
+        self._hashes = bytearray()
+
+    def add(self, index: int, payload_hash_b64u: str) -> None:
+        """One entry."""
+        self._indexes.append(index)
+        self._hashes += decode_exact_b64u(payload_hash_b64u.encode("ascii"))
+
+    def explain(self, history: History, *, at_most: int) -> tuple[list[int], int, int]:
+        """The indexes that no valid tombstone explains, at most so many; how many they are; how many are explained."""
+        tombstones = history.valid("tombstone")
+        erased = {item.record.payload_b64u for item in tombstones if isinstance(item.record, Tombstone)}
+        missing: list[int] = []
+        count = 0
+        for position, index in enumerate(self._indexes):
+            if encode_b64u(bytes(self._hashes[position * _HASH : (position + 1) * _HASH])) in erased:
+                continue
+            count += 1
+            if len(missing) < at_most:
+                missing.append(index)
+        return missing, count, len(self._indexes) - count

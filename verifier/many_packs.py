@@ -1,0 +1,153 @@
+"""`evidence DIR`: every pack of a folder, the whole log read once for all of them, and one line a pack."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from verifier.change.judge import WholeLog
+from verifier.display import Colour, Paint, clean, pad, plain, width_of, wrap
+from verifier.errors import Refused, Unavailable, Unusable
+from verifier.files import read_file, read_trust, write_state
+from verifier.limits import MAX_PACK_BYTES
+from verifier.one_pack import add_wanted, judge_bytes, log_report, read_log
+from verifier.pack import parse_pack
+from verifier.progress import show_progress
+from verifier.report import EXIT_CODES, Report, Status, error_report, not_proven_line
+from verifier.trust import TrustPolicy
+from verifier.wanted import Wanted
+
+PATTERN = "*.evidence.json"
+SEVERITY = (Status.FAIL, Status.ERROR, Status.UNDECIDED, Status.PASS)  # worst first
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One pack: its file's name, the ticket that it says it is about (None if it cannot be read), its verdict."""
+
+    file: str
+    ticket: str | None
+    report: Report
+
+    def to_json(self) -> dict[str, object]:
+        """File, ticket, and the verdict's members."""
+        return {"file": self.file, "ticket": self.ticket, **self.report.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Every pack's verdict, in the order of file names. The exit code follows from these rows alone."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """That of the worst verdict: a lie (1) before what cannot be judged (2) before what is open (3) before a pass (0).
+
+        A single FAIL must not hide behind an unreadable file, nor an unreadable file behind an undecided one: neither
+        says that the change is good, but only FAIL says that it is not.
+        """
+        found = {row.report.status for row in self.rows}
+        return EXIT_CODES[next(status for status in SEVERITY if status in found)]
+
+    def summary(self) -> dict[str, object]:
+        """How many packs ended how, and the exit code."""
+        counts = Counter(row.report.status for row in self.rows)
+        return {
+            "packs": len(self.rows),
+            **{status.value: counts[status] for status in reversed(SEVERITY)},
+            "exit_code": self.exit_code,
+        }
+
+
+def judge_folder(options: Namespace, *, at_ns: int) -> Table | tuple[Report, TrustPolicy]:
+    """The verdicts on all packs of a folder, or the log's report if the log of `--log` could not be read whole.
+
+    Raises Unusable INPUT_UNREADABLE for a folder without packs, Refused for the trust policy.
+    """
+    trust = read_trust(options.trust)
+    files = sorted(path for path in Path(options.pack).glob(PATTERN) if path.is_file())
+    if not files:
+        raise Unusable("INPUT_UNREADABLE", options.pack, expected=f"files named {PATTERN}")
+    whole, note = None, None
+    if options.log is not None:
+        try:
+            wanted = _gather(files, trust)
+            whole, note = read_log(options, trust, wanted) if wanted.sizes else (None, None)
+        except (Refused, Unavailable) as error:
+            return log_report(error, trust), trust
+    progress, rows = show_progress("packs", quiet=options.json), []
+    for number, path in enumerate(files, start=1):
+        rows.append(_row(path, trust, options, at_ns=at_ns, whole=whole))
+        if progress is not None:
+            progress(number, len(files))
+    table = Table(tuple(rows))
+    if note is not None and all(row.report.status is not Status.FAIL for row in rows):
+        write_state(options.state, note, trust)
+    return table
+
+
+def _gather(files: Iterable[Path], trust: TrustPolicy) -> Wanted:
+    wanted = Wanted()
+    for path in files:
+        try:
+            add_wanted(wanted, read_file(str(path), MAX_PACK_BYTES, "PACK_TOO_LARGE"), trust)
+        except Unusable:
+            continue  # said in its row
+    return wanted
+
+
+def _row(path: Path, trust: TrustPolicy, options: Namespace, *, at_ns: int, whole: WholeLog | None) -> Row:
+    try:
+        data = read_file(str(path), MAX_PACK_BYTES, "PACK_TOO_LARGE")
+    except Unusable as error:
+        return Row(path.name, None, error_report(error.code, error.found or error.detail, trust_policy_sha256=trust.sha256))
+    try:
+        ticket = parse_pack(data).subject.ticket
+    except Refused:
+        ticket = None  # the report says why
+    return Row(path.name, ticket, judge_bytes(data, trust, options, at_ns=at_ns, whole=whole))
+
+
+_COLOURS = {Status.PASS: Colour.GOOD, Status.FAIL: Colour.BAD, Status.ERROR: Colour.BAD, Status.UNDECIDED: Colour.OPEN}
+_VERDICT_COLUMNS = 9
+_MAX_FILE_COLUMNS = 48
+
+
+def render_table(table: Table, *, columns: int, paint: Paint = plain) -> str:
+    """The summary, the table, and what is proven of none of these packs; ending in a newline."""
+    counts = table.summary()
+    said = ", ".join(f"{counts[status.value]} {status.value}" for status in SEVERITY if counts[status.value])
+    rows = [(clean(row.file), clean(row.ticket or "-"), row.report) for row in table.rows]
+    files = min(_MAX_FILE_COLUMNS, max(4, *(width_of(file) for file, _, _ in rows)))
+    tickets = min(_MAX_FILE_COLUMNS, max(6, *(width_of(ticket) for _, ticket, _ in rows)))
+    lines = [f"{len(rows)} packs: {said}", ""]
+    lines.append(
+        paint(f"{'file':<{files}}  {'ticket':<{tickets}}  {'verdict':<{_VERDICT_COLUMNS}}  first code", Colour.HEADING)
+    )
+    for file, ticket, report in rows:
+        verdict = paint(report.status.value, _COLOURS[report.status]) + " " * (_VERDICT_COLUMNS - len(report.status.value))
+        lines.append(f"{pad(file, files)}  {pad(ticket, tickets)}  {verdict}  {report.reason_code}")
+    lines += _open_points(table.rows, columns)
+    return "\n".join(lines) + "\n"
+
+
+def _open_points(rows: Sequence[Row], columns: int) -> list[str]:
+    """What is not proven of any pack that could be judged; absences that a gate attests are counted."""
+    judged = [row.report for row in rows if row.report.checks]
+    if not judged:
+        return []
+    common = [line for line in judged[0].not_proven if all(line in report.not_proven for report in judged)]
+    attested = sum(any(check.status is Status.ATTESTED for check in report.checks) for report in judged)
+    own = {not_proven_line(check) for report in judged for check in report.checks if check.status is Status.ATTESTED}
+    lines = ["", "not proven of any of them"]
+    if attested:
+        common.insert(0, f"absences: {attested} of the packs rest on a gate's word for them; each verdict alone names them")
+    for line in common:
+        if line not in own:
+            first, *rest = wrap(clean(line), columns - 4)
+            lines += [f"  - {first}", *(f"    {more}" for more in rest)]
+    return lines

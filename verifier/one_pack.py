@@ -1,0 +1,111 @@
+"""`evidence PACK`: one change, judged; and what a person needs to follow the verdict."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from contextlib import closing
+
+from verifier.change.judge import WholeLog, judge
+from verifier.errors import Refused, Unavailable, Unusable, VerifierError
+from verifier.explain.chapters import chosen_entry, explain_pack, read_stated, say_checkpoint
+from verifier.files import read_file, read_state, read_trust, write_state
+from verifier.limits import MAX_PACK_BYTES
+from verifier.outcome import Background, Outcome, Path
+from verifier.pack import Pack, PackedEntry, parse_pack
+from verifier.progress import show_progress
+from verifier.report import Check, Report, Status, conclude
+from verifier.source import open_source
+from verifier.timeline import build_timeline
+from verifier.trust import TrustPolicy, open_checkpoint
+from verifier.unproven import ALWAYS_NOT_PROVEN
+from verifier.wanted import Wanted
+from verifier.wholelog import read_whole_log
+from verifier.workers import choose_workers
+
+MAX_PATHS = 40  # inclusion paths that a written report draws; receipts come last
+
+
+def judge_one(options: Namespace, *, at_ns: int) -> Outcome:
+    """The verdict on one pack. Raises Unusable, or Refused for the trust policy."""
+    trust = read_trust(options.trust)
+    data = read_file(options.pack, MAX_PACK_BYTES, "PACK_TOO_LARGE")
+    wanted = Wanted()
+    pack = add_wanted(wanted, data, trust)
+    whole, note = None, None
+    if options.log is not None and wanted.sizes:
+        try:
+            whole, note = read_log(options, trust, wanted)
+        except (Refused, Unavailable) as error:
+            return Outcome(log_report(error, trust), trust)
+    report = judge_bytes(data, trust, options, at_ns=at_ns, whole=whole)
+    if note is not None and report.status is not Status.FAIL:
+        write_state(options.state, note, trust)
+    if pack is None:
+        return Outcome(report, trust)
+    item = chosen_entry(pack, options.explain_entry)
+    if item is None and options.explain_entry is not None:
+        raise Unusable("PARAMETER_INVALID", "--explain-entry", expected="the index of an entry in the pack")
+    return Outcome(report, trust, lambda: _background(report, trust, pack, item))
+
+
+def judge_bytes(data: bytes, trust: TrustPolicy, options: Namespace, *, at_ns: int, whole: WholeLog | None) -> Report:
+    """The verdict on a pack's bytes, under the command's options."""
+    return judge(data, trust, at_ns=at_ns, whole_log=whole, max_age_s=options.max_age, allow_demo=options.allow_demo)
+
+
+def add_wanted(wanted: Wanted, data: bytes, trust: TrustPolicy) -> Pack | None:
+    """Note what a pack needs of the whole log, if its checkpoint can be trusted; the pack, or None if it is none.
+
+    What is wrong with it is said when it is judged, with its own reason.
+    """
+    try:
+        pack = parse_pack(data)
+    except Refused:
+        return None
+    try:
+        wanted.add(pack, open_checkpoint(pack.checkpoint.encode("utf-8"), trust).checkpoint.size)
+    except Refused:
+        return pack
+    return pack
+
+
+def read_log(options: Namespace, trust: TrustPolicy, wanted: Wanted) -> tuple[WholeLog, bytes]:
+    """Read the log of `--log` once. Raises Refused, Unavailable or Unusable."""
+    with closing(open_source(options.log)) as source:
+        return read_whole_log(
+            source,
+            trust,
+            wanted,
+            earlier=read_state(options.state),
+            workers=choose_workers(options.workers),
+            on_progress=show_progress("entries", quiet=options.json),
+        )
+
+
+def log_report(error: VerifierError, trust: TrustPolicy) -> Report:
+    """The verdict if the whole log could not be read: a contradiction fails, what cannot be had leaves it undecided."""
+    status = Status.FAIL if isinstance(error, Refused) else Status.UNDECIDED
+    check = Check("log", "read", status, error.code, error.expected, error.found or error.detail)
+    return conclude(
+        [check],
+        not_proven=["anything about the change: the log of --log could not be read whole", *ALWAYS_NOT_PROVEN],
+        trust_policy_sha256=trust.sha256,
+        passed="",
+    )
+
+
+def _background(report: Report, trust: TrustPolicy, pack: Pack, item: PackedEntry | None) -> Background:
+    stated = read_stated(pack.checkpoint.encode("utf-8"))
+    moments = build_timeline(pack, trust, report, origin=stated.origin if stated else "")
+    subject = pack.subject
+    facts = [("ticket", subject.ticket), ("job", subject.job), ("run", subject.run), ("bundle", subject.bundle or "none")]
+    paths: tuple[Path, ...] = ()
+    if stated is not None:
+        facts.append(("checkpoint", say_checkpoint(stated)))
+        receipts = {moment.index for moment in moments if moment.kind == "gateway_receipt"}
+        order = sorted(pack.entries, key=lambda one: (one is not item, one.index in receipts, one.index))
+        paths = tuple(
+            Path(one.entry.encode("utf-8"), one.index, stated.size, stated.root, one.inclusion_proof)
+            for one in order[:MAX_PATHS]
+        )
+    return Background(tuple(facts), moments, explain_pack(pack, trust, item), paths)

@@ -1,0 +1,50 @@
+"""What a command hands back: the verdict, and what is needed to explain it and to write it down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from verifier.explain.step import Chapter
+from verifier.report import Report
+from verifier.timeline import Moment
+from verifier.trust import TrustPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """An entry's inclusion path: its bytes, its index, the size of the tree and its root, and the sibling hashes."""
+
+    entry: bytes
+    index: int
+    size: int
+    root: bytes
+    proof: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What helps a person to follow a verdict.
+
+    `facts` are labelled lines about the input; `moments` are the records of a change in the log's order; `chapters` explain
+    the hashes; `paths` are inclusion paths by entry.
+    """
+
+    facts: tuple[tuple[str, str], ...] = ()
+    moments: tuple[Moment, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
+    paths: tuple[Path, ...] = ()
+
+
+def no_background() -> Background:
+    """Nothing to add."""
+    return Background()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A verdict. Only `report` decides the exit code; the background is made after it, and only where it is asked for."""
+
+    report: Report
+    trust: TrustPolicy | None = None
+    make_background: Callable[[], Background] = no_background

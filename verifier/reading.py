@@ -1,0 +1,117 @@
+"""Reads ranges of entry bundles: hashes, the tile beside each, and as much of each entry as was asked for.
+
+This is the part of reading a log that needs no order, so that any process may do any range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+
+from verifier.entry import EntryMatch, match_entry, payload_hash_of
+from verifier.errors import Refused
+from verifier.ledger.prepared import Keep, Prepared, prepare
+from verifier.source import Source, read_bundles, read_tiles
+from verifier.tiles import TILE_WIDTH, Tile, compute_tile_root, width_at
+from verifier.tree import HASH_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How much of each entry is looked at.
+
+    `grammar`: whether it is an entry. `deep`: signature, payload and record as well, for the log of `origin`;
+    `keep` says what of it the ledger needs. Signatures of entries below `signed_below` were checked before.
+    """
+
+    grammar: bool = False
+    deep: bool = False
+    origin: str = ""
+    keep: Keep | None = None
+    signed_below: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What every range of one log is read for. `size` is of the tree, in entries.
+
+    The leaf hashes of the bundles in `with_leaves` are wanted themselves; of the others a subtree's hash is enough.
+    """
+
+    location: str
+    size: int
+    look: Look
+    with_leaves: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class BundleRead:
+    """One entry bundle. `subtree` is the hash over it if it is full; `leaves` are joined leaf hashes, if wanted.
+
+    `malformed` are the indexes of what is no entry; `prepared` are the entries in index order, None for those.
+    """
+
+    first: int
+    width: int
+    subtree: bytes | None
+    leaves: bytes
+    malformed: tuple[int, ...]
+    prepared: tuple[Prepared | None, ...]
+
+
+def read_range(source: Source, plan: Plan, numbers: range) -> list[BundleRead]:
+    """Read the entry bundles with these numbers. Raises Refused and Unavailable for what is wrong or not there."""
+    widths = [width_at(0, number, plan.size) for number in numbers]
+    bundles = read_bundles(source, [Tile(None, number, width) for number, width in zip(numbers, widths, strict=True)])
+    tiles = [Tile(0, number, width) for number, width in zip(numbers, widths, strict=True)]
+    served = read_tiles(source, tiles)
+    return [
+        _read_bundle(source, plan, tile, entries, hashes)
+        for tile, entries, hashes in zip(tiles, bundles, served, strict=True)
+    ]
+
+
+def _read_bundle(source: Source, plan: Plan, tile: Tile, entries: list[bytes], served: list[bytes]) -> BundleRead:
+    leaves = b"".join([sha256(b"\x00" + entry).digest() for entry in entries])
+    check_tile(tile, served, leaves)
+    first, look = tile.index * TILE_WIDTH, plan.look
+    is_full = tile.width == TILE_WIDTH
+    matches = [match_entry(data) for data in entries] if look.grammar or look.deep else []
+    return BundleRead(
+        first=first,
+        width=tile.width,
+        subtree=compute_tile_root(leaves) if is_full else None,
+        leaves=leaves if not is_full or tile.index in plan.with_leaves else b"",
+        malformed=tuple([index for index, match in enumerate(matches, start=first) if match is None]),
+        prepared=tuple(_prepare_all(source, look, first, matches, leaves)) if look.deep else (),
+    )
+
+
+def _prepare_all(
+    source: Source, look: Look, first: int, matches: list[EntryMatch | None], leaves: bytes
+) -> Iterator[Prepared | None]:
+    payloads = source.read_payloads([payload_hash_of(match) for match in matches if match is not None])
+    for position, match in enumerate(matches):
+        if match is None:
+            yield None
+            continue
+        yield prepare(
+            match,
+            next(payloads),
+            index=first + position,
+            origin=look.origin,
+            keep=look.keep,
+            leaf_hash=leaves[position * HASH_SIZE : (position + 1) * HASH_SIZE],
+            check_signature=first + position >= look.signed_below,
+        )
+
+
+def check_tile(tile: Tile, served: list[bytes], computed: bytes) -> None:
+    """Compare a tile with what the entries give. Raises Refused TILE_INVALID, naming the first wrong hash."""
+    if b"".join(served) == computed:
+        return
+    for position, found in enumerate(served):
+        expected = computed[position * HASH_SIZE : (position + 1) * HASH_SIZE]
+        if found != expected:
+            raise Refused("TILE_INVALID", f"{tile.path}, hash {position}", expected=expected.hex(), found=found.hex())

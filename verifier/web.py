@@ -1,0 +1,248 @@
+"""A log behind a URL: connections that are kept, a few answers at once, and a bound on every one of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, RemoteDisconnected
+from typing import NoReturn
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from verifier import limits
+from verifier.encodings import encode_b64u
+from verifier.errors import Unavailable, Unusable
+from verifier.limits import CONNECTIONS
+
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "trustlog-verify"}
+_TICK_S = 0.2
+
+
+class HttpSource:
+    """A log behind a URL prefix. Follows no redirect: one server would speak for another."""
+
+    is_live = True
+
+    def __init__(self, location: str) -> None:
+        self.location = location.rstrip("/")
+        self._address = _Address(self.location)
+        self._threads = ThreadPoolExecutor(max_workers=CONNECTIONS, thread_name_prefix="fetch")
+        self._kept = threading.local()
+        self._every: list[_Connection] = []
+        self._deadlines = _Deadlines()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._deadlines.stop()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for connection in self._every:
+            connection.drop()
+
+    def read(self, path: str, max_bytes: int) -> bytes | None:
+        """The body of a GET; None for 404 and 410."""
+        kept: _Connection | None = getattr(self._kept, "connection", None)
+        if kept is None:
+            kept = self._kept.connection = _Connection(self._address, self._deadlines)
+            self._every.append(kept)
+        return kept.get(path, max_bytes)
+
+    def read_many(self, paths: Sequence[str], max_bytes: int) -> Iterator[bytes | None]:
+        """Each body in order; no more are under way or waiting to be taken than there are connections."""
+        waiting: deque[Future[bytes | None]] = deque()
+        try:
+            for path in paths:
+                if len(waiting) == CONNECTIONS:
+                    yield waiting.popleft().result()
+                waiting.append(self._threads.submit(self.read, path, max_bytes))
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def read_payloads(self, hashes: Sequence[bytes]) -> Iterator[bytes | None]:
+        """The payloads at their content addresses."""
+        return self.read_many([f"v1/payloads/{encode_b64u(name)}" for name in hashes], limits.MAX_PAYLOAD_BYTES)
+
+
+class _Address:
+    """Host, port and prefix of a log, and the proxy of the environment, if there is one for it."""
+
+    def __init__(self, location: str) -> None:
+        try:
+            parts = urlsplit(location)
+            self.host, self.port = parts.hostname or "", parts.port
+        except ValueError:
+            raise Unusable("INPUT_UNREADABLE", location[:200], expected="a URL") from None
+        if not self.host or parts.username is not None or parts.query or parts.fragment:
+            raise Unusable("INPUT_UNREADABLE", location[:200], expected="http(s)://host[:port][/prefix]")
+        self.is_tls = parts.scheme == "https"
+        self.prefix = parts.path.rstrip("/")
+        proxy = None if proxy_bypass(self.host) else getproxies().get(parts.scheme)
+        self.proxy = urlsplit(proxy if "//" in proxy else f"//{proxy}") if proxy else None
+        if self.proxy is not None and not self.is_tls:  # a proxy is told the whole address
+            self.prefix = location
+
+    def connect(self) -> HTTPConnection:
+        """A connection that is opened by its first request."""
+        kind = HTTPSConnection if self.is_tls else HTTPConnection
+        if self.proxy is None:
+            return kind(self.host, self.port, timeout=limits.HTTP_TIMEOUT_S)
+        connection = kind(self.proxy.hostname or "", self.proxy.port, timeout=limits.HTTP_TIMEOUT_S)
+        if self.is_tls:
+            connection.set_tunnel(self.host, self.port)
+        return connection
+
+
+class _Connection:
+    """One connection, used for one request after another. Belongs to one thread."""
+
+    def __init__(self, address: _Address, deadlines: _Deadlines) -> None:
+        self._address = address
+        self._deadlines = deadlines
+        self._open: HTTPConnection | None = None
+        self._is_late = False
+
+    def get(self, path: str, max_bytes: int) -> bytes | None:
+        """The body of a GET; None for 404 and 410. Raises Unavailable."""
+        try:
+            return self._take(self._ask(path), path, max_bytes)
+        except Unavailable as error:
+            self.drop()
+            if self._is_late:
+                _too_late(path)
+            raise error from None
+        except (OSError, HTTPException, ValueError) as error:
+            self.drop()
+            if self._is_late:
+                _too_late(path)
+            _unreachable(path, error)
+        except BaseException:
+            self.drop()
+            raise
+        finally:
+            self._deadlines.end(self)
+
+    def hang_up(self) -> None:
+        """End the request under way, from another thread."""
+        self._is_late = True
+        connection = self._open
+        if connection is not None and connection.sock is not None:
+            try:
+                connection.sock.shutdown(2)
+            except OSError:
+                return
+
+    def _ask(self, path: str) -> HTTPResponse:
+        """Send the request, once more on a new connection if the server had closed the old one meanwhile."""
+        reused = self._open is not None
+        try:
+            return self._ask_once(path)
+        except (RemoteDisconnected, ConnectionError):
+            self.drop()
+            if not reused:
+                raise
+            return self._ask_once(path)
+
+    def _ask_once(self, path: str) -> HTTPResponse:
+        self._is_late = False
+        if self._open is None:
+            self._open = self._address.connect()
+        self._deadlines.begin(self, time.monotonic() + limits.ANSWER_S)
+        self._open.request("GET", f"{self._address.prefix}/{path}", headers=_HEADERS)
+        return self._open.getresponse()
+
+    def _take(self, response: HTTPResponse, path: str, max_bytes: int) -> bytes | None:
+        if response.status in (404, 410):
+            self._finish(response)
+            return None
+        if response.status != 200:
+            raise Unavailable("LOG_RESPONSE_INVALID", path, found=f"HTTP status {response.status}")
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise Unavailable("LOG_RESPONSE_INVALID", path, expected="no content encoding")
+        if response.length is None and not response.chunked:  # where it ends could not be told from where it was cut
+            raise Unavailable("LOG_RESPONSE_INVALID", path, expected="Content-Length")
+        data = _read_in_time(response, path, max_bytes + 1)
+        if len(data) > max_bytes:
+            raise Unavailable("BODY_TOO_LARGE", path, expected=f"at most {max_bytes} bytes")
+        if response.length:
+            raise Unavailable("LOG_UNREACHABLE", path, found="a body that was cut short")
+        self._finish(response)
+        return data
+
+    def _finish(self, response: HTTPResponse) -> None:
+        """Keep the connection if nothing of the answer is left on it."""
+        if response.length and response.length <= limits.MAX_TILE_BYTES:
+            response.read(response.length)
+        if response.length == 0:
+            response.close()  # of the answer, not of the connection
+        if not response.isclosed() or response.will_close:
+            self.drop()
+
+    def drop(self) -> None:
+        """Close it; the next request opens another."""
+        connection, self._open = self._open, None
+        if connection is not None:
+            connection.close()
+
+
+class _Deadlines:
+    """Hangs up on answers that take too long as a whole: each step of one may be in time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._due: dict[_Connection, float] = {}
+        self._watch: threading.Thread | None = None
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Nothing is under way any more, or matters."""
+        self._stopped.set()
+        with self._lock:
+            under_way = list(self._due)
+        for connection in under_way:
+            connection.hang_up()
+
+    def begin(self, connection: _Connection, deadline: float) -> None:
+        """A request begins."""
+        with self._lock:
+            self._due[connection] = deadline
+            if self._watch is None:
+                self._watch = threading.Thread(target=self._run, daemon=True, name="deadlines")
+                self._watch.start()
+
+    def end(self, connection: _Connection) -> None:
+        """A request ended."""
+        with self._lock:
+            self._due.pop(connection, None)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_TICK_S):
+            now = time.monotonic()
+            with self._lock:
+                late = [connection for connection, due in self._due.items() if due + _TICK_S < now]
+            for connection in late:
+                connection.hang_up()
+
+
+def _read_in_time(response: HTTPResponse, path: str, most: int) -> bytes:
+    """At most `most` bytes of a body, within a time: a server that drips must not hold the auditor."""
+    deadline = time.monotonic() + limits.ANSWER_S
+    data = bytearray()
+    while len(data) < most and (piece := response.read1(most - len(data))):
+        data += piece
+        if time.monotonic() > deadline:
+            found = f"{len(data)} bytes"
+            raise Unavailable("LOG_UNREACHABLE", path, expected=f"an answer within {limits.ANSWER_S} s", found=found)
+    return bytes(data)
+
+
+def _too_late(path: str) -> NoReturn:
+    raise Unavailable("LOG_UNREACHABLE", path, expected=f"an answer within {limits.ANSWER_S} s") from None
+
+
+def _unreachable(path: str, error: Exception) -> NoReturn:
+    raise Unavailable("LOG_UNREACHABLE", path, found=(str(error) or type(error).__name__)[:200]) from None
