@@ -6,17 +6,22 @@ A directory is a C2SP tile tree plus `payloads/<first two hex>/<sha256 hex>`.
 from __future__ import annotations
 
 import errno
+import io
+import socket
 import time
 import urllib.error
 import urllib.request
-from http.client import HTTPException, HTTPMessage, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import IO, NoReturn, Protocol
+from typing import IO, TYPE_CHECKING, Any, NoReturn, Protocol
 
 from verifier.encodings import decode_b64u
 from verifier.errors import Refused, Unavailable, Unusable
 from verifier.limits import ANSWER_S, HTTP_TIMEOUT_S, MAX_BUNDLE_BYTES, MAX_NOTE_BYTES, MAX_PAYLOAD_BYTES
 from verifier.tiles import TILE_WIDTH, Tile, split_bundle, split_tile
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer as Buffer
 
 
 class Source(Protocol):
@@ -84,6 +89,55 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         """Follow nothing."""
 
 
+class _Timed(io.RawIOBase):
+    """An answer's bytes, status line and headers included, until a deadline: each step of it may be in time."""
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self._raw = raw
+        self._deadline = time.monotonic() + ANSWER_S
+
+    def readable(self) -> bool:
+        """It is read only."""
+        return True
+
+    def readinto(self, buffer: Buffer, /) -> int | None:
+        """As the connection's. Raises TimeoutError past the deadline."""
+        if time.monotonic() > self._deadline:
+            raise TimeoutError(f"no whole answer within {ANSWER_S} s")
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        """Close the connection's side too."""
+        self._raw.close()
+        super().close()
+
+
+class _TimedResponse(HTTPResponse):
+    def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
+        super().__init__(sock, *arguments, **named)
+        self.fp = io.BufferedReader(_Timed(self.fp.detach()))
+
+
+class _TimedConnection(HTTPConnection):
+    response_class = _TimedResponse
+
+
+class _TimedTlsConnection(HTTPSConnection):
+    response_class = _TimedResponse
+
+
+class _TimedHttp(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
+        """Open with a deadline."""
+        return self.do_open(_TimedConnection, req)
+
+
+class _TimedHttps(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> HTTPResponse:
+        """Open with a deadline."""
+        return self.do_open(_TimedTlsConnection, req)
+
+
 class HttpSource:
     """A log behind a URL prefix."""
 
@@ -91,7 +145,7 @@ class HttpSource:
 
     def __init__(self, location: str) -> None:
         self._prefix = location.rstrip("/")
-        self._opener = urllib.request.build_opener(_NoRedirects)
+        self._opener = urllib.request.build_opener(_NoRedirects, _TimedHttp, _TimedHttps)
 
     def read(self, path: str, max_bytes: int) -> bytes | None:
         """The body of a GET; None for 404 and 410."""
