@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from random import Random
 
-INTERESTING = (b"\x00", b"\xff", b"\n", b'"', b"\\", b"{", b"[", b"+", b"=", b"-0", b"1e400", b"null", b"\\ud800", "\u2014".encode())
+INTERESTING = (
+    b"\x00",
+    b"\xff",
+    b"\n",
+    b'"',
+    b"\\",
+    b"{",
+    b"[",
+    b"+",
+    b"=",
+    b"-0",
+    b"1e400",
+    b"null",
+    b"\\ud800",
+    "\u2014".encode(),
+)
 
 
 def mutate(data: bytes, random: Random, *, others: list[bytes], max_bytes: int) -> bytes:

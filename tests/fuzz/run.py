@@ -13,6 +13,7 @@ import importlib.util
 import os
 import re
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -52,11 +53,12 @@ def main() -> int:
     outcomes = []
     for name in names:
         outcome = fuzz(name, options.seconds / len(names))
-        print(f"{name:14} {outcome.executions:>10} inputs   {outcome.defect or 'no defect'}", flush=True)
+        sys.stdout.write(f"{name:14} {outcome.executions:>10} inputs   {outcome.defect or 'no defect'}\n")
+        sys.stdout.flush()
         outcomes.append(outcome)
     how = "guided by coverage" if guided else "random mutations"
     defects = sum(outcome.defect is not None for outcome in outcomes)
-    print(f"{sum(outcome.executions for outcome in outcomes)} inputs, {how}; {defects} targets with a defect")
+    sys.stdout.write(f"{sum(outcome.executions for outcome in outcomes)} inputs, {how}; {defects} targets with a defect\n")
     return 1 if defects else 0
 
 

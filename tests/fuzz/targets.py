@@ -56,7 +56,8 @@ class Target:
         try:
             self.run(data)
         except Refused as refused:
-            assert refused.code in REASONS, f"{refused.code} is not registered"
+            if refused.code not in REASONS:
+                raise AssertionError(f"{refused.code} is not registered") from refused
             return False
         return True
 

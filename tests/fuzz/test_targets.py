@@ -17,7 +17,7 @@ MAX_CORPUS_BYTES = 100_000
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_target_accepts_a_seed(name: str) -> None:
     """Otherwise mutations would only ever try the first check of a parser."""
-    assert any([TARGETS[name](seed) for seed in all_seeds(name)])
+    assert any(TARGETS[name](seed) for seed in all_seeds(name))
 
 
 def test_every_kind_of_record_is_among_the_seeds() -> None:
@@ -36,7 +36,9 @@ def test_no_bytes_are_a_defect(name: str, data: bytes) -> None:
     TARGETS[name](data)
 
 
-@given(name=st.sampled_from(["json", "payload_text", "plan", "envelope", "record", "time", "tile_path", "did"]), text=st.text())
+@given(
+    name=st.sampled_from(["json", "payload_text", "plan", "envelope", "record", "time", "tile_path", "did"]), text=st.text()
+)
 def test_no_text_is_a_defect(name: str, text: str) -> None:
     TARGETS[name](text.encode("utf-8", "surrogatepass"))
 

@@ -22,9 +22,7 @@ def judge(folder: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     return code, json.loads(capsys.readouterr().out)
 
 
-def test_no_fixture_but_the_honest_ones_exits_0(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_fixture_but_the_honest_ones_exits_0(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     passed = {folder for folder in FOLDERS if judge(folder, monkeypatch, capsys)[0] == 0}
     assert passed == {folder for folder in FOLDERS if not folder.endswith("_fail")}
     assert len(FOLDERS) - len(passed) >= 40

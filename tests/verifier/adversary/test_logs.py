@@ -7,7 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from tests.verifier.adversary.auditor import Auditor
-from tests.verifier.changebuilder import OWNER, ROLE_KEYS, SECURITY, Change, Payload, default_people, default_policy, trust_toml
+from tests.verifier.changebuilder import (
+    OWNER,
+    ROLE_KEYS,
+    SECURITY,
+    Change,
+    Payload,
+    default_people,
+    default_policy,
+    trust_toml,
+)
 from tests.verifier.judging import setting
 from tests.verifier.logbuilder import Key, LogBuilder, b64, jcs, mth, path, sha
 from tests.verifier.test_whole_log import big_log
@@ -137,7 +146,7 @@ def swapped_leaves(data: bytes) -> bytes:
         (TILE, lambda data: data[:-32], (1, "TILE_MALFORMED")),
         (TILE, lambda data: data[32:] + data[:32], (1, "TILE_INVALID")),
         (TILE, lambda data: b"", (1, "TILE_MALFORMED")),
-        ("tile/1/000.p/1", lambda data: sha(data), (1, "TILE_INVALID")),
+        ("tile/1/000.p/1", sha, (1, "TILE_INVALID")),
     ],
     ids=[
         "an-entry-withheld",
@@ -268,8 +277,8 @@ def test_a_checkpoint_signed_by(auditor: Auditor, key: Key) -> None:
 
 def test_a_checkpoint_with_the_signature_of_another(auditor: Auditor) -> None:
     log = big_log(SIZE)
-    signature = log.note(120).split("\n\n")[1]
-    auditor.serve(log, note=log.note().split("\n\n")[0] + "\n\n" + signature)
+    signature = log.note(120).partition("\n\n")[2]
+    auditor.serve(log, note=log.note().partition("\n\n")[0] + "\n\n" + signature)
     assert auditor.log() == (1, "NOTE_UNVERIFIED")
 
 
@@ -341,7 +350,10 @@ def log_proof(log: LogBuilder, index: int, hashes: list[bytes], note: str | None
         (lambda log: log_proof(log, 7, path(7, log.leaves(39))), "INCLUSION_PROOF_INVALID"),
         (lambda log: log_proof(log, 7, []), "INCLUSION_PROOF_INVALID"),
         (lambda log: log_proof(log, 7, path(7, log.leaves()), forked(40).note()), "INCLUSION_PROOF_INVALID"),
-        (lambda log: log_proof(log, 7, path(7, log.leaves()), signed(log, 65, mth(log.leaves()))), "INCLUSION_PROOF_INVALID"),
+        (
+            lambda log: log_proof(log, 7, path(7, log.leaves()), signed(log, 65, mth(log.leaves()))),
+            "INCLUSION_PROOF_INVALID",
+        ),
         (lambda log: log_proof(log, 7, path(7, log.leaves())).replace("index 7", "index 07"), "LOG_PROOF_MALFORMED"),
         (lambda log: "garbage", "LOG_PROOF_MALFORMED"),
     ],

@@ -37,7 +37,7 @@ def did_of(public: bytes) -> str:
 
 def sharing(first: Change, **members: Any) -> Change:
     """Another change in the same log, of another ticket and job unless told otherwise."""
-    told = {"ticket": "jira.example:CHG-8", "job": "job-8", "run": "run-8", "clock": 100.0} | members
+    told: dict[str, Any] = {"ticket": "jira.example:CHG-8", "job": "job-8", "run": "run-8", "clock": 100.0} | members
     other = Change(log=first.log, **told)
     other.plan = default_plan() | {"ticket": other.ticket}
     return other

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -139,9 +138,7 @@ def test_a_bundle_that_nobody_signed() -> None:
     assert_fails(verdict(Change(before={"approve_close_1": unsigned}).build()), "SIGNATURE_INVALID")
 
 
-@pytest.mark.parametrize(
-    "garbage", [{"root": "x", "proof": ["y"]}, "garbage", None], ids=["of-another-log", "text", "null"]
-)
+@pytest.mark.parametrize("garbage", [{"root": "x", "proof": ["y"]}, "garbage", None], ids=["of-another-log", "text", "null"])
 def test_a_log_proof_carried_in_a_receipt_proves_nothing(garbage: object) -> None:
     """A gateway receipt that was never logged comes with a proof of its own."""
 
@@ -404,9 +401,7 @@ def test_a_pack_that_says_something_twice(twice: str) -> None:
 # --- the pack's checkpoint
 
 WITNESSES = tuple((f"w{number}.example", Key(f"witness {number}")) for number in range(2))
-QUORUM = trust_toml(witnesses=WITNESSES, quorum="g").replace(
-    b"quorum g", b"group g 2 w0.example w1.example\nquorum g"
-)
+QUORUM = trust_toml(witnesses=WITNESSES, quorum="g").replace(b"quorum g", b"group g 2 w0.example w1.example\nquorum g")
 NOW_S = 1772360400
 
 
