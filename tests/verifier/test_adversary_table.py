@@ -12,7 +12,7 @@ ROW = re.compile(r"\| (?P<attack>.+) \| `(?P<file>[a-z_/]+\.py)::(?P<test>test_[
 HONEST = ("_passes", "_honest_witnesses")  # what shows that an attack's surroundings are not what fails
 
 
-def tests_of(file: Path) -> set[str]:
+def names_in(file: Path) -> set[str]:
     """The names of a file's tests."""
     body = ast.parse(file.read_text(encoding="utf-8")).body
     return {node.name for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
@@ -32,14 +32,14 @@ def test_there_are_at_least_60_attacks() -> None:
 
 
 def test_every_listed_test_exists() -> None:
-    assert {(file, test) for _, file, test in listed() if test not in tests_of(HERE / file)} == set()
+    assert {(file, test) for _, file, test in listed() if test not in names_in(HERE / file)} == set()
 
 
 def test_every_test_of_an_adversary_is_listed() -> None:
     found = {
         (f"adversary/{file.name}", test)
         for file in (HERE / "adversary").glob("test_*.py")
-        for test in tests_of(file)
+        for test in names_in(file)
         if not test.endswith(HONEST)
     }
     assert found - {(file, test) for _, file, test in listed()} == set()

@@ -302,7 +302,7 @@ def retimed(note: str) -> str:
     """The last cosignature, dated a second later than it was made."""
     line = note.splitlines()[-1]
     name, key = WITNESSES[1]
-    text = note.split("\n\n")[0] + "\n"
+    text = note.partition("\n\n")[0] + "\n"
     signature = key.sign(f"cosignature/v1\ntime {NOW_S}\n{text}".encode())
     late = b64(key.key_id(name, 4) + (NOW_S + 1).to_bytes(8, "big") + signature)
     return note.replace(line, f"\u2014 {name} {late}")

@@ -59,23 +59,25 @@ def test_an_approval_by(key: Key) -> None:
 
 
 def test_a_denial_that_names_only_the_scope() -> None:
-    """No token scope and another plan: the scope alone ties it to the job."""
+    """No token scope and another plan: the scope alone ties it to the job, from the decision on that scope."""
 
     def deny(change: Change) -> None:
         bound = {"run_id": "run-x", "nonce": "n"}
         change.deny("deny", "p-sec", SECURITY, plan_hash_b64u=hash_of(b"another plan"), binding=bound)
 
-    assert_fails(verdict(Change(before={"decide_execute": deny}).build()), "JOB_DENIED")
+    report = verdict(Change(before={"decide_execute": deny}).build())
+    assert_fails(report, "JOB_DENIED")
+    denied = [check.full_name for check in report.checks if check.code == "JOB_DENIED"]
+    assert denied == ["approvals.not_denied[change.execute]", "approvals.not_denied[ticket.close]"]
 
 
 def test_a_denial_of_another_job_ends_only_that() -> None:
     def deny(change: Change) -> None:
-        other = sharing(change)
-        other.plan = other.plan | {"body": {"set": {"replicas": 5}}}
-        other.hashes["simulation"] = hash_of(b"simulation of the other job")
-        other.deny("deny", "p-sec", SECURITY)
+        scope_hash = hash_of(change.payloads["decide_execute"]["scope"])
+        change.deny("deny", "p-sec", SECURITY, scope_hash_b64u=scope_hash)
 
-    assert_passes(verdict(Change(before={"decide_execute": deny}).build()))
+    first = Change(before={"after": deny}).build()
+    assert_passes(verdict(sharing(first).build()))
 
 
 def test_a_strangers_copy_of_an_approval_gives_no_right_to_revoke_it() -> None:
