@@ -18,6 +18,7 @@ from tests.verifier.changebuilder import (
     default_people,
     default_policy,
     envelope,
+    event_hash,
     receipt_refs,
     ref,
     trust_toml,
@@ -216,6 +217,31 @@ def test_a_receipt_in_the_bundle_that_another_gateway_logged() -> None:
 def test_a_receipt_left_out_in_a_log_with_others_before_it() -> None:
     second = sharing(Change().build(), edit={"bundle": lambda p: (p["receipts"].pop(), p["event_chain"].pop())})
     assert_fails(verdict(second.build()), "RECEIPT_SET_INCOMPLETE")
+
+
+def test_a_bundle_that_names_the_begin_as_the_execution() -> None:
+    change = Change()
+    change.edit["bundle"] = lambda p: p["metadata"]["change"].update(execution_b64u=change.hashes["begin"])
+    assert_fails(verdict(change.build()), "BUNDLE_MISMATCH")
+
+
+def test_an_approval_of_another_agent_in_the_bundle() -> None:
+    def carry(payload: Payload) -> None:
+        stranger = Key("another agent").did
+        carried = change.approval("carried", "ticket.close", "p-owner")
+        payload["human_approval_receipts"] = [carried | {"binding": {}, "agent_did": stranger}]
+
+    change = Change(edit={"bundle": carry})
+    assert_fails(verdict(change.build()), "PROOF_BUNDLE_AGENT_MISMATCH")
+
+
+def test_two_events_of_one_moment_are_in_order() -> None:
+    def add(payload: Payload) -> None:
+        last = payload["event_chain"][-1]
+        event = last | {"event_id": "evt-9", "event_type": "step", "prev_hash_b64u": last["event_hash_b64u"]}
+        payload["event_chain"].append(event | {"event_hash_b64u": event_hash(event)})
+
+    assert_passes(verdict(Change(edit={"bundle": add}).build()))
 
 
 # --- formats
