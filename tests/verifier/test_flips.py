@@ -56,3 +56,27 @@ def test_swapped_entries() -> None:
     for part in ("entry", "payload"):
         first[part], second[part] = second[part], first[part]
     assert verdict(pack).reason_code == "INCLUSION_PROOF_INVALID"
+
+
+def test_every_bit_of_a_part_of_every_kind() -> None:
+    """Each bit, one after another, of an entry, a payload, a proof, a view, the plan, the checkpoint and the subject."""
+    pack = Change().build().pack()
+    parts = {
+        "entry": pack["entries"][9]["entry"],
+        "payload": pack["entries"][10]["payload"],
+        "proof": pack["entries"][9]["inclusion_proof"][0],
+        "view": pack["views"][0]["root_b64u"],
+        "view's proof": pack["views"][1]["consistency_proof"][0],
+        "plan": pack["payloads"][0]["text"],
+        "plan's name": pack["payloads"][0]["sha256_b64u"],
+        "checkpoint": pack["checkpoint"],
+        "job": pack["subject"]["job"],
+    }
+    data = jcs(pack)
+    for name, text in parts.items():
+        written = jcs(text)[1:-1][:48]
+        first = data.index(written)
+        for bit in range(len(written) * 8):
+            at = first + bit // 8
+            changed = data[:at] + bytes([data[at] ^ 1 << bit % 8]) + data[at + 1 :]
+            assert verdict(changed).status in (Status.FAIL, Status.ERROR), (name, bit)

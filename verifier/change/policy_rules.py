@@ -190,7 +190,13 @@ def _check_required_steps(case: Case, findings: Findings, allow: Allow) -> None:
 
 
 def _has_failed(case: Case, allow: Allow) -> bool:
-    return any(item.index < allow.view and record.outcome == "failure" for item, record in case.executions)
+    ends = [record for item, record in case.executions if item.index < allow.view and _is_end(record)]
+    return any(end.outcome == "failure" or _is_resolved(case, allow, end) for end in ends)
+
+
+def _is_resolved(case: Case, allow: Allow, end: Execution) -> bool:
+    """Whether somebody had to look into the outcome: it then counts as a failure, whatever the end says."""
+    return any(item.index < allow.view and record.begin_b64u == end.begin_b64u for item, record in case.resolutions)
 
 
 def is_done(case: Case, allow: Allow, step: str) -> bool:
@@ -204,7 +210,9 @@ def is_done(case: Case, allow: Allow, step: str) -> bool:
         )
     if step == EXECUTE:
         return any(
-            item.index < allow.view and (record.plan_hash_b64u, record.outcome) == (plan, "success")
+            item.index < allow.view
+            and (record.plan_hash_b64u, record.outcome) == (plan, "success")
+            and not _is_resolved(case, allow, record)
             for item, record in case.executions
         )
     if step == CLOSE:

@@ -1,0 +1,1 @@
+"""Fuzzing of the verifier's parsers. Nothing here imports `trustlog`."""
