@@ -273,8 +273,9 @@ class Gate:
         withdraw = [*(await self._release(sent)), *self._settle()]
         if withdraw:
             seen = await self._withdraw(withdraw, seen)
-        at_ns = self._clock()
-        judged = await asyncio.gather(*(self._judge(asked, seen, at_ns) for asked in taken))
+        plans = await asyncio.gather(*(self._read_for(asked, seen) for asked in taken))
+        at_ns = self._clock()  # nothing is waited for until all are judged: what is handed in before an answer counts
+        judged = [self._judge(asked, known, seen, at_ns) for asked, known in zip(taken, plans, strict=True)]
         to_send = self._answer_or_seal([one for one in judged if one is not None], seen, at_ns)
         if to_send:
             self._sent = await self._send(to_send, seen, at_ns)
@@ -298,26 +299,40 @@ class Gate:
 
     # Judging.
 
-    async def _judge(self, asked: _Asked, seen: ViewOfLog, at_ns: int) -> _Judged | None:
-        """What is to be answered; None where it was answered already, because it could not be judged."""
+    async def _read_for(self, asked: _Asked, seen: ViewOfLog) -> dict[str, bytes]:
+        """Read what a request's job needs beside the view, and give its plans; a failure is the answer."""
+        request = asked.request
         try:
-            return await self._judge_request(asked, seen, at_ns)
-        except TrustlogError as error:
-            finding = _finding_of(error)
+            issuance, _token, _findings = identify(self._reading.view, seen.size, request)
+            if issuance is None:
+                return {}
+            plans = await self._reading.read_job(issuance, seen.size)
+            if request.plan_hash is not None and request.plan_hash not in plans:
+                text = await self._reading.plan(request.plan_hash)
+                plans |= {} if text is None else {request.plan_hash: text}
         except Exception as error:  # noqa: BLE001 - one request that breaks the gate is denied, and no other
-            finding = _defect(error)
-        asked.give(self._failed(asked.request, finding))
-        return None
+            self._give_up(asked, error)
+            return {}
+        return plans
 
-    async def _judge_request(self, asked: _Asked, seen: ViewOfLog, at_ns: int) -> _Judged:
+    def _judge(self, asked: _Asked, plans: dict[str, bytes], seen: ViewOfLog, at_ns: int) -> _Judged | None:
+        """What is to be answered; None where it was answered already, because it could not be judged."""
+        if asked.answer.done():
+            return None
+        try:
+            return self._judge_request(asked, plans, seen, at_ns)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._give_up(asked, error)
+            return None
+
+    def _give_up(self, asked: _Asked, error: Exception) -> None:
+        asked.give(self._failed(asked.request, _finding_of(error) if isinstance(error, TrustlogError) else _defect(error)))
+
+    def _judge_request(self, asked: _Asked, plans: dict[str, bytes], seen: ViewOfLog, at_ns: int) -> _Judged:
         request, view = asked.request, self._reading.view
         issuance, token, findings = identify(view, seen.size, request)
         if issuance is None:
             return _Judged(asked, Judgement(tuple(findings)), None, None)
-        plans = await self._reading.read_job(issuance, seen.size)
-        if request.plan_hash is not None and request.plan_hash not in plans:
-            text = await self._reading.plan(request.plan_hash)
-            plans |= {} if text is None else {request.plan_hash: text}
 
         def judge_on(on: LogView) -> Judgement:
             size = seen.size if on is view else on.size
