@@ -145,6 +145,11 @@ class Gate:
         return self._reading.nearing
 
     @property
+    def expected(self) -> int:
+        """How many records of its own it sent and has not read yet; bounded."""
+        return self._reading.expected
+
+    @property
     def unreleased(self) -> int:
         """How many allows are on their way."""
         return len(self._unreleased)
@@ -444,7 +449,6 @@ class Gate:
         known: list[tuple[_Sent, Logged, tuple[Finding, ...]]] = []
         for one in sent:
             asked, sealed = one.judged.asked, one.sealed
-            self._reading.forget(sealed.candidate.payload_hash)
             logged = view.first(sealed.payload_hash, "gate_decision", view.size)
             if not sealed.judgement.allow:
                 missing = () if logged is not None else (_not_there(),)
@@ -468,6 +472,7 @@ class Gate:
         for one, index in release:
             self._note_released(one.sealed.payload_hash, index)
         if release and self._kept is not None:
+            self._kept.drop_released(self._clock() - DECISION_TTL_S * NS)
             self._kept.commit()
         for one, index in release:
             one.judged.asked.give(decision_of(one.judged.asked.request, one.sealed, index=index))
@@ -541,7 +546,6 @@ class Gate:
         seen = await self._catch_up()
         for name, (_one, sent) in denies.items():
             asked, sealed = sent.judged.asked, sent.sealed
-            self._reading.forget(sealed.candidate.payload_hash)
             logged = self._reading.view.first(sealed.payload_hash, "gate_decision", seen.size)
             if logged is not None:
                 self._drop_unreleased(name)

@@ -15,7 +15,7 @@ def find_repeated(view: LogView, request: GateRequest, given: Decision, *, at_ns
     What is known of it may come from a file: nothing but the log's entry says what it allows.
     """
     logged = None if given.payload_hash is None else view.first(given.payload_hash, "gate_decision", view.size)
-    if logged is None or logged.record.decision != "allow":
+    if logged is None or logged.record.decision != "allow" or logged.index != given.index:
         return None
     record = logged.record
     asked = (request.action, request.ticket, request.audience, request.nonce)
