@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from tests.unit.gate.scene import Scene
 from tests.unit.gate.story import EXECUTE
 from trustlog.gate.answered import request_digest
 from trustlog.gate.identify import GateRequest
-from trustlog.gate.kept_view import KeptAllow, KeptView
+from trustlog.gate.kept_view import FILE_NAME, KeptAllow, KeptView
+from trustlog.merkle.edge import Edge
+from trustlog.merkle.hashing import hash_leaf
 
 
 @pytest.mark.parametrize("what", EXPECTED)
@@ -102,6 +106,26 @@ async def test_an_allow_that_only_the_file_has_is_not_given(scene: Scene, state:
     await (await scene.client()).submit(story.envelopes[-1])
     async with serving_gate(scene, state) as gate:
         assert (await gate.decide(request))["decision"] == "deny"
+
+
+async def test_a_denial_that_somebody_wrote_over_in_the_file_is_missed(scene: Scene, state: Path) -> None:
+    scene.story.up_to_approvals().deny()
+    await scene.publish()
+    async with serving_gate(scene, state) as gate:
+        assert "JOB_DENIED" in codes_of(await gate.decide(asked(scene)))
+    write_over(state, scene.story.view.size - 1)
+    async with serving_gate(scene, state) as gate:
+        assert codes_of(await gate.decide(asked(scene))) == {"ROOT_MISMATCH"}
+
+
+def write_over(state: Path, index: int) -> None:
+    """Put another entry in the place of one, and the root that follows from it."""
+    with closing(sqlite3.connect(state / FILE_NAME)) as db:
+        db.execute("UPDATE entries SET entry = (SELECT entry FROM entries WHERE idx = 0) WHERE idx = ?", (index,))
+        entries = [row[0] for row in db.execute("SELECT entry FROM entries ORDER BY idx")]
+        edge, _tiles = Edge.empty().append([hash_leaf(entry) for entry in entries])
+        db.execute("UPDATE reached SET root = ?", (edge.root(),))
+        db.commit()
 
 
 @pytest.mark.parametrize("other", [{"ticket": "test:OTHER"}, {"nonce": "another"}, {"token": "e30.e30.e30"}], ids=str)

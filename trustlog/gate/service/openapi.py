@@ -23,7 +23,8 @@ DECISIONS: Final = f"""One object, or an array of at most {MAX_DECISIONS}, answe
 means that nothing was decided, and what was not allowed is denied. Every deny, and every allow of an action that needs evidence,
 has its signed record in `envelope`; `index` says where it is logged, and is null for a deny that equals one logged within the last
 minute. The same request, with the same nonce and audience, gets the same answer for {DECISION_TTL_S} s, and no second decision; but
-an allow that no longer stands is not given again: it is decided anew. A deny because the log could not be asked is not kept. An allow expires at `expires_at` and uses up the approvals that it rests on."""
+an allow that no longer stands is not given again: it is decided anew. A deny because the log could not be asked is not kept. An
+allow expires at `expires_at` and uses up the approvals that it rests on."""
 RESTRICTIONS: Final = """One signed revocation, or one signed human_approval_receipt that denies. It counts in every decision from
 the answer on, whether the log has it or not; the gate submits it to the log until it has. 200: it is logged; 202: not yet, and
 `reason_code` says why if that is known. It needs no credential: its signature is one. Permissions are not taken here, nor the
