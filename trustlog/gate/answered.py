@@ -1,4 +1,7 @@
-"""The same request asked again: with the same nonce and audience it gets the same answer, as long as that lives."""
+"""The same request asked again: with the same nonce and audience it gets the same answer, as long as that lives.
+
+An allow is repeated only where it stands when it is asked for again: restrictions count from first sight.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,9 @@ from trustlog.gate.identify import GateRequest
 from trustlog.limits import DECISION_TTL_S
 
 MOST_REMEMBERED: Final = 100_000
+
+Decide = Callable[[GateRequest], Awaitable[Decision]]
+Repeat = Callable[[GateRequest, Decision], Awaitable[Decision | None]]
 
 
 def request_digest(request: GateRequest) -> bytes:
@@ -49,11 +55,21 @@ class Answered:
         future.set_result(decision)
         self._answers[digest] = _Answer(self._clock(), future)
 
-    async def answer(self, request: GateRequest, decide: Callable[[GateRequest], Awaitable[Decision]]) -> Decision:
-        """The answer that this request had, or is about to have, within a decision's life; else that of `decide`."""
+    async def answer(self, request: GateRequest, decide: Decide, repeat: Repeat) -> Decision:
+        """The answer that this request had, or is about to have, within a decision's life; else that of `decide`.
+
+        `repeat` gives an allow once more, or says why it cannot tell; None where it no longer stands, and is to be decided anew.
+        """
         self._forget()
         digest = request_digest(request)
         known = self._answers.get(digest)
+        if known is not None and known.deciding.done() and known.deciding.result().allow:
+            again = await repeat(request, known.deciding.result())
+            if again is not None:
+                return again
+            if self._answers.get(digest) is known:
+                del self._answers[digest]
+            known = self._answers.get(digest)
         if known is None:
             deciding = asyncio.ensure_future(decide(request))
             known = self._answers[digest] = _Answer(self._clock(), deciding)

@@ -23,6 +23,7 @@ FETCHES_AT_ONCE: Final = 16
 MAX_PLANS: Final = 1_000  # kept in memory
 MAX_PLAN_BYTES: Final = 64 * 1024 * 1024
 MAX_NEARING: Final = 10_000
+MAX_EXPECTED: Final = 256  # more than a round sends
 ABSENT: Final = frozenset(
     {"PAYLOAD_ERASED", "PAYLOAD_MISSING", "HASH_MISMATCH", "LOG_RESPONSE_INVALID"}
 )  # the rest: no answer
@@ -43,7 +44,7 @@ class Reading:
         self._read = self._follower.edge
         self._plans: OrderedDict[str, bytes] = OrderedDict()
         self._plan_bytes = 0
-        self._own: dict[bytes, Candidate] = {}
+        self._own: OrderedDict[bytes, Candidate] = OrderedDict()  # until they are read; the oldest first
         self._nearing: dict[str, None] = {}  # token scopes of jobs that were approved, the oldest first
         self._fetches = asyncio.Semaphore(FETCHES_AT_ONCE)
 
@@ -70,10 +71,13 @@ class Reading:
     def expect(self, own: Candidate) -> None:
         """What the log may soon hold by our own doing: it need not be fetched, nor read again."""
         self._own[own.payload_hash] = own
+        if len(self._own) > MAX_EXPECTED:
+            self._own.popitem(last=False)
 
-    def forget(self, payload_hash: bytes) -> None:
-        """It was refused, or was read."""
-        self._own.pop(payload_hash, None)
+    @property
+    def expected(self) -> int:
+        """How many own records were sent and not read yet."""
+        return len(self._own)
 
     async def catch_up(self) -> TrustedCheckpoint:
         """Read up to the log's checkpoint of now, which is consistent with everything read before."""
@@ -139,7 +143,7 @@ class Reading:
             texts = {e.payload_hash: text for e, text in zip(entries, payloads, strict=True) if e and text is not None}
             self._kept.add_entries(run.start, run.entries, texts, self._follower.root_of(run.edge))
         for data, entry, payload in zip(run.entries, entries, payloads, strict=True):
-            own = None if entry is None else self._own.get(entry.payload_hash)
+            own = None if entry is None else self._own.pop(entry.payload_hash, None)
             self.view.add(data, payload, own if own is not None and own.entry_bytes == data else None)
             if entry is not None and entry.kind == "human_approval_receipt" and "token_scope" in entry.refs:
                 self._nearing[entry.refs["token_scope"]] = None

@@ -24,7 +24,6 @@ from typing import Any, Final
 
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused, TrustlogError
-from trustlog.formats.base64 import decode_b64u
 from trustlog.formats.envelope import Signer
 from trustlog.formats.timestamp import NS
 from trustlog.gate.answered import request_digest
@@ -37,17 +36,17 @@ from trustlog.gate.job import Job
 from trustlog.gate.judge import Judgement, Question, judge, judge_logged_allow
 from trustlog.gate.kept_view import KeptAllow, KeptView
 from trustlog.gate.release import restrictions_since
+from trustlog.gate.repeated import find_repeated
 from trustlog.gate.restrictions import Restricted, Restrictions
 from trustlog.gate.sealing import Sealed, Seals, allow_again, decision_of, read_allow, unlogged_decision, with_findings
 from trustlog.gate.untouched import is_untouched
 from trustlog.gate.view import Logged, LogView
+from trustlog.gate.words import check_words
 from trustlog.limits import DECISION_TTL_S
 from trustlog.policy.finding import Finding
 from trustlog.records.scope import compute_scope_hash
 from trustlog.tokens.scoped_token import ScopedToken
 
-MAX_WORD_CHARACTERS: Final = 256
-MAX_REASON_CHARACTERS: Final = 4096
 ANSWER_WITHIN_S: Final = float(DECISION_TTL_S)  # what is decided later has expired
 UNRELEASED_S: Final = 600  # a submission without an answer is in the log by then, or never will be
 READ_AHEAD: Final = 4  # jobs a round, while nobody asks
@@ -146,6 +145,11 @@ class Gate:
         return self._reading.nearing
 
     @property
+    def expected(self) -> int:
+        """How many records of its own it sent and has not read yet; bounded."""
+        return self._reading.expected
+
+    @property
     def unreleased(self) -> int:
         """How many allows are on their way."""
         return len(self._unreleased)
@@ -193,6 +197,25 @@ class Gate:
         if asked.abandoned:
             return self._failed(request, self._too_late())
         return asked.answer.result()
+
+    async def repeat(self, request: GateRequest, given: Decision) -> Decision | None:
+        """`given`, an allow of this very request, where it stands by now; None where it does not: that is to be decided anew.
+
+        Never raises: where it cannot be told, the answer is a deny.
+        """
+        try:
+            async with asyncio.timeout(self._within_s):
+                await self.catch_up()
+                if self.trouble is not None:
+                    return self._failed(request, self.trouble)
+                return given if await self._stands(request, given) else None
+        except TimeoutError:
+            finding = self._too_late()
+        except TrustlogError as error:
+            finding = _finding_of(error)
+        except Exception as error:  # noqa: BLE001 - a gate that breaks must not open
+            finding = _defect(error)
+        return self._failed(request, finding)
 
     async def catch_up(self) -> None:
         """Until a round that begins now is over: what is new is read, what was never released withdrawn. Never raises."""
@@ -255,8 +278,9 @@ class Gate:
         withdraw = [*(await self._release(sent)), *self._settle()]
         if withdraw:
             seen = await self._withdraw(withdraw, seen)
-        at_ns = self._clock()
-        judged = await asyncio.gather(*(self._judge(asked, seen, at_ns) for asked in taken))
+        plans = await asyncio.gather(*(self._read_for(asked, seen) for asked in taken))
+        at_ns = self._clock()  # nothing is waited for until all are judged: what is handed in before an answer counts
+        judged = [self._judge(asked, known, seen, at_ns) for asked, known in zip(taken, plans, strict=True)]
         to_send = self._answer_or_seal([one for one in judged if one is not None], seen, at_ns)
         if to_send:
             self._sent = await self._send(to_send, seen, at_ns)
@@ -280,26 +304,40 @@ class Gate:
 
     # Judging.
 
-    async def _judge(self, asked: _Asked, seen: ViewOfLog, at_ns: int) -> _Judged | None:
-        """What is to be answered; None where it was answered already, because it could not be judged."""
+    async def _read_for(self, asked: _Asked, seen: ViewOfLog) -> dict[str, bytes]:
+        """Read what a request's job needs beside the view, and give its plans; a failure is the answer."""
+        request = asked.request
         try:
-            return await self._judge_request(asked, seen, at_ns)
-        except TrustlogError as error:
-            finding = _finding_of(error)
+            issuance, _token, _findings = identify(self._reading.view, seen.size, request)
+            if issuance is None:
+                return {}
+            plans = await self._reading.read_job(issuance, seen.size)
+            if request.plan_hash is not None and request.plan_hash not in plans:
+                text = await self._reading.plan(request.plan_hash)
+                plans |= {} if text is None else {request.plan_hash: text}
         except Exception as error:  # noqa: BLE001 - one request that breaks the gate is denied, and no other
-            finding = _defect(error)
-        asked.give(self._failed(asked.request, finding))
-        return None
+            self._give_up(asked, error)
+            return {}
+        return plans
 
-    async def _judge_request(self, asked: _Asked, seen: ViewOfLog, at_ns: int) -> _Judged:
+    def _judge(self, asked: _Asked, plans: dict[str, bytes], seen: ViewOfLog, at_ns: int) -> _Judged | None:
+        """What is to be answered; None where it was answered already, because it could not be judged."""
+        if asked.answer.done():
+            return None
+        try:
+            return self._judge_request(asked, plans, seen, at_ns)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._give_up(asked, error)
+            return None
+
+    def _give_up(self, asked: _Asked, error: Exception) -> None:
+        asked.give(self._failed(asked.request, _finding_of(error) if isinstance(error, TrustlogError) else _defect(error)))
+
+    def _judge_request(self, asked: _Asked, plans: dict[str, bytes], seen: ViewOfLog, at_ns: int) -> _Judged:
         request, view = asked.request, self._reading.view
         issuance, token, findings = identify(view, seen.size, request)
         if issuance is None:
             return _Judged(asked, Judgement(tuple(findings)), None, None)
-        plans = await self._reading.read_job(issuance, seen.size)
-        if request.plan_hash is not None and request.plan_hash not in plans:
-            text = await self._reading.plan(request.plan_hash)
-            plans |= {} if text is None else {request.plan_hash: text}
 
         def judge_on(on: LogView) -> Judgement:
             size = seen.size if on is view else on.size
@@ -408,9 +446,9 @@ class Gate:
         view = self._reading.view
         release: list[tuple[_Sent, int]] = []
         withdraw: list[_ToWithdraw] = []
+        known: list[tuple[_Sent, Logged, tuple[Finding, ...]]] = []
         for one in sent:
             asked, sealed = one.judged.asked, one.sealed
-            self._reading.forget(sealed.candidate.payload_hash)
             logged = view.first(sealed.payload_hash, "gate_decision", view.size)
             if not sealed.judgement.allow:
                 missing = () if logged is not None else (_not_there(),)
@@ -424,33 +462,54 @@ class Gate:
                     voided = Finding(void, "the decision to count", "void")
                     withdraw.append(_ToWithdraw(sealed.envelope, (voided,), asked))
                 continue
-            against = await self._against(one, logged)
+            known.append((one, logged, await self._against_founding(one, logged)))
+        for one, logged, unfounded in known:  # nothing is waited for from here on: what is handed in before an answer counts
+            against = unfounded + self._against_release(one, logged)
             if against:
-                withdraw.append(_ToWithdraw(sealed.envelope, against, asked))
+                withdraw.append(_ToWithdraw(one.sealed.envelope, against, one.judged.asked))
             else:
                 release.append((one, logged.index))
         for one, index in release:
             self._note_released(one.sealed.payload_hash, index)
         if release and self._kept is not None:
+            self._kept.drop_released(self._clock() - DECISION_TTL_S * NS)
             self._kept.commit()
         for one, index in release:
             one.judged.asked.give(decision_of(one.judged.asked.request, one.sealed, index=index))
         return withdraw
 
-    async def _against(self, one: _Sent, logged: Logged) -> tuple[Finding, ...]:
+    async def _against_founding(self, one: _Sent, logged: Logged) -> tuple[Finding, ...]:
+        """What stands against an allow at its own index, by what came between its view and that."""
         view = self._reading.view
-        against: tuple[Finding, ...] = ()
-        if one.sightings_moved != view.sightings_moved or not is_untouched(view, logged):
-            issuance = view.valid("token_issued", "token", logged.record.token_hash, logged.index)[0]
-            against += judge_logged_allow(view, logged, await self._reading.read_job(issuance, view.size))
-        against += self._restrictions.add_findings(
-            restrictions_since(view, logged), lambda on: restrictions_since(on, logged)
-        )
+        if one.sightings_moved == view.sightings_moved and is_untouched(view, logged):
+            return ()
+        return await self._judge_again(logged)
+
+    def _against_release(self, one: _Sent, logged: Logged) -> tuple[Finding, ...]:
+        against = self._restrictions_on(logged)
         if self._clock() >= one.sealed.at_ns + DECISION_TTL_S * NS:
             against += (Finding("DECISION_EXPIRED", f"a release within {DECISION_TTL_S} s", "more"),)
         if one.judged.asked.abandoned:
             against += (_lost(),)
         return against
+
+    async def _stands(self, request: GateRequest, given: Decision) -> bool:
+        """Whether an allow that was given is in the log, answers this request, holds at its own index, and nothing restricts it."""
+        logged = find_repeated(self._reading.view, request, given, at_ns=self._clock())
+        if logged is None or await self._judge_again(logged):
+            return False
+        alive = find_repeated(self._reading.view, request, given, at_ns=self._clock())
+        return alive is not None and not self._restrictions_on(logged)
+
+    async def _judge_again(self, logged: Logged) -> tuple[Finding, ...]:
+        view = self._reading.view
+        issuance = view.valid("token_issued", "token", logged.record.token_hash, logged.index)[0]
+        return judge_logged_allow(view, logged, await self._reading.read_job(issuance, view.size))
+
+    def _restrictions_on(self, logged: Logged) -> tuple[Finding, ...]:
+        """What restricts the act of a logged allow by now, logged or handed in."""
+        found = restrictions_since(self._reading.view, logged)
+        return self._restrictions.add_findings(found, lambda on: restrictions_since(on, logged))
 
     def _settle(self) -> list[_ToWithdraw]:
         """Every allow that is in the log although its caller was told nothing or deny, and that nothing withdraws yet."""
@@ -487,7 +546,6 @@ class Gate:
         seen = await self._catch_up()
         for name, (_one, sent) in denies.items():
             asked, sealed = sent.judged.asked, sent.sealed
-            self._reading.forget(sealed.candidate.payload_hash)
             logged = self._reading.view.first(sealed.payload_hash, "gate_decision", seen.size)
             if logged is not None:
                 self._drop_unreleased(name)
@@ -576,26 +634,3 @@ def _lost() -> Finding:
 def _used_up(conflict: Refused) -> Finding:
     expected = "approvals that no allow has used up"
     return Finding("APPROVAL_ALREADY_USED", expected, f"another allow of this scope: {conflict.detail}")
-
-
-def check_words(request: GateRequest) -> None:
-    """The caller's words go into a signed record: they are bounded and printable (``PARAMETER_INVALID``, ``BASE64URL_INVALID``)."""
-    words = {
-        "action": request.action,
-        "ticket": request.ticket,
-        "audience": request.audience,
-        "nonce": request.nonce,
-    }
-    for name, word in words.items():
-        if not 0 < len(word) <= MAX_WORD_CHARACTERS or not word.isprintable():
-            expected = f"1 to {MAX_WORD_CHARACTERS} printable characters"
-            raise Refused("PARAMETER_INVALID", f"{name} cannot be used", param=name, expected=expected, found=word)
-    for name, hash_ in (("plan_hash", request.plan_hash), ("simulation", request.simulation)):
-        if hash_ is not None:
-            decode_b64u(hash_, 32, name)
-    if request.closing_reason is not None and len(request.closing_reason) > MAX_REASON_CHARACTERS:
-        expected = f"at most {MAX_REASON_CHARACTERS} characters"
-        found = f"{len(request.closing_reason)} characters"
-        raise Refused(
-            "PARAMETER_INVALID", "the closing reason is too long", param="closing_reason", expected=expected, found=found
-        )

@@ -7,6 +7,10 @@ restrictions that were handed in and are not logged yet, allows that were sent t
 What is staged is committed at the latest after each round of decisions, which a crash of the process cannot undo; the power may
 take the last moment of it, which is read again. A restriction is on the disk (``synchronous=FULL``) before anybody is told that
 it counts.
+
+The file permits nothing. Before anything is decided, its entries are proven by the root that the log signs now, a payload is
+proven by its hash, and a released allow is given once more only from the log. Whoever can write into it can deny, and can take
+away what only it holds: restrictions that are not logged yet, the newest checkpoint, what witnesses had seen.
 """
 
 from __future__ import annotations
@@ -261,11 +265,6 @@ class KeptView:
         finally:
             self._db.close()
             self._lock.release()
-
-    @property
-    def size_on_disk(self) -> int:
-        """Bytes of the file."""
-        return self._path.stat().st_size
 
     def _check_owner(self, trust: TrustPolicy, *, adopt_trust: bool) -> None:
         with self._failing("read"):

@@ -20,6 +20,7 @@ from trustlog.records.approval import DENIALS
 from trustlog.records.candidate import Candidate, check_skew, read_candidate
 
 MAX_PENDING: Final = 1_000
+MAX_PENDING_OF_ONE: Final = 100  # of one signer: nobody takes the room of all others
 MAX_NAMED: Final = 16  # restrictions that are told apart in a deny's reasons
 
 
@@ -64,7 +65,8 @@ class Restrictions:
         """Check a signed revocation or denial; from when this returns, it counts.
 
         Raises Refused: what the log would (signature, schema, the signer's role or roster, skew, conflict); ``PARAMETER_INVALID``
-        for what is no restriction; ``UNAVAILABLE`` when too many wait already.
+        for what is no restriction; ``REVOCATION_NOT_PERMITTED`` for that of a key which nobody relies on; ``UNAVAILABLE`` when too
+        many wait already.
         """
         if len(envelope) > MAX_ENVELOPE_BYTES:
             raise Refused("BODY_TOO_LARGE", "the envelope is too large", expected=f"at most {MAX_ENVELOPE_BYTES} bytes")
@@ -73,12 +75,39 @@ class Restrictions:
         index = self._view.check_next(candidate)
         if index is None and candidate.identity not in self._pending:
             check_skew(candidate, self._clock())
-            if len(self._pending) >= MAX_PENDING:
-                raise Refused("UNAVAILABLE", "as many restrictions wait for the log as are kept", found=len(self._pending))
+            self._check_concerns(candidate)
+            self._check_room(candidate.signer_did)
             if self._kept is not None:
                 self._kept.add_restriction(candidate.identity, envelope)
             self._pending[candidate.identity] = _Pending(candidate, envelope)
         return Restricted(candidate.kind.name, candidate.payload_hash_b64u, index)
+
+    def _check_concerns(self, candidate: Candidate) -> None:
+        """A key may revoke itself, and anybody can make keys: taken are those with a role, and those of people."""
+        record = candidate.record
+        if (
+            candidate.kind.name != "revocation"
+            or record.sort != "key"
+            or self._view.trust.role_of(record.subject) is not None
+        ):
+            return
+        rosters = self._view.rosters.up_to(self._view.size)
+        if all(roster.record.person_of_key(record.subject) is None for roster in rosters):
+            raise Refused(
+                "REVOCATION_NOT_PERMITTED",
+                "this key restricts nothing",
+                param="payload.target",
+                expected="a key with a role in the trust policy, or of a person of a roster",
+                found=record.target,
+                hint="nothing that this gate decides relies on the key; a log may take its revocation: POST /v1/entries there",
+            )
+
+    def _check_room(self, signer_did: str) -> None:
+        own = sum(one.candidate.signer_did == signer_did for one in self._pending.values())
+        if len(self._pending) >= MAX_PENDING or own >= MAX_PENDING_OF_ONE:
+            detail = "as many restrictions wait for the log as are kept"
+            expected = f"fewer than {MAX_PENDING}, and {MAX_PENDING_OF_ONE} of one signer"
+            raise Refused("UNAVAILABLE", detail, expected=expected, found=f"{len(self._pending)}, {own} of this signer")
 
     async def send(self, payload_hash: str | None = None) -> int | None:
         """Try to log what is pending, or the one with this payload hash; the index of the last that is in the log now."""

@@ -11,9 +11,9 @@ from aiohttp import web
 from trustlog.errors import Refused
 from trustlog.formats.jsontext import parse_json
 from trustlog.gate.decision import Decision
-from trustlog.gate.gate import check_words
 from trustlog.gate.identify import GateRequest
 from trustlog.gate.service.context import Service, service_of
+from trustlog.gate.words import check_words
 from trustlog.records.fields import UNSET, Struct, UnsetType, convert_record
 from trustlog.service.bodies import read_body
 from trustlog.service.context import json_response
@@ -89,7 +89,7 @@ def _or_none(value: str | UnsetType) -> str | None:
 
 async def _decide(service: Service, request: GateRequest) -> dict[str, Any]:
     began_s = time.perf_counter()
-    decision = await service.answered.answer(request, service.gate.decide)
+    decision = await service.answered.answer(request, service.gate.decide, service.gate.repeat)
     service.metrics.count_decision(decision, time.perf_counter() - began_s)
     return answer_of(decision)
 

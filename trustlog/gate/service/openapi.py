@@ -11,20 +11,24 @@ from trustlog.gate.service.decisions import MAX_DECISIONS
 from trustlog.limits import DECISION_TTL_S
 from trustlog.service.context import SHORT, json_response
 from trustlog.service.openapi import RESPONSES, SCHEMAS
+from trustlog.tokens.scoped_token import MAX_TOKEN_CHARACTERS
 
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
 _WORD: Final[dict[str, Any]] = {"type": "string", "minLength": 1, "maxLength": 256}
+_TOKEN: Final[dict[str, Any]] = {"type": "string", "maxLength": MAX_TOKEN_CHARACTERS}
 _HASH: Final[dict[str, Any]] = {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"}
 _INDEX: Final[dict[str, Any]] = {"type": ["integer", "null"], "minimum": 0}
 
 DECISIONS: Final = f"""One object, or an array of at most {MAX_DECISIONS}, answered in order. Allow and deny are both 200: a problem
 means that nothing was decided, and what was not allowed is denied. Every deny, and every allow of an action that needs evidence,
 has its signed record in `envelope`; `index` says where it is logged, and is null for a deny that equals one logged within the last
-minute. The same request, with the same nonce and audience, gets the same answer for {DECISION_TTL_S} s, and no second decision; a
-deny because the log could not be asked is not kept. An allow expires at `expires_at` and uses up the approvals that it rests on."""
+minute. The same request, with the same nonce and audience, gets the same answer for {DECISION_TTL_S} s, and no second decision; but
+an allow that no longer stands is not given again: it is decided anew. A deny because the log could not be asked is not kept. An
+allow expires at `expires_at` and uses up the approvals that it rests on."""
 RESTRICTIONS: Final = """One signed revocation, or one signed human_approval_receipt that denies. It counts in every decision from
 the answer on, whether the log has it or not; the gate submits it to the log until it has. 200: it is logged; 202: not yet, and
-`reason_code` says why if that is known. It needs no credential: its signature is one. Permissions are not taken here."""
+`reason_code` says why if that is known. It needs no credential: its signature is one. Permissions are not taken here, nor the
+revocation of a key that has no role in the trust policy and is no person's."""
 
 
 def _object(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
@@ -39,7 +43,7 @@ def _object(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
 _REASON: Final = _object({"code": _TEXT, "detail": _TEXT, "hint": _TEXT})
 GATE_SCHEMAS: Final[dict[str, Any]] = {
     "Asked": _object(
-        {"action": _WORD, "ticket": _WORD, "token": _TEXT, "audience": _WORD, "nonce": _WORD},
+        {"action": _WORD, "ticket": _WORD, "token": _TOKEN, "audience": _WORD, "nonce": _WORD},
         plan_hash_b64u=_HASH,
         simulation_b64u=_HASH,
         closing_reason={"type": "string", "maxLength": 4096},
