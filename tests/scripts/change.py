@@ -193,7 +193,9 @@ def judged(shell: Shell) -> None:
     pack, trust = "change.evidence.json", shell.environment["TRUSTLOG_TRUST"]
     written = shell.run("evidence", "--ticket", TICKET, "--out", pack)
     assert written.code == 3, written  # by itself no pack proves absence
-    line = ["evidence", pack, "--trust", trust, "--log", shell.environment["TRUSTLOG_LOG"], "--json"]
+    log = shell.environment["TRUSTLOG_LOG"]
+    assert f"trustlog-verify evidence {pack} --trust {trust} --log {log}\n" in written.err
+    line = ["evidence", pack, "--trust", trust, "--log", log, "--json"]
     verdict = subprocess.run(
         [sys.executable, "-m", "verifier", *line],
         cwd=shell.directory,

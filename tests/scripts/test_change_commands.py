@@ -117,7 +117,9 @@ def test_closing_without_a_logged_bundle_is_denied(executed: Shell, tmp_path: Pa
     with shell.serve():
         denied(close(shell, "all done"), "BUNDLE_REFERENCE_MISSING")
         denied(close(shell, "done, bundle:" + "A" * 43), "BUNDLE_NOT_LOGGED")
-        approve(shell, "alice", action="ticket.close").check_error("APPROVALS_INSUFFICIENT", 1)
+        unnamed = approve(shell, "alice", action="ticket.close")
+        unnamed.check_error("APPROVALS_INSUFFICIENT", 1)
+        assert f"hint: name the bundle: --bundle HASH, as trustlog bundle --job {JOB} prints it" in unnamed.err
 
 
 def test_the_same_person_twice_is_refused_and_does_not_count(simulated: Shell, tmp_path: Path) -> None:
@@ -141,6 +143,10 @@ def test_another_plan_by_one_byte_is_refused_everywhere(approved: Shell, tmp_pat
     other = shell.write("other.json", canonicalize(PLAN).replace(b"200", b"201"))
     with shell.serve():
         approve(shell, "alice", "--plan", str(other)).check_error("PLAN_MISMATCH", 1)
+        shell.write("elsewhere.json", canonicalize({**PLAN, "ticket": "jira.example:ANOTHER"}))
+        elsewhere = simulate(shell, "--plan", "elsewhere.json", "--outcome", "success")
+        elsewhere.check_error("PLAN_MISMATCH", 1)
+        assert "hint: correct the plan's ticket" in elsewhere.err
         denied(check(shell, "--plan", str(other)), "PLAN_MISMATCH")
         allowed = good(check(shell))
         refused = execute(shell, allowed["decision_b64u"], "--plan", str(other), command=("touch", "ran"))

@@ -6,7 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.scripts.change import approve, fork, good
+from tests.scripts.change import POLICY, approve, fork, good
 from tests.scripts.commands import Shell, make_log
 
 
@@ -36,6 +36,23 @@ def test_a_later_roster_adds_and_takes_away_keys_and_show_says_who_is_in(simulat
 
         approve(shell, "alice").check_error("APPROVAL_NOT_PERMITTED", 1)
         good(approve(shell, "alice2"))
+
+
+def test_show_marks_a_revoked_key_and_says_who_is_left_without_one(simulated: Shell, tmp_path: Path) -> None:
+    shell = fork(simulated, tmp_path)
+    roster = json.loads((shell.directory / "roster.json").read_bytes())
+    (alice,), (bob,) = roster["people"][0]["keys"], roster["people"][1]["keys"]
+    second = shell.good("keygen", "bob2.key").out.strip()
+    roster["people"][1]["keys"].append(second)
+    with shell.serve():
+        shell.good("roster", "publish", shell.write("next.json", roster), "--key", "authority.key")
+        for did in (alice, bob):
+            shell.good("revoke", f"key:{did}", "--reason", "lost", "--key", "authority.key")
+        shown = shell.good("roster", "show").out
+        people = shell.good("roster", "show", "--json").answer["people"]
+    assert f"    {alice}, revoked\n    no key in force, so this person cannot approve\n" in shown
+    assert f"    {bob}, revoked\n    {second}\n  p-carol" in shown
+    assert [person["revoked_keys"] for person in people] == [[alice], [bob], []]
 
 
 def test_what_would_be_void_is_refused_with_the_reason(simulated: Shell, tmp_path: Path) -> None:
@@ -69,8 +86,13 @@ def test_keys_may_be_openssh_public_keys(shell: Shell) -> None:
     person = {"roles": ["service_owner"], "idp": []}
     people = [{"subject": "p-a", "keys": ["alice.pub"], **person}, {"subject": "p-b", "keys": [inline], **person}]
     shell.write("roster.json", {"people": people})
+    shell.write("policy.json", POLICY)
+    checked = shell.good("policy", "check", "policy.json", "--roster", "roster.json", "--json").answer
+    assert checked["not_checked"] == []
     with shell.serve():
-        shell.run("roster", "show").check_error("ROSTER_MISSING", 1)
+        none = shell.run("roster", "show")
+        none.check_error("ROSTER_MISSING", 1)
+        assert none.out == "No roster is in force below index 0.\n"
         shell.good("roster", "publish", "roster.json", "--next", "--key", "authority.key")
         answer = shell.good("roster", "show", "--json").answer
     dids = [shell.good("keygen", "--did-of", f"{name}.pub").out.strip() for name in ("alice", "bob")]

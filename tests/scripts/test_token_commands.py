@@ -81,13 +81,14 @@ def test_inspect_says_in_words_what_a_token_is_for_and_what_stands_against_it(si
         assert f"by {issuer}, who signed it." in known.out
         assert f"It is for ticket {TICKET}, requested by p-carol." in known.out
         assert "Nothing in the log stands against it." in known.out
-        assert shell.good(*line, "--json").answer["against"] == []
+        known_json = shell.good(*line, "--json").answer
+        assert (known_json["against"], known_json["signature_valid"]) == ([], True)
 
         secret = (shell.directory / "job.token").read_text().strip()
         shell.write("forged.token", f"{secret[:-4]}AAAA".encode())
         unknown = shell.run("token", "inspect", "forged.token", "--log", url, *trust, "--json")
         unknown.check_error("TOKEN_NOT_LOGGED", 1)
-        assert unknown.answer["logged"] is False
+        assert (unknown.answer["logged"], unknown.answer["signature_valid"]) == (False, None)
 
         shell.good("revoke", "--token", "job.token", "--reason", "r", "--key", "tokens.key", "--log", url, *trust)
         revoked = shell.run(*line)

@@ -138,6 +138,14 @@ async def answer(
     return await desk.publish("human_approval_receipt", payload, signer)
 
 
+def _what_lacks(matter: Matter) -> str:
+    """The next step of who was to approve: naming the bundle is theirs, all else is for others to see to."""
+    tool = None if matter.rules is None else matter.rules.tools.get(matter.scope.get("action", ""))
+    if tool is not None and tool.requires_proof_bundle_reference and BUNDLE_MEMBER not in matter.scope:
+        return f"name the bundle: --bundle HASH, as trustlog bundle --job {matter.job.terms.job_id} prints it"
+    return "see to what is missing first"
+
+
 def check_something_to_approve(matter: Matter) -> None:
     """Check that there is a complete scope; ``APPROVALS_INSUFFICIENT``."""
     if matter.is_complete:
@@ -148,5 +156,5 @@ def check_something_to_approve(matter: Matter) -> None:
         param="scope",
         expected="a simulated plan, and for closing a logged bundle",
         found="; ".join(matter.obstacles) or "an action that needs no approval",
-        hint="see to what is missing first; nothing was signed",
+        hint=f"{_what_lacks(matter)}; nothing was signed",
     )

@@ -112,7 +112,7 @@ def _execution(job: Job) -> Execution:
     if not done:
         detail = "no execution of the job ended with success"
         hint = "execute the approved plan first: trustlog execute"
-        expected, found = "an end with success", job.terms.job_id
+        expected, found = f"an execution of job {job.terms.job_id} that ended with success", f"none below index {job.size}"
         raise Refused("REQUIRED_STEP_MISSING", detail, param="job", expected=expected, found=found, hint=hint)
     begin, end = done[-1].begin.record, done[-1].end
     assert end is not None

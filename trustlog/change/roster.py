@@ -28,13 +28,17 @@ class RosterLink:
 
 @dataclass(frozen=True, slots=True)
 class Rosters:
-    """The chain below `size`, oldest first; those that wait for more signers; and entries that are void, which have no effect."""
+    """The chain below `size`, oldest first; those that wait for more signers; and entries that are void, which have no effect.
+
+    `revoked` are the keys of people in force that were revoked: what they sign does not count, whatever the roster says.
+    """
 
     size: int
     quorum: int
     chain: tuple[RosterLink, ...]
     waiting: tuple[RosterLink, ...]
     void: tuple[Logged, ...]
+    revoked: frozenset[str] = frozenset()
 
     @property
     def in_force(self) -> RosterInForce | None:
@@ -60,7 +64,9 @@ async def read_rosters(desk: Desk) -> Rosters:
         if signed[0].record.number == number
     ]
     void = tuple(one for one in entries if one.void is not None)
-    return Rosters(view.size, view.trust.quorums["roster"], tuple(chain), tuple(waiting), void)
+    people = in_force[-1].record.people if in_force else ()
+    revoked = frozenset(str(key) for person in people for key in person.keys if view.is_key_revoked(key, view.size))
+    return Rosters(view.size, view.trust.quorums["roster"], tuple(chain), tuple(waiting), void, revoked)
 
 
 async def publish_roster(desk: Desk, signer: Signer, value: Mapping[str, Any], *, renumber: bool = False) -> Published:

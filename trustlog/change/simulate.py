@@ -40,7 +40,8 @@ async def simulate(
     ticket = parse_plan(plan).ticket
     if ticket != terms.ticket:
         detail = "the plan is for another ticket than the job"
-        raise Refused("PLAN_MISMATCH", detail, param="plan.ticket", expected=terms.ticket, found=ticket)
+        hint = "correct the plan's ticket, or name the job of that ticket: --job; nothing was logged"
+        raise Refused("PLAN_MISMATCH", detail, param="plan.ticket", expected=terms.ticket, found=ticket, hint=hint)
     await desk.store(plan)
     stored = [
         {

@@ -107,10 +107,11 @@ def check_plan(matter: Matter, plan: bytes | None) -> None:
     simulated = {one.record.plan_hash_b64u for one in job.view.valid("simulation", "job", job.terms.job_id, job.size)}
     if plan is not None and compute_fingerprint(plan) not in simulated:
         expected = ", ".join(sorted(simulated)) or "a plan that was simulated; none was"
-        found = compute_fingerprint(plan)
-        raise Refused(
-            "PLAN_MISMATCH", "this plan was not simulated for the job", param="plan", expected=expected, found=found
+        found, detail = compute_fingerprint(plan), "this plan was not simulated for the job"
+        hint = (
+            f"give the plan that was; or have this one simulated: trustlog simulate --job {job.terms.job_id} --plan FILE …"
         )
+        raise Refused("PLAN_MISMATCH", detail, param="plan", expected=expected, found=found, hint=hint)
 
 
 def check_person(matter: Matter, signer: Signer, *, deny: bool) -> None:

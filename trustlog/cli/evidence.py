@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,8 @@ def evidence(
     """Write the evidence pack of a change: every entry that it rests on, proven under one checkpoint.
 
     The independent verifier judges the pack, under the same trust policy, before it is written; what it calls ERROR is not
-    written. The exit code is the verdict's: 0 PASS, 1 FAIL, 2 ERROR, 3 UNDECIDED, as a change is that is not closed yet.
+    written. The exit code is the verdict's: 0 PASS, 1 FAIL, 2 ERROR, 3 UNDECIDED, as a change is that is not closed yet, and
+    every change under a trust policy that has absence proven by the log: the verifier then needs the whole log beside the pack.
     """
     from trustlog.evidence.subject import Sought  # noqa: PLC0415 (loaded when it is used)
 
@@ -98,3 +100,15 @@ def _show(pack: EvidencePack, body: bytes, verdict: Verdict | None, out: Path, *
     show(result, [*(verdict.lines() if verdict is not None else []), written], as_json=as_json)
     if verdict is not None and verdict.exit_code == FAIL:
         narrate("the pack was written all the same: it shows why")
+    if verdict is not None and verdict.document["reason_code"] == "ABSENCE_NOT_PROVEN":
+        params = click.get_current_context().params
+        command = [
+            "trustlog-verify",
+            "evidence",
+            str(out),
+            "--trust",
+            str(trust_file(params["trust"])),
+            "--log",
+            params["log"],
+        ]
+        narrate(f"a pack alone cannot show what the log does not have; with the whole log: {shlex.join(command)}")

@@ -30,7 +30,7 @@ from trustlog.records.plan import compute_fingerprint
 EXAMPLE: Final = """\b
 Example:
   trustlog execute --decision HASH --key runner.key --log URL --trust trust.toml -- ./apply
-  trustlog execute --ticket jira.example:CHG-17 --token job-17.token --gate http://127.0.0.1:8090 --key runner.key \\
+  trustlog execute --ticket jira.example:CHG-17 --token job-17.token --gate http://127.0.0.1:8081 --key runner.key \\
     --log URL --trust trust.toml -- ./apply"""
 
 

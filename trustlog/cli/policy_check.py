@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from trustlog.cli.answer import FAIL, PASS, printable, show
-from trustlog.cli.files import read_input
 from trustlog.cli.options import json_option
 from trustlog.cli.policy_answers import describe_policy, describe_traps, policy_lines, trap_lines
 from trustlog.cli.policy_help import MEMBERS_HELP
 from trustlog.cli.policy_source import hash_in, read_named
+from trustlog.cli.roster_file import read_roster
 from trustlog.cli.session import LogAccess, optional_log_options
 from trustlog.errors import Refused
-from trustlog.formats.jsontext import parse_json
-from trustlog.limits import MAX_ENVELOPE_BYTES
 from trustlog.policy.traps import find_traps
 from trustlog.records.own import SALT_BYTES, own_payload
 from trustlog.records.roster import ROSTER, Roster
@@ -44,7 +42,7 @@ def check(policy: str, *, roster: str | None, strict: bool, open_access: Callabl
     for a policy, or a roster, of the log that --log and --trust name.
     """
     (named,) = read_named([policy], open_access)
-    people = None if roster is None else read_roster(roster, open_access)
+    people = None if roster is None else read_people(roster, open_access)
     traps = find_traps(named.policy, time.time_ns(), people)
     warnings = describe_traps(named, (trap for trap in traps if trap.is_warning))
     notes = describe_traps(named, (trap for trap in traps if not trap.is_warning))
@@ -63,7 +61,7 @@ def check(policy: str, *, roster: str | None, strict: bool, open_access: Callabl
     return FAIL if strict and warnings else PASS
 
 
-def read_roster(text: str, open_access: Callable[[], LogAccess]) -> Roster:
+def read_people(text: str, open_access: Callable[[], LogAccess]) -> Roster:
     """The roster that an argument names: a draft or a whole roster in a file, or the hash of one in the log.
 
     Raises Refused: ``SCHEMA_VALIDATION_FAILED``, ``ROSTER_INVALID``, ``ROSTER_MISSING``.
@@ -71,8 +69,8 @@ def read_roster(text: str, open_access: Callable[[], LogAccess]) -> Roster:
     address = hash_in(text)
     if address is not None:
         return open_access().run(lambda client: _roster_of_log(client, address))
-    draft = parse_json(read_input(Path(text), max_bytes=MAX_ENVELOPE_BYTES), "roster")
-    if isinstance(draft, dict) and "record" not in draft:
+    draft = read_roster(Path(text))
+    if "record" not in draft:
         members = {"number": 1, "previous_b64u": None, **draft}
         draft = own_payload("roster", members, origin="draft", at_ns=0, salt=bytes(SALT_BYTES))
     record = ROSTER.read(draft, b"")  # no text: by the schema, which says what is wrong

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from trustlog.change.roster import publish_roster
 from trustlog.cli.answer import narrate
 from trustlog.cli.desk import at_desk
-from trustlog.cli.did import read_did
-from trustlog.cli.files import read_input
 from trustlog.cli.options import FILE, json_option, key_option
 from trustlog.cli.record import show_published
+from trustlog.cli.roster_file import read_roster
 from trustlog.cli.roster_show import show
 from trustlog.cli.session import LogAccess, log_options
 from trustlog.errors import Refused
-from trustlog.formats.jsontext import describe, parse_json
-from trustlog.keys.public import did_of_public_key, is_public_key
 from trustlog.keys.source import open_signer
-from trustlog.limits import MAX_ENVELOPE_BYTES
 
-DRAFT_MEMBERS: Final = frozenset({"number", "previous_b64u", "people"})
 EXAMPLE: Final = """\b
 Example:
   trustlog roster publish roster.json --next --key authority.key --log URL --trust trust.toml
@@ -61,7 +56,7 @@ def publish(file: Path, *, renumber: bool, key: str, access: LogAccess, as_json:
     with the member record is a complete payload and is signed as it is: so does a second authority sign the same roster, as
     trustlog roster show --payload prints it.
     """
-    value = read_roster(read_input(file, max_bytes=MAX_ENVELOPE_BYTES), file.parent)
+    value = read_roster(file)
     if renumber and "record" in value:
         detail = "a complete payload is signed as it is"
         raise Refused("PARAMETER_INVALID", detail, param="next", expected="a draft without the member record")
@@ -73,43 +68,3 @@ def publish(file: Path, *, renumber: bool, key: str, access: LogAccess, as_json:
     more = {name: published.payload[name] for name in ("number", "previous_b64u")} | {"quorum": quorum}
     lines = [f"roster number {more['number']}, {len(published.payload['people'])} people"]
     show_published("roster", published.payload_hash, published.submitted, as_json=as_json, more=more, lines=lines)
-
-
-def read_roster(text: bytes, beside: Path) -> dict[str, Any]:
-    """The draft or the complete payload in a roster's file; in a draft, every key becomes a DID. Raises Refused."""
-    value = parse_json(text, "roster")
-    if not isinstance(value, dict):
-        raise Refused(
-            "SCHEMA_VALIDATION_FAILED", "a roster is an object", param="roster", expected="object", found=describe(value)
-        )
-    if "record" in value:
-        return value
-    unknown = value.keys() - DRAFT_MEMBERS
-    if "people" not in value or unknown:
-        raise Refused(
-            "SCHEMA_VALIDATION_FAILED",
-            "not a draft of a roster",
-            param="roster",
-            expected="people, and if you like number and previous_b64u",
-            found=", ".join(sorted(value)) or "nothing",
-        )
-    people = value["people"]
-    if not isinstance(people, list):
-        return value  # the record's schema says what is wrong
-    return {**value, "people": [_with_dids(person, position, beside) for position, person in enumerate(people)]}
-
-
-def _with_dids(person: Any, position: int, beside: Path) -> Any:
-    if not isinstance(person, dict) or not isinstance(person.get("keys"), list):
-        return person
-    param = f"people[{position}].keys"
-    return {**person, "keys": [_did_of(key, param, beside) for key in person["keys"]]}
-
-
-def _did_of(key: Any, param: str, beside: Path) -> Any:
-    """The DID that is meant; what is none stays, for the record's schema to name."""
-    if isinstance(key, str) and is_public_key(key):
-        return did_of_public_key(key.strip(), param)
-    if isinstance(key, str) and key.endswith(".pub"):
-        return read_did(str(beside / key), param)
-    return key

@@ -71,8 +71,9 @@ def _lines(rosters: Rosters, now_ns: int) -> Iterator[str]:
         record = in_force.record
         yield f"roster {record.number} {in_force.payload_hash_b64u}, in force since index {in_force.in_force_at}"
         for person in record.people:
-            yield from _person(person, now_ns)
-    yield f"chain, each signed by {rosters.quorum} of the roster authorities:"
+            yield from _person(person, now_ns, rosters.revoked)
+    if rosters.chain or rosters.waiting or rosters.void:
+        yield f"chain, each signed by {rosters.quorum} of the roster authorities:"
     for link in rosters.chain:
         yield from _link(link, f"in force since index {link.roster.in_force_at}")
     for link in rosters.waiting:
@@ -81,12 +82,12 @@ def _lines(rosters: Rosters, now_ns: int) -> Iterator[str]:
         yield f"  void: the entry at index {one.index}, {one.void}, by {one.entry.signer_did}"
 
 
-def _person(person: Person, now_ns: int) -> Iterator[str]:
+def _person(person: Person, now_ns: int, revoked: frozenset[str]) -> Iterator[str]:
     yield f"  {person.subject}: {', '.join(person.roles) or 'no role'}{_validity(person, now_ns)}"
     for did in person.keys:
-        yield f"    {did}"
-    if not person.keys:
-        yield "    no key, so this person cannot approve"
+        yield f"    {did}{', revoked' if did in revoked else ''}"
+    if revoked.issuperset(person.keys):
+        yield f"    no key{' in force' if person.keys else ''}, so this person cannot approve"
 
 
 def _validity(person: Person, now_ns: int) -> str:
@@ -114,7 +115,9 @@ def _signers(link: RosterLink) -> set[str]:
 
 def _describe(rosters: Rosters, now_ns: int) -> dict[str, Any]:
     in_force = rosters.in_force
-    people = [] if in_force is None else [_describe_person(person, now_ns) for person in in_force.record.people]
+    people = (
+        [] if in_force is None else [_describe_person(person, now_ns, rosters.revoked) for person in in_force.record.people]
+    )
     return {
         "tree_size": rosters.size,
         "quorum": rosters.quorum,
@@ -126,12 +129,13 @@ def _describe(rosters: Rosters, now_ns: int) -> dict[str, Any]:
     }
 
 
-def _describe_person(person: Person, now_ns: int) -> dict[str, Any]:
+def _describe_person(person: Person, now_ns: int, revoked: frozenset[str]) -> dict[str, Any]:
     times = {"valid_from": person.valid_from, "valid_until": person.valid_until}
     return {
         "subject": person.subject,
         "roles": list(person.roles),
         "keys": [str(key) for key in person.keys],
+        "revoked_keys": [str(key) for key in person.keys if key in revoked],
         "idp": list(person.idp),
         **{name: None if isinstance(at, UnsetType) else at.text for name, at in times.items()},
         "is_valid": person.is_valid_at(now_ns),

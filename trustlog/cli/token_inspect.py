@@ -49,6 +49,10 @@ def inspect(file: Path, *, issuer: str | None, access: LogAccess | None, as_json
     lines = [*_words(found, now_ns), *_signature(signed, key, logged)]
     if logged is not None:
         result |= _describe_logged(logged)
+        if signed is None and logged.issuance is not None:
+            result["signature_valid"] = (
+                True  # the issuance is looked up by the token's hash, and its issuer's key then checked
+            )
         lines += _words_logged(logged)
     show(result, [printable(line) for line in lines], as_json=as_json)
     if signed is False:

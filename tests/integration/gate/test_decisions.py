@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.unit.gate.scene import Scene
 from tests.unit.gate.story import CLOSE, EXECUTE
 from trustlog.formats.envelope import parse_envelope
 from trustlog.gate.service.decisions import MAX_DECISIONS
+from trustlog.gate.service.hints import HINTS
 from trustlog.gate.service.metrics import COUNTERS, GAUGES, HISTOGRAM
 from trustlog.gate.service.openapi import GATE_SCHEMAS, PATHS
 from trustlog.records.candidate import read_candidate
@@ -161,6 +163,7 @@ async def test_what_cannot_be_read_is_a_problem(scene: Scene, state: Path, body:
         sent = body if isinstance(body, bytes) else json.dumps({**asked(scene), **body}).encode()
         answer = await gate.post("/v1/decisions", sent)
     assert (answer.status, answer.json()["code"]) == (status, code)
+    assert not re.search(r"sign the|envelope,|NDJSON|x-ndjson|payloads|checkpoint", answer.json()["hint"])  # that is a log's
     assert answer.headers["Content-Type"].startswith("application/problem+json")
     assert await scene.decisions() == []
 
@@ -171,7 +174,10 @@ async def test_one_bad_request_of_many_decides_none(scene: Scene, state: Path) -
     async with serving_gate(scene, state) as gate:
         answer = await gate.post("/v1/decisions", [asked(scene), asked(scene, nonce="")])
         assert (answer.status, answer.json()["param"]) == (400, "nonce")
-        assert (await gate.post("/v1/decisions", b"{}", **{"Content-Type": "text/plain"})).status == 415
+        plain = await gate.post("/v1/decisions", b"{}", **{"Content-Type": "text/plain"})
+        assert (plain.status, plain.json()["hint"]) == (415, HINTS["CONTENT_TYPE_UNSUPPORTED"])
+        nowhere = await gate.get("/v1/decision")
+        assert (nowhere.status, nowhere.json()["hint"]) == (404, HINTS["NOT_FOUND"])
     assert await scene.decisions() == []
 
 

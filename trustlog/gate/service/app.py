@@ -11,6 +11,7 @@ from aiohttp import web
 
 from trustlog.gate.service import decisions, health, openapi, restrictions
 from trustlog.gate.service.context import SERVICE, Service
+from trustlog.gate.service.hints import say_next_step
 from trustlog.service.app import look_after_connections
 from trustlog.service.bounds import DEFAULT_BOUNDS, Bounds
 from trustlog.service.connections import Connections
@@ -27,7 +28,7 @@ LONGEST_RESEND_S: Final = 15.0
 
 def create_gate_app(service: Service, *, bounds: Bounds = DEFAULT_BOUNDS) -> web.Application:
     """The service of a gate that was started; the gate stays the caller's to close."""
-    app = web.Application(middlewares=[answer_problems], client_max_size=decisions.MAX_BODY_BYTES)
+    app = web.Application(middlewares=[answer_problems, say_next_step], client_max_size=decisions.MAX_BODY_BYTES)
     app[SERVICE] = service
     app[REQUEST_IDS] = RequestIds()
     app[METRICS] = service.metrics

@@ -68,7 +68,11 @@ def _read(value: Any) -> list[GateRequest]:
 
 
 def _read_one(value: Any, where: str) -> GateRequest:
-    asked = convert_record(value, Asked, param=where)
+    try:
+        asked = convert_record(value, Asked, param=where)
+    except Refused as refused:
+        refused.hint = "Correct that member; /openapi.json says what a request has. Nothing of this body was decided."
+        raise
     request = GateRequest(
         action=asked.action,
         ticket=asked.ticket,
