@@ -166,6 +166,8 @@ class _Connection:
         if response.length is None and not response.chunked:  # where it ends could not be told from where it was cut
             raise Unavailable("LOG_RESPONSE_INVALID", path, expected="Content-Length")
         data = _read_in_time(response, path, max_bytes + 1)
+        if self._is_late:  # we hung up: what looks like the end of a body may be that
+            _too_late(path)
         if len(data) > max_bytes:
             raise Unavailable("BODY_TOO_LARGE", path, expected=f"at most {max_bytes} bytes")
         if response.length:
