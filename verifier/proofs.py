@@ -50,7 +50,7 @@ def check_two_checkpoints(old_note: bytes, new_note: bytes, source: Source, trus
     except Refused as error:
         findings.refused("log.consistency", error)
     except Unavailable as error:
-        findings.undecided("log.consistency", error.code, expected=error.expected, found=error.detail)
+        findings.unavailable("log.consistency", error)
     not_proven = ["that entries of both trees keep the rules of reading: only the trees were compared"]
     return conclude(
         findings.checks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from verifier.change.findings import Findings
 from verifier.change.judge import WholeLog
@@ -78,7 +79,7 @@ def check_log(
     except Refused as error:
         findings.refused("log.read", error)
     except Unavailable as error:
-        findings.undecided("log.read", error.code, expected=error.expected, found=_place(error))
+        findings.unavailable("log.read", error)
     if resume is not None and findings.has_failed():
         resume.remove()  # what lies is read from the beginning again
     not_proven = [*findings.not_proven, *(() if earlier is not None else _NO_EARLIER)]
@@ -93,10 +94,6 @@ def check_log(
         passed="every entry and every tile is under the signed root",
     )
     return report, note
-
-
-def _place(error: Unavailable) -> str:
-    return ": ".join(part for part in (error.detail, error.found) if part)
 
 
 class _LogCheck:
@@ -163,10 +160,20 @@ class _LogCheck:
                 on_edge=on_edge,
                 on_progress=on_progress,
             )
+        except Unavailable:
+            self._check_earlier_alone()
+            raise
         finally:
             if resume is not None:
                 self._save(resume)
         self._report(scan)
+
+    def _check_earlier_alone(self) -> None:
+        """A payload that cannot be had must not hide that the log breaks with what was seen: its tree alone is read."""
+        if self._deep is not None and self._earlier:
+            sizes = [old.size for _, old in self._earlier]
+            tree = self._checkpoint
+            self._report_earlier(scan_log(self._source, tree.size, root=tree.root, sizes=sizes, workers=self._workers))
 
     def _look(self) -> Look:
         if self._deep is not None:
@@ -232,7 +239,8 @@ def read_whole_log(
     """Read all entries and payloads of a log for the judgment of changes; also the checkpoint note.
 
     Receipts that have nothing to do with these changes are read and judged, but not remembered.
-    Raises Refused for a log that contradicts itself, Unavailable for one that cannot be read whole.
+    Payloads that lie or cannot be had are the result's `flaw`: they must not hide that its tree breaks with a pack's.
+    Raises Refused for a tree that contradicts itself or `earlier`, Unavailable for one that cannot be read whole.
     """
     note = read_checkpoint(source)
     checkpoint = open_checkpoint(note, trust).checkpoint
@@ -249,22 +257,30 @@ def read_whole_log(
                 if prepared.brought is Brought.ABSENT:
                     unread.add(index, prepared.payload_hash_b64u)
 
-    scan = scan_log(
+    scan_tree = partial(
+        scan_log,
         source,
         checkpoint.size,
         root=checkpoint.root,
-        look=Look(deep=True, origin=checkpoint.origin, keep=wanted.keep()),
         sizes=[*wanted.sizes, *([old.size] if old is not None else [])],
         indexes=wanted.indexes,
         workers=workers,
-        on_bundle=read,
         on_progress=on_progress,
     )
+    flaw: Refused | Unavailable | None = None
+    try:
+        scan = scan_tree(look=Look(deep=True, origin=checkpoint.origin, keep=wanted.keep()), on_bundle=read)
+    except (Refused, Unavailable) as error:
+        flaw = error
+        try:
+            scan = scan_tree()
+        except Unavailable:
+            raise flaw from None  # which may be a lie, and not only something that cannot be had
     if old is not None and old.size and scan.roots[old.size] != old.root:
         raise Refused("CHECKPOINT_INCONSISTENT", "earlier checkpoint", expected=old.root.hex())
-    missing, _, _ = unread.explain(history, at_most=1)
+    missing = [] if flaw is not None else unread.explain(history, at_most=1)[0]
     if missing:
-        raise Unavailable("PAYLOAD_MISSING", f"payload of entry {missing[0]}", expected="it, or a tombstone")
-    history.complete_to = checkpoint.size
+        flaw = Unavailable("PAYLOAD_MISSING", f"payload of entry {missing[0]}", expected="it, or a tombstone")
+    history.complete_to = checkpoint.size if flaw is None else None
     checked = f"{checkpoint.size} entries were read and lead to the signed root {checkpoint.root.hex()}"
-    return WholeLog(history, checkpoint.size, scan.roots, scan.leaf_hashes, checked), note
+    return WholeLog(history, checkpoint.size, scan.roots, scan.leaf_hashes, checked, flaw), note

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verifier.errors import Refused
+from verifier.errors import Refused, Unavailable
 from verifier.report import Check, Status
 
 
@@ -45,6 +45,11 @@ class Findings:
     ) -> None:
         """Something could not be shown either way."""
         self._add(name, Status.UNDECIDED, code=code, expected=expected, found=found, index=index)
+
+    def unavailable(self, name: str, error: Unavailable) -> None:
+        """As `undecided`, of something that could not be had."""
+        found = ": ".join(part for part in (error.detail, error.found) if part)
+        self.undecided(name, error.code, expected=error.expected, found=found)
 
     def absent(self, name: str, status: Status, found: str, *, expected: str, index: int) -> None:
         """No adverse evidence was found; `status` says how far that carries. The report lists what is only attested."""

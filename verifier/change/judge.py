@@ -13,7 +13,7 @@ from verifier.change.execution_rules import check_executions
 from verifier.change.findings import Findings
 from verifier.change.packed import build_history, check_entries, check_payloads, check_unread
 from verifier.change.sighting import check_checkpoint, check_views, collect_sightings
-from verifier.errors import Refused
+from verifier.errors import Refused, Unavailable
 from verifier.ledger.history import History
 from verifier.pack import Pack, parse_pack
 from verifier.records.token import TokenIssued
@@ -22,16 +22,22 @@ from verifier.tree import EMPTY_ROOT, hash_leaf
 from verifier.trust import TrustedCheckpoint, TrustPolicy
 from verifier.unproven import ALWAYS_NOT_PROVEN, WITHOUT_WITNESSES
 
+_WHOLE_LOG = "log.whole_log"
+
 
 @dataclass(frozen=True, slots=True)
 class WholeLog:
-    """A log that was read whole: its history, size and root, and its roots at the sizes that were asked for."""
+    """A log whose tree was read whole: its history, size and root, and its roots at the sizes that were asked for.
+
+    `flaw` is what kept its payloads from being read: then the tree can be compared, and the history carries no absence.
+    """
 
     history: History
     size: int
     roots: Mapping[int, bytes]
     leaf_hashes: Mapping[int, bytes]
     checked: str
+    flaw: Refused | Unavailable | None = None
 
 
 def judge(
@@ -175,29 +181,42 @@ def _report_others(case: Case, findings: Findings) -> None:
 
 
 def _check_whole_log(findings: Findings, pack: Pack, trusted: TrustedCheckpoint, whole: WholeLog | None) -> WholeLog | None:
-    """Compare the pack with the log that was read; None if the log cannot carry absence."""
-    if whole is None:
+    """Compare the pack with the log that was read; None if the log cannot carry absence.
+
+    Its tree comes first: what is withheld must not hide that it is another one.
+    """
+    if whole is None or not _is_same_log(findings, pack, trusted, whole):
         return None
+    if whole.flaw is None:
+        findings.passed(_WHOLE_LOG, whole.checked)
+        return whole
+    if isinstance(whole.flaw, Refused):
+        findings.refused("log.read", whole.flaw)
+    else:
+        findings.unavailable("log.read", whole.flaw)
+    return None
+
+
+def _is_same_log(findings: Findings, pack: Pack, trusted: TrustedCheckpoint, whole: WholeLog) -> bool:
+    """Whether the pack's entries and checkpoint are those of this log; what contradicts it is a failure."""
     checkpoint = trusted.checkpoint
-    name = "log.whole_log"
     for item in pack.entries:
         leaf = whole.leaf_hashes.get(item.index)
         if leaf is not None and leaf != hash_leaf(item.entry.encode("utf-8")):
-            findings.failed(name, "CHECKPOINT_INCONSISTENT", expected="the pack's entry", index=item.index)
-            return None
+            findings.failed(_WHOLE_LOG, "CHECKPOINT_INCONSISTENT", expected="the pack's entry", index=item.index)
+            return False
     if whole.history.origin != checkpoint.origin:
-        findings.failed(name, "ORIGIN_MISMATCH", expected=checkpoint.origin, found=whole.history.origin)
-        return None
+        findings.failed(_WHOLE_LOG, "ORIGIN_MISMATCH", expected=checkpoint.origin, found=whole.history.origin)
+        return False
     if whole.size < checkpoint.size:
         findings.undecided(
-            name, "CHECKPOINT_STALE", expected=f"at least {checkpoint.size} entries", found=f"{whole.size} entries"
+            _WHOLE_LOG, "CHECKPOINT_STALE", expected=f"at least {checkpoint.size} entries", found=f"{whole.size} entries"
         )
-        return None
+        return False
     root = EMPTY_ROOT if checkpoint.size == 0 else whole.roots.get(checkpoint.size)
     if root != checkpoint.root:
         findings.failed(
-            name, "CHECKPOINT_INCONSISTENT", expected=f"the pack's root at {checkpoint.size} entries", found="another"
+            _WHOLE_LOG, "CHECKPOINT_INCONSISTENT", expected=f"the pack's root at {checkpoint.size} entries", found="another"
         )
-        return None
-    findings.passed(name, whole.checked)
-    return whole
+        return False
+    return True
