@@ -148,17 +148,18 @@ def check_entry_signature(entry: Entry) -> None:
 
 def check_match_signature(match: EntryMatch) -> None:
     """As `check_entry_signature`. The grammar has seen to it that hash and signature have their one spelling."""
-    _check_signature(match[2], decode_exact_b64u(match[4]), match[5].decode("ascii"))
+    check_signature(match[2], decode_exact_b64u(match[4]), match[5].decode("ascii"))
 
 
 def check_envelope_signature(payload_hash_b64u: str, signature_b64u: str, signer_did: str) -> None:
     """Check an envelope's signature: Ed25519 over the 43 characters of the payload hash."""
     decode_b64u(payload_hash_b64u, "payload_hash_b64u", length=32)
     signature = decode_b64u(signature_b64u, "signature_b64u", length=64)
-    _check_signature(payload_hash_b64u.encode("ascii"), signature, signer_did)
+    check_signature(payload_hash_b64u.encode("ascii"), signature, signer_did)
 
 
 @lru_cache(maxsize=4096)  # a receipt stands in the log and again in its bundle; only what verified is remembered
-def _check_signature(payload_hash: bytes, signature: bytes, signer_did: str) -> None:
+def check_signature(payload_hash: bytes, signature: bytes, signer_did: str) -> None:
+    """Check Ed25519 over the 43 characters of a payload hash. Raises Refused INVALID_DID_FORMAT or SIGNATURE_INVALID."""
     if not is_signature(parse_did_key(signer_did), payload_hash, signature):
         raise Refused("SIGNATURE_INVALID", "signature_b64u", expected=f"a signature by {signer_did}")

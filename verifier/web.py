@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, RemoteDisconnected
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -109,7 +110,8 @@ class _Connection:
     def get(self, path: str, max_bytes: int) -> bytes | None:
         """The body of a GET; None for 404 and 410. Raises Unavailable."""
         try:
-            return self._take(self._ask(path), path, max_bytes)
+            with closing(self._ask(path)) as response:  # which holds the socket, if the server is to hang up
+                return self._take(response, path, max_bytes)
         except Unavailable as error:
             self.drop()
             if self._is_late:

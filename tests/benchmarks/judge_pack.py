@@ -19,7 +19,7 @@ from verifier.change.judge import judge
 from verifier.didkey import parse_did_key
 from verifier.ed25519 import is_signature
 from verifier.encodings import decode_b64u
-from verifier.entry import check_envelope_signature, parse_entry
+from verifier.entry import check_signature, parse_entry
 from verifier.report import Status
 from verifier.trust import parse_trust_policy
 
@@ -41,7 +41,7 @@ def measure(work: Callable[[], object]) -> list[float]:
     """Milliseconds of processor time of each run, ascending."""
     times = []
     for _ in range(RUNS):
-        check_envelope_signature.cache_clear()
+        check_signature.cache_clear()
         begun = time.process_time()
         work()
         times.append((time.process_time() - begun) * 1e3)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
-from making.case import PASS, fail
+from making.case import AT, PACK, PASS, TRUST, fail
 from making.dishonest import Allow, allow_anyway, begin_anyway, close_anyway, close_on, end_anyway
 from making.inputs import OWNER, SECURITY
+from making.logs import read_export
 from making.scenes import collect_pack
+from making.trust import trust_text
 
+from tests.integration.evidence.stage import judge
 from tests.scenarios.change import CLOSE, EXECUTE, closing_reason, owner
 from tests.scenarios.front import each_result
 from tests.scenarios.refusing import refuses
-from tests.scenarios.stage import Stage, leaves_evidence
+from tests.scenarios.stage import LOG, Stage, leaves_evidence
 from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.timestamp import NS
 
@@ -177,6 +181,24 @@ async def test_forks(stage: Stage) -> None:
     assert (await change.ask("ticket.read", gate=gate)).allowed
     front.world = other
     assert (await change.ask("ticket.read", gate=gate)).denied_with("CHECKPOINT_INCONSISTENT")
+
+
+async def test_forks_and_withholds_the_payloads(stage: Stage, tmp_path: Path) -> None:
+    """The other history is shown without one payload, as if there were nothing to compare. Its tree is another all the same."""
+    world = await stage.log_of_its_own()
+    change = await stage.simulated(world)
+    other = await stage.log_of_its_own(origin=world.origin)
+    await (await stage.simulated(other)).approved()
+    pack, trust = tmp_path / PACK, tmp_path / TRUST
+    pack.write_bytes(await collect_pack(world, change.ticket))
+    trust.write_bytes(trust_text(world.origin, absence="log"))
+    for name, data in read_export(other.directory, tmp_path / "work").items():
+        if "/payloads/" not in name:
+            file = tmp_path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+    said = judge(pack, trust, "--at", AT, "--log", str(tmp_path / LOG))
+    assert (said.code, said.reason_code) == (1, "CHECKPOINT_INCONSISTENT")
 
 
 async def test_backdates_by_writing_history_again(stage: Stage) -> None:

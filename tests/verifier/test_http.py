@@ -329,10 +329,10 @@ def test_two_checkpoints_of_a_running_log(server: Server, change: Change, tmp_pa
     (tmp_path / "trust.toml").write_bytes(trust_toml(absence="log"))
     new = tmp_path / "new"
     new.write_text(change.log.note())
+    old = tmp_path / "old"
+    arguments = ["consistency", str(old), str(new), "--trust", str(tmp_path / "trust.toml"), "--log"]
     for size in (0, 1, 8, change.log.size):
-        old = tmp_path / "old"
         old.write_text(change.log.note(size))
-        arguments = ["consistency", str(old), str(new), "--trust", str(tmp_path / "trust.toml"), "--log"]
         assert main([*arguments, server.url]) == 0
         assert main([*arguments, str(server.folder)]) == 0
     server.overrides["tile/0/000.p/17"] = send(404, b"")

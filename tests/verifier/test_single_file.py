@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.verifier.biglog import write_big_log
 from tests.verifier.changebuilder import Change, trust_toml
 from verifier.single_file import build_archive
 
@@ -77,3 +79,13 @@ def test_nothing_is_overwritten(archive: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
+
+
+def test_its_worker_processes_find_themselves_in_the_archive(archive: Path) -> None:
+    write_big_log(archive.parent / "log", 16_384 + 17)
+    (archive.parent / "trust.toml").write_bytes(trust_toml())
+    arguments = ["log", "log", "--trust", "trust.toml", "--entries", "--workers", "2", "--json"]
+    command = [sys.executable, "-P", str(archive), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=archive.parent, env={}, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["status"] == "PASS"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -127,8 +128,12 @@ def test_a_payload_that_lies_fails_though_the_tree_is_withheld_after_it(desk: De
     server = Server(Path(desk.export(change.log)))
     swap(server.folder)
     tile = next(path for path in (server.folder / "tile/0").rglob("*") if path.is_file())
-    answers = iter([send(200, tile.read_bytes())])
-    server.overrides[tile.relative_to(server.folder).as_posix()] = lambda to: next(answers, send(404, b""))(to)  # noqa: PLW0108 - another one each time
+    once = iter([send(200, tile.read_bytes())])
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        next(once, send(404, b""))(handler)
+
+    server.overrides[tile.relative_to(server.folder).as_posix()] = answer
     try:
         code, report = desk.judge(change, "--log", server.url)
     finally:
