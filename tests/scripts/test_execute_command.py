@@ -163,6 +163,12 @@ def crash_in_the_middle(shell: Shell, decision: str) -> str:
     return words[words.index("begin") + 1]
 
 
+def heed_signals() -> None:
+    """Undo what the tests may have been started with: nohup, or a shell's ``&``, has signals ignored by every child."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @contextmanager
 def running(shell: Shell, decision: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
     """A runner whose command has made the file ``started``, a session of its own; killed at the end if it is still there."""
@@ -174,6 +180,7 @@ def running(shell: Shell, decision: str, *command: str) -> Iterator[subprocess.P
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=heed_signals,  # noqa: PLW1509 - nothing else runs in the child before it
     )
     try:
         while not (shell.directory / "started").exists():
