@@ -270,7 +270,11 @@ class _Establishing:
 
     def _roster(self) -> RosterFact | Missing:
         roster = self.view.rosters.at(self.size)
-        return NO_ROSTER if roster is None else RosterFact(roster.payload_hash_b64u, roster.record)
+        if roster is None:
+            return NO_ROSTER
+        named = (one.refs["target"].removeprefix("key:") for one in self.view.key_revocations(self.size))
+        revoked = frozenset(did for did in named if self.view.is_key_revoked(did, self.size))
+        return RosterFact(roster.payload_hash_b64u, roster.record, revoked)
 
     def _counted(
         self,

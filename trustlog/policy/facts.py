@@ -165,10 +165,11 @@ class BundleFact:
 
 @dataclass(frozen=True, slots=True)
 class RosterFact:
-    """The roster in force."""
+    """The roster in force. `revoked_keys` are those (DIDs) whose revocation is logged: they stay in the roster and sign nothing."""
 
     payload_hash: str
     record: Roster
+    revoked_keys: frozenset[str] = frozenset()
 
     def person(self, subject: str) -> Person | None:
         """The person with this subject."""

@@ -54,6 +54,14 @@ def test_people_outside_their_validity_and_people_without_a_key_are_not_asked() 
     assert "service_owner: p-carol;" in said
 
 
+def test_a_person_whose_only_key_was_revoked_is_not_asked() -> None:
+    story = Story().up_to_simulation()
+    story.revoke(f"key:{keys.ALICE.did}", keys.ALICE)
+    said = hint(story, "APPROVALS_INSUFFICIENT")
+    assert "service_owner: p-carol;" in said
+    assert "p-alice" not in said
+
+
 def test_a_role_that_nobody_has_is_for_the_roster_authority() -> None:
     roster = [person("p-alice", keys.ALICE, roles=("service_owner",)), person("p-dora", DORA, roles=("platform_security",))]
     story = Story().govern(roster=roster).up_to_simulation()

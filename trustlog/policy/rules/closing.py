@@ -147,7 +147,7 @@ def read_reference(closing_reason: str | None, token: TokenIssued) -> str | Miss
             return str(whole[0])
         found = f"{len(any_)} in the reason given"
     step = (
-        f"{build_command(token)}, which prints the reference; then: "
+        f"{build_command(token)} (it prints the reference); then: "
         f"trustlog close --ticket {token.ticket} --closing-reason 'done, bundle:HASH' …"
     )
     return Missing((Finding("BUNDLE_REFERENCE_MISSING", expected, found, step),))
@@ -169,7 +169,7 @@ def nothing_executed(token: TokenIssued) -> Missing:
 
 def build_command(token: TokenIssued) -> str:
     """The sentence that says who builds the bundle of the change, and how."""
-    return f"The agent builds the bundle of this change and logs it: trustlog bundle --job {token.job_id} …."
+    return f"The agent builds the bundle of this change and logs it: trustlog bundle --job {token.job_id} …"
 
 
 def _receipts(bundle: BundleFact) -> Iterator[tuple[Envelope, GatewayReceipt]]:

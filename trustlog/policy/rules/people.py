@@ -37,7 +37,8 @@ def who_could_approve(
 
     def could(person: Person) -> bool:
         is_another = person.subject != token.requester and person.subject not in counted
-        return is_another and any(key != token.agent_did for key in person.keys) and person.is_valid_at(at_ns)
+        can_sign = any(key != token.agent_did and key not in roster.revoked_keys for key in person.keys)
+        return is_another and can_sign and person.is_valid_at(at_ns)
 
     people = (person.subject for person in roster.record.people if (role is None or role in person.roles) and could(person))
     named = list(islice(people, MOST_NAMED + 1))
