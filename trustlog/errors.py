@@ -19,11 +19,16 @@ DETAIL_MAX_CHARACTERS: Final = 600
 _TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")  # a compact JWS, a bearer secret
 
 
+def printable(line: str) -> str:
+    """A line whatever was in it, whole, and nothing in it that a terminal would obey or that hides other characters."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in line)
+
+
 def shorten(value: object, *, most: int = FOUND_MAX_CHARACTERS) -> str:
     """A value as one printable line of at most `most` characters, for an error's ``found``. A token is never shown."""
     text = value if isinstance(value, str) else repr(value)
     text = _TOKEN.sub("(a token)", text)
-    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[: most + 1])
+    text = printable(text[: most + 1])
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from trustlog.errors import Conflict, TrustlogError, shorten
+from trustlog.errors import Conflict, TrustlogError, printable, shorten
 
 PASS: Final = 0
 FAIL: Final = 1
@@ -84,11 +84,6 @@ def encode_line(value: Mapping[str, Any]) -> str:
 def narrate(line: str) -> None:
     """One line about what is going on, on standard error."""
     print(shorten(line, most=LINE_MAX_CHARACTERS), file=sys.stderr, flush=True)
-
-
-def printable(line: str) -> str:
-    """A line whatever was in it, whole, and nothing in it that a terminal would obey or that hides other characters."""
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in line)
 
 
 def tell(lines: Iterable[str]) -> None:

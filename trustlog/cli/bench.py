@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from trustlog.cli.answer import FAIL, PASS, narrate, printable, show
+from trustlog.cli.answer import FAIL, PASS, narrate, show
 from trustlog.cli.options import FILE, json_option
 from trustlog.cli.progress import ProgressBar
 from trustlog.cli.session import read_credential, read_trust
-from trustlog.errors import Refused
+from trustlog.errors import Refused, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

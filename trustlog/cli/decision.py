@@ -6,8 +6,9 @@ import os
 import secrets
 from typing import Any, Final
 
-from trustlog.cli.answer import FAIL, PASS, UNDECIDED, exit_code_of, printable, report, show
+from trustlog.cli.answer import FAIL, PASS, UNDECIDED, exit_code_of, report, show
 from trustlog.cli.session import LogAccess
+from trustlog.errors import printable
 from trustlog.gate.decision import Decision
 from trustlog.gate.gate import Gate
 from trustlog.gate.identify import GateRequest

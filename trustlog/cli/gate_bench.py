@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from trustlog.cli.answer import FAIL, PASS, printable, show
+from trustlog.cli.answer import FAIL, PASS, show
 from trustlog.cli.options import json_option
+from trustlog.errors import printable
 
 
 @click.command(epilog="\b\nExample:\n  trustlog gate bench --changes 2000 --connections 16")

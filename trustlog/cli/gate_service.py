@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 from trustlog.change.gate_service import ServiceDecision, ask_service
-from trustlog.cli.answer import FAIL, UNDECIDED, exit_code_of, printable, report, show
+from trustlog.cli.answer import FAIL, UNDECIDED, exit_code_of, report, show
 from trustlog.cli.options import FILE, F
 from trustlog.cli.session import read_credential
-from trustlog.errors import REASONS
+from trustlog.errors import REASONS, printable
 from trustlog.gate.identify import GateRequest
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from trustlog.cli.answer import FAIL, PASS, printable, show
+from trustlog.cli.answer import FAIL, PASS, show
 from trustlog.cli.options import json_option
 from trustlog.cli.policy_answers import describe_policy, describe_traps, policy_lines, trap_lines
 from trustlog.cli.policy_help import MEMBERS_HELP
 from trustlog.cli.policy_source import hash_in, read_named
 from trustlog.cli.roster_file import read_roster
 from trustlog.cli.session import LogAccess, optional_log_options
-from trustlog.errors import Refused
+from trustlog.errors import Refused, printable
 from trustlog.policy.traps import find_traps
 from trustlog.records.own import SALT_BYTES, own_payload
 from trustlog.records.roster import ROSTER, Roster

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import click
 
-from trustlog.cli.answer import FAIL, PASS, USAGE, printable, report_error, show
+from trustlog.cli.answer import FAIL, PASS, USAGE, report_error, show
 from trustlog.cli.options import json_option
 from trustlog.cli.policy_source import Named, read_named
 from trustlog.cli.session import LogAccess, optional_log_options
-from trustlog.errors import TrustlogError
+from trustlog.errors import TrustlogError, printable
 from trustlog.policy.difference import Difference, find_differences, find_other_differences
 from trustlog.policy.paths import json_path
 

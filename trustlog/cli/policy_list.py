@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trustlog.cli.answer import narrate, printable, show
+from trustlog.cli.answer import narrate, show
 from trustlog.cli.options import json_option
 from trustlog.cli.policy_answers import describe_standing
 from trustlog.cli.policy_source import QUICK_NOT_PROVEN, Named
 from trustlog.cli.session import LogAccess, log_options
-from trustlog.errors import Refused
+from trustlog.errors import Refused, printable
 from trustlog.records.work_policy_contract import policy_from_text
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import click
 
-from trustlog.cli.answer import FAIL, PASS, printable, report_error
+from trustlog.cli.answer import FAIL, PASS, report_error
 from trustlog.cli.answer import show as show_result
 from trustlog.cli.options import json_option
 from trustlog.cli.policy_answers import describe_policy, describe_standing, not_proven_lines, policy_lines, standing_lines
 from trustlog.cli.policy_source import Named, read_named
 from trustlog.cli.session import LogAccess, optional_log_options
-from trustlog.errors import Refused
+from trustlog.errors import Refused, printable
 from trustlog.policy.standing import Standing, validity_fault
 
 _CODES = {"revoked": "POLICY_REVOKED", "superseded": "POLICY_SUPERSEDED", "awaiting_signatures": "POLICY_NOT_IN_FORCE"}

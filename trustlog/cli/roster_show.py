@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from trustlog.change.roster import RosterLink, Rosters, read_rosters
-from trustlog.cli.answer import FAIL, PASS, printable, report
+from trustlog.cli.answer import FAIL, PASS, report
 from trustlog.cli.answer import show as show_result
 from trustlog.cli.desk import at_desk
 from trustlog.cli.options import json_option
 from trustlog.cli.session import LogAccess, log_options
-from trustlog.errors import REASONS, Refused
+from trustlog.errors import REASONS, Refused, printable
 from trustlog.formats.timestamp import format_timestamp
 from trustlog.records.fields import UnsetType
 from trustlog.records.roster import Person

@@ -10,13 +10,14 @@ from typing import Any, Final
 import click
 
 from trustlog.change.token_standing import LoggedToken, look_up_token
-from trustlog.cli.answer import FAIL, PASS, printable, report, show
+from trustlog.cli.answer import FAIL, PASS, report, show
 from trustlog.cli.desk import at_desk
 from trustlog.cli.did import read_did
 from trustlog.cli.files import read_input
 from trustlog.cli.options import FILE, json_option
 from trustlog.cli.session import LogAccess, log_options_if_given
 from trustlog.cli.token_file import MAX_TOKEN_FILE_BYTES
+from trustlog.errors import printable
 from trustlog.formats.timestamp import NS, format_timestamp
 from trustlog.policy.sentences import duration
 from trustlog.records.token_issued import TokenIssued

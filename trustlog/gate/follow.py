@@ -15,9 +15,10 @@ from trustlog.formats.entry import Entry, parse_entry
 from trustlog.formats.timestamp import NS
 from trustlog.formats.trustpolicy import TrustedCheckpoint
 from trustlog.gate.kept_view import KeptView
-from trustlog.gate.view import READ_LATE, Logged, LogView
+from trustlog.gate.view import Logged, LogView
 from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES
 from trustlog.records.candidate import Candidate
+from trustlog.records.kinds import BULK_KINDS
 
 FETCHES_AT_ONCE: Final = 16
 MAX_PLANS: Final = 1_000  # kept in memory
@@ -159,7 +160,7 @@ class Reading:
 
     async def _payload_of(self, data: bytes) -> bytes | None:
         entry = _parse(data)
-        if entry is None or entry.kind in READ_LATE:
+        if entry is None or entry.kind in BULK_KINDS:
             return None
         own = self._own.get(entry.payload_hash)
         return own.payload_text if own is not None else await self._fetch(entry.payload_hash)
@@ -168,7 +169,7 @@ class Reading:
         """The payload of an entry read by an earlier process; None as well where it was not given, and cannot be asked for now."""
         assert self._kept is not None
         entry = _parse(data)
-        if entry is None or entry.kind in READ_LATE:
+        if entry is None or entry.kind in BULK_KINDS:
             return None
         text = self._kept.payload(entry.payload_hash)
         if text is None:

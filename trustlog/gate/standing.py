@@ -7,6 +7,7 @@ from typing import Final
 from trustlog.gate.view import Logged, LogView
 from trustlog.policy.facts import Missing, PolicyFact
 from trustlog.policy.rules.whole import policy_not_found
+from trustlog.policy.standing import quorum_index
 from trustlog.records.revocation import may_revoke
 from trustlog.records.token_issued import TokenIssued
 
@@ -37,7 +38,7 @@ def policy_fact(view: LogView, token: TokenIssued, size: int) -> PolicyFact | Mi
     policy_hash = token.policy_hash_b64u
     entries = view.by_payload(policy_hash, "work_policy_contract", size)
     rules = entries[0].record.rules if entries else None
-    if rules is None or _quorum_index(view, entries) is None:
+    if rules is None or not _has_quorum(view, entries):
         return Missing((policy_not_found(token),))
     revoked = tuple(one.index for one in revocations(view, f"policy:{policy_hash}", size))
     superseded = tuple((one.payload_hash, one.index) for one in superseding(view, policy_hash, size))
@@ -51,17 +52,13 @@ def superseding(view: LogView, policy_hash: str, size: int) -> list[Logged]:
     by_payload: dict[str, list[Logged]] = {}
     for one in signed:
         by_payload.setdefault(one.payload_hash, []).append(one)
-    return [entries[0] for entries in by_payload.values() if _quorum_index(view, entries) is not None]
+    return [entries[0] for entries in by_payload.values() if _has_quorum(view, entries)]
 
 
 def _is_unread_policy(view: LogView, one: Logged) -> bool:
     return one.void == UNREADABLE and view.trust.role_at(one.entry.signer_did, one.index) == "policy_issuers"
 
 
-def _quorum_index(view: LogView, entries: list[Logged]) -> int | None:
-    signers: set[str] = set()
-    for one in entries:
-        signers.add(one.entry.signer_did)
-        if len(signers) == view.trust.quorums["policy"]:
-            return one.index
-    return None
+def _has_quorum(view: LogView, entries: list[Logged]) -> bool:
+    signers = ((one.index, one.entry.signer_did) for one in entries)
+    return quorum_index(signers, view.trust.quorums["policy"]) is not None

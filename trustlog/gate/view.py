@@ -21,11 +21,11 @@ from trustlog.gate.stacked import StackedIndex, StackedList
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.records.candidate import Candidate, read_logged
 from trustlog.records.fields import UnsetType
+from trustlog.records.kinds import BULK_KINDS
 from trustlog.records.ledger import Ledger, MemoryHistory
 from trustlog.records.revocation import may_revoke
 from trustlog.records.rosters import RosterChain
 
-READ_LATE: Final = frozenset({"gateway_receipt", "tool_receipt", "side_effect_receipt", "proof_bundle"})
 LIES: Final = frozenset(
     {"ENTRY_REFS_MISMATCH", "ENTRY_MALFORMED", "HASH_MISMATCH", "PAYLOAD_TEXT_NOT_ACCEPTED", "SIGNATURE_INVALID"}
 )
@@ -195,7 +195,7 @@ class LogView:
         logged = Logged(index, data, entry)
         if payload is not None:
             logged = self._read(logged, payload, read)
-        elif entry.kind not in READ_LATE:
+        elif entry.kind not in BULK_KINDS:
             logged = self._unread(logged)
         self._entries.append(logged)
         self._index(logged)
@@ -234,7 +234,7 @@ class LogView:
         return [
             found[i]
             for i in sorted(found)
-            if found[i].kind in READ_LATE and found[i].candidate is None and not found[i].void
+            if found[i].kind in BULK_KINDS and found[i].candidate is None and not found[i].void
         ]
 
     # Looking up. All answers are in index order and below `size`.

@@ -46,6 +46,9 @@ KINDS: Final[dict[str, Kind]] = {
     )
 }
 
+BULK_KINDS: Final = frozenset({"gateway_receipt", "tool_receipt", "side_effect_receipt", "proof_bundle"})
+"""Kinds of which a log has many and which restrict nobody: their payloads are read only where a job is looked at."""
+
 
 def get_kind(name: str) -> Kind:
     """The kind of an envelope type (``UNKNOWN_ENVELOPE_TYPE``)."""

@@ -15,12 +15,12 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from trustlog.errors import Refused
-from trustlog.records.kinds import KINDS
+from trustlog.records.kinds import BULK_KINDS, KINDS
 from trustlog.storage.index_search import EntryReader, Page
 from trustlog.storage.log_reader import StoredEntry
 from trustlog.storage.postings import has_terms
 
-TEXT_KINDS: Final = tuple(sorted(set(KINDS) - {"gateway_receipt", "tool_receipt", "side_effect_receipt", "proof_bundle"}))
+TEXT_KINDS: Final = tuple(sorted(KINDS.keys() - BULK_KINDS))
 MAX_TEXT_QUERY_CHARACTERS: Final = 256
 MAX_WORDS: Final = 16
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from trustlog.cli.answer import printable, tell
+from trustlog.cli.answer import tell
 from trustlog.cli.simulate import media_type_of
+from trustlog.errors import printable
 from trustlog.policy.sentences import duration, tool_sentences
 from trustlog.records.fields import convert_record
 from trustlog.records.work_policy_contract import ChangeManagement

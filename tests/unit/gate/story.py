@@ -22,9 +22,10 @@ from trustlog.formats.trustpolicy import TrustPolicy
 from trustlog.gate.decision import ViewOfLog, decision_payload
 from trustlog.gate.identify import GateRequest, identify
 from trustlog.gate.judge import Judgement, Question, judge, judge_logged_allow
-from trustlog.gate.view import READ_LATE, Logged, LogView
+from trustlog.gate.view import Logged, LogView
 from trustlog.keys.signer import SeedSigner
 from trustlog.records.candidate import read_candidate
+from trustlog.records.kinds import BULK_KINDS
 from trustlog.records.scope import compute_scope_hash
 from trustlog.tokens.scoped_token import ScopedToken, issuance_members, mint_token, parse_token
 
@@ -477,4 +478,4 @@ class Story:
 
 
 def _is_late(data: bytes) -> bool:
-    return any(b'"kind":"' + kind.encode() + b'"' in data for kind in READ_LATE)
+    return any(b'"kind":"' + kind.encode() + b'"' in data for kind in BULK_KINDS)
