@@ -16,7 +16,7 @@ from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.jsontext import canonicalize
 from trustlog.formats.timestamp import format_timestamp
 from trustlog.keys.file import read_key_file
-from trustlog.proxy.receipt import CallBinding, ModelCall, receipt_payload
+from trustlog.proxy.receipt import CallBinding, ModelCall, PublishedCall, published_call, receipt_payload
 
 TICKET = "servicedesk.example:CHG-17"
 JOB = "job-17"
@@ -97,9 +97,9 @@ def publish_rules(shell: Shell) -> None:
 
 
 def call_models(
-    shell: Shell, count: int = 2, *, events: bool = True, start: int = 0, previous: str | None = None
+    shell: Shell, count: int = 2, *, events: bool = True, start: int = 0, previous: PublishedCall | None = None
 ) -> list[dict[str, Any]]:
-    """Receipts of model calls, signed and submitted; the events of the run, which follow the one with the hash `previous`."""
+    """Receipts of model calls, signed and submitted; the events of the run, which follow the call `previous`."""
     token = json.loads((shell.directory / "token.json").read_bytes())
     chain = []
     for number in range(start, start + count):
@@ -118,7 +118,7 @@ def call_models(
             "gateway-1", call, CallBinding(RUN, token["policy"], token["token_scope_hash_b64u"], previous)
         )
         event = payload["metadata"]["event"]
-        previous = event["event_hash_b64u"]
+        previous = published_call(payload)
         chain.append(event)
         if not events:
             payload["metadata"] = {}

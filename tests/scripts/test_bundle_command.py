@@ -16,6 +16,7 @@ from tests.scripts.change import (
     good,
 )
 from tests.scripts.commands import Shell
+from trustlog.proxy.receipt import PublishedCall, published_call
 
 
 def test_the_same_bundle_is_found_again(executed: Shell, tmp_path: Path) -> None:
@@ -41,7 +42,7 @@ def test_a_second_bundle_says_which_approvals_it_leaves_behind(executed: Shell, 
     shell = fork(executed, tmp_path)
     with shell.serve():
         first = good(build_bundle(shell))
-        call_models(shell, 1, start=7, previous=last_event(shell))
+        call_models(shell, 1, start=7, previous=last_call(shell))
         ended = build_bundle(shell)
         second = good(ended)
         assert second["other_bundles"] == [first["payload_hash_b64u"]]
@@ -55,9 +56,8 @@ def test_a_second_bundle_says_which_approvals_it_leaves_behind(executed: Shell, 
         assert second["reference"] in late.err
 
 
-def last_event(shell: Shell) -> str:
-    event: str = json.loads((shell.directory / "call-1.json").read_bytes())["metadata"]["event"]["event_hash_b64u"]
-    return event
+def last_call(shell: Shell) -> PublishedCall:
+    return published_call(json.loads((shell.directory / "call-1.json").read_bytes()))
 
 
 def test_an_agent_whose_window_is_over_is_told_so(executed: Shell, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from trustlog.formats.envelope import seal_envelope
 from trustlog.formats.jsontext import canonicalize
 from trustlog.formats.timestamp import NS, format_timestamp
 from trustlog.keys.signer import SeedSigner
-from trustlog.proxy.receipt import CallBinding, ModelCall, receipt_payload
+from trustlog.proxy.receipt import CallBinding, ModelCall, published_call, receipt_payload
 from trustlog.records.own import SALT_BYTES, own_payload
 from trustlog.records.plan import compute_fingerprint
 from trustlog.records.scope import compute_scope_hash
@@ -154,7 +154,7 @@ class Workshop:
                 timestamp=_now(),
             )
             payload = receipt_payload("bench-gateway", call, CallBinding(run, self._policy_hash, scope_hash, previous))
-            previous = payload["binding"]["event_hash_b64u"]
+            previous = published_call(payload)
             envelopes.append(seal_envelope("gateway_receipt", payload, self.keys["gateways"], _now()))
         return envelopes
 

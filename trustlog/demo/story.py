@@ -32,7 +32,7 @@ from trustlog.formats.timestamp import NS, format_timestamp
 from trustlog.gate.decision import Decision
 from trustlog.gate.gate import Gate
 from trustlog.gate.identify import GateRequest
-from trustlog.proxy.receipt import CallBinding, ModelCall, receipt_payload
+from trustlog.proxy.receipt import CallBinding, ModelCall, PublishedCall, published_call, receipt_payload
 from trustlog.tokens.scoped_token import issuance_members, mint_token, parse_token
 
 TOKEN_LIFE_S: Final = 900
@@ -50,7 +50,7 @@ class JobAtHand:
     run_id: str
     token: str
     plan: bytes
-    last_event: str | None = None
+    last_call: PublishedCall | None = None
     executed: Executed | None = None
 
 
@@ -167,10 +167,10 @@ class Story:
             timestamp=format_timestamp(self._desk.clock()),
         )
         scope_hash = parse_token(job.token).token_scope_hash_b64u
-        binding = CallBinding(job.run_id, self._policy_hash, scope_hash, job.last_event)
+        binding = CallBinding(job.run_id, self._policy_hash, scope_hash, job.last_call)
         payload = receipt_payload("demo-gateway", call, binding)
         receipt = await self._desk.publish("gateway_receipt", payload, self._cast.roles["gateway"])
-        job.last_event = payload["binding"]["event_hash_b64u"]
+        job.last_call = published_call(payload)
         self._say("gateway receipt", receipt, f"a model call of {job.run_id}: {prompt}")
 
     async def _simulate(self, job: JobAtHand) -> None:
