@@ -38,7 +38,10 @@ class ReceiptBinding(Struct, frozen=True, kw_only=True):
 
 
 class StatementBinding(Struct, frozen=True, kw_only=True):
-    """The same for tool and side-effect receipts and approvals, whose published schemas only ask for strings."""
+    """The same for tool and side-effect receipts and approvals, whose published schemas do not say what a text may be.
+
+    They do not list the spans, phase and confidence at all; Clawsig's SDK writes them as in a gateway receipt's binding.
+    """
 
     run_id: str | UnsetType = UNSET
     event_hash_b64u: str | UnsetType = UNSET
@@ -52,8 +55,8 @@ class StatementBinding(Struct, frozen=True, kw_only=True):
     tool_span_id: str | UnsetType = UNSET
     toolSpanId: str | UnsetType = UNSET  # noqa: N815
     phase: str | UnsetType = UNSET
-    attribution_confidence: str | UnsetType = UNSET
-    attributionConfidence: str | UnsetType = UNSET  # noqa: N815
+    attribution_confidence: float | UnsetType = UNSET
+    attributionConfidence: float | UnsetType = UNSET  # noqa: N815
     capability_id: str | UnsetType = UNSET
 
 

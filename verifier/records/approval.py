@@ -14,7 +14,7 @@ APPROVAL_ID = r"trustlog:approval:v1:[A-Za-z0-9_-]{22}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalBinding:
-    """What an approval is tied to besides its scope: strings only."""
+    """What an approval is tied to besides its scope: strings, and how sure an attribution is."""
 
     run_id: str | None = s.optional(s.string)
     event_hash_b64u: str | None = s.optional(s.string)
@@ -28,8 +28,8 @@ class ApprovalBinding:
     tool_span_id: str | None = s.optional(s.string)
     toolSpanId: str | None = s.optional(s.string)  # noqa: N815
     phase: str | None = s.optional(s.string)
-    attribution_confidence: str | None = s.optional(s.string)
-    attributionConfidence: str | None = s.optional(s.string)  # noqa: N815
+    attribution_confidence: float | None = s.optional(s.number)
+    attributionConfidence: float | None = s.optional(s.number)  # noqa: N815
     capability_id: str | None = s.optional(s.string)
 
 
