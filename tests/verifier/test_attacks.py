@@ -238,7 +238,7 @@ def test_an_expired_approval() -> None:
 
 def test_an_approval_dated_far_ahead() -> None:
     change = build(edit={"approve_execute_1": setting(timestamp=at(10 + 301 + 1))})
-    assert_fails(verdict(change), "APPROVAL_MISMATCH")
+    assert_fails(verdict(change), "CLOCK_SKEW")
 
 
 def test_an_approval_dated_later_than_witnesses_saw_it() -> None:

@@ -187,7 +187,7 @@ def _age_fault(case: Case, allow: Allow, item: Logged) -> Refused | None:
     assert isinstance(approval, Approval), "the caller checked"
     decided = allow.decision.decided_at
     if approval.timestamp > decided + CLOCK_TOLERANCE_S * NS:
-        return Refused("APPROVAL_MISMATCH", f"approval at index {item.index}", expected="at most 300 s after decided_at")
+        return Refused("CLOCK_SKEW", f"approval at index {item.index}", expected="at most 300 s after decided_at")
     seen_s = case.earliest_seen_s(item.index)
     since = approval.timestamp if seen_s is None else min(approval.timestamp, seen_s * NS)
     ttl_s = allow.tool.ttl_s if allow.tool else 0
