@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from making.case import fail
 from making.dishonest import Allow, allow_anyway, begin_anyway, execute_anyway
@@ -15,6 +17,11 @@ from trustlog.records.plan import compute_fingerprint
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NOT_THESE = ("APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")  # what an approval of another scope comes to: nothing
+
+
+def failed_with(told: Any) -> set[str]:
+    """The reasons of every check of a verdict that failed, not only of the first."""
+    return {check["reason_code"] for check in told["checks"] if check["status"] == "FAIL"}
 
 
 async def test_for_another_job(stage: Stage) -> None:
@@ -53,7 +60,8 @@ async def test_for_another_ticket(stage: Stage) -> None:
     careless = await stage.simulated()
     others = await (await stage.simulated()).approve(EXECUTE, OWNER, SECURITY)
     await execute_anyway(careless, others, added=True)
-    await stage.verdict(careless, fail("APPROVAL_MISMATCH"))
+    told = await stage.verdict(careless, fail("APPROVALS_INSUFFICIENT"), like=denied)
+    assert "APPROVAL_MISMATCH" in failed_with(told)  # and which of the approvals that the decision names are of another
     await change.approved()
     assert (await change.ask(EXECUTE)).allowed
 
@@ -101,7 +109,8 @@ async def test_used_up(stage: Stage) -> None:
     await greedy.allow(EXECUTE)
     again = await allow_anyway(greedy, Allow(EXECUTE, approvals, added=approvals))
     await begin_anyway(greedy, again)
-    await stage.verdict(greedy, fail("APPROVAL_ALREADY_USED"), leave="")
+    told = await stage.verdict(greedy, fail("APPROVALS_INSUFFICIENT"), like=denied, leave="")
+    assert "APPROVAL_ALREADY_USED" in failed_with(told)
     await change.approved()
     assert (await change.ask(EXECUTE)).allowed
 

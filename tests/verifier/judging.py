@@ -28,9 +28,11 @@ def verdict(
     return judge(data, parse_trust_policy(trust or trust_toml()), at_ns=at_ns, **options)
 
 
-def assert_fails(report: Report, code: str) -> None:
+def assert_fails(report: Report, code: str, *also: str) -> None:
+    """FAIL for this reason; `also` are what other checks must have failed with."""
     assert (report.status, report.reason_code) == (Status.FAIL, code), summary(report)
     assert report.exit_code == 1
+    assert {check.code for check in report.checks if check.status is Status.FAIL} >= {code, *also}, summary(report)
 
 
 def assert_undecided(report: Report, code: str) -> None:

@@ -20,7 +20,11 @@ _APPROVAL_ID = re.compile(APPROVAL_ID, re.ASCII)
 
 
 def check_approvals(case: Case, findings: Findings, allow: Allow) -> None:
-    """Every listed approval counts, and together they are enough people with the demanded roles."""
+    """Every listed approval counts, and together they are enough people with the demanded roles.
+
+    Told in the order of the gate: what stands against approvals of the scope, whether the others are enough people, and last
+    what is listed of another scope.
+    """
     name = allow.name("approvals.roster")
     roster = case.history.rosters.at(allow.index)
     viewed = case.history.rosters.at(allow.view)
@@ -33,15 +37,31 @@ def check_approvals(case: Case, findings: Findings, allow: Allow) -> None:
         adverse = Refused("ROSTER_NOT_CONTINUING", "roster_b64u", expected=viewed.payload_hash_b64u, found=named)
     check_absent(case, findings, allow, "approvals.latest_roster", expected="no later roster", adverse=adverse)
     people: list[Person] = []
+    against: list[Refused] = []
+    foreign: list[Refused] = []
     for approval_hash in allow.decision.approvals:
         outcome = _judge_listed(case, allow, approval_hash)
         if isinstance(outcome, Refused):
-            findings.refused(allow.name("approvals.counts"), outcome, index=allow.index)
-            return
+            (foreign if _is_of_another_scope(case, allow, approval_hash) else against).append(outcome)
+            continue
         item, person = outcome
         findings.passed(allow.name("approvals.counts"), f"by {person.subject}", index=item.index)
         people.append(person)
+    for fault in against:
+        findings.refused(allow.name("approvals.counts"), fault, index=allow.index)
     _check_enough(findings, allow, people, roster)
+    for fault in foreign:
+        findings.refused(allow.name("approvals.counts"), fault, index=allow.index)
+
+
+def _is_of_another_scope(case: Case, allow: Allow, approval_hash: str) -> bool:
+    """Whether what is listed is nobody's word on this scope, so that the decision has one approval less.
+
+    A gate looks for the approvals of a scope: it does not find this one, and finds too few.
+    """
+    named = [item.record for item in case.history.named("human_approval_receipt", approval_hash)]
+    approvals = [record for record in named if isinstance(record, Approval)]
+    return bool(approvals) and all(record.scope_hash_b64u != allow.scope_hash for record in approvals)
 
 
 def _judge_listed(case: Case, allow: Allow, approval_hash: str) -> tuple[Logged, Person] | Refused:
@@ -64,10 +84,10 @@ def _judge_approval(case: Case, allow: Allow, item: Logged) -> Person | Refused:
     person = case.history.rosters.person_at(item.entry.signer_did, allow.index)
     fault = (
         _content_fault(case, allow, item, approval)
-        or _order_fault(case, allow, item)
         or _person_fault(case, allow, item, person)
-        or _revocation_fault(case, allow, item)
+        or _order_fault(case, allow, item)
         or _age_fault(case, allow, item)
+        or _revocation_fault(case, allow, item)
     )
     if fault is not None:
         return fault
@@ -79,7 +99,7 @@ def _content_fault(case: Case, allow: Allow, item: Logged, approval: Approval) -
     """It approves exactly this scope, policy, plan, agent, run and token scope."""
     if approval.approval_type != "explicit_approve" or not _APPROVAL_ID.fullmatch(approval.receipt_id):
         return Refused(
-            "APPROVAL_NOT_PERMITTED",
+            "APPROVAL_MISMATCH",
             f"approval at index {item.index}",
             expected="explicit_approve with a trustlog approval id",
             found=approval.approval_type,
@@ -146,7 +166,7 @@ def _person_fault(case: Case, allow: Allow, item: Logged, person: Person | None)
     if person.subject == allow.scope.requester:
         return Refused("APPROVAL_BY_REQUESTER", where, found=person.subject)
     if did == allow.scope.agent_did:
-        return Refused("APPROVAL_NOT_PERMITTED", where, expected="not the agent's key")
+        return Refused("APPROVAL_BY_REQUESTER", where, expected="not the agent's key", found=did)
     return None
 
 

@@ -146,7 +146,7 @@ def _receipt_fault(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle)
                 return fault
     for event in bundle.record.event_chain or ():
         if event.event_type == "llm_call" and event.event_hash_b64u not in answered:
-            return Refused("RECEIPTS_MISSING", f"event {event.event_id[:64]}", expected="a gateway receipt")
+            return Refused("RECEIPT_SET_INCOMPLETE", f"event {event.event_id[:64]}", expected="a gateway receipt")
     return None
 
 

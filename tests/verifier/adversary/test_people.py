@@ -50,7 +50,7 @@ def take_approvals(first: Change) -> Any:
 def test_approvals_moved_to_another_ticket() -> None:
     first = Change().build()
     second = sharing(first, skip={"approve_execute_1", "approve_execute_2"}, edit={"decide_execute": take_approvals(first)})
-    assert_fails(verdict(second.build()), "APPROVAL_MISMATCH")
+    assert_fails(verdict(second.build()), "APPROVALS_INSUFFICIENT", "APPROVAL_MISMATCH")
 
 
 def test_approvals_moved_to_another_job_of_the_ticket() -> None:
@@ -61,7 +61,7 @@ def test_approvals_moved_to_another_job_of_the_ticket() -> None:
         skip={"approve_execute_1", "approve_execute_2"},
         edit={"decide_execute": take_approvals(first)},
     )
-    assert_fails(verdict(second.build()), "APPROVAL_MISMATCH")
+    assert_fails(verdict(second.build()), "APPROVALS_INSUFFICIENT", "APPROVAL_MISMATCH")
 
 
 def test_approvals_moved_to_another_run() -> None:
@@ -76,7 +76,7 @@ def test_approvals_kept_while_the_plan_is_swapped() -> None:
         change.plan = default_plan() | {"body": {"set": {"replicas": 9}}}
         change._simulation("simulation")
 
-    assert_fails(verdict(Change(before={"decide_execute": swap}).build()), "APPROVAL_MISMATCH")
+    assert_fails(verdict(Change(before={"decide_execute": swap}).build()), "APPROVALS_INSUFFICIENT", "APPROVAL_MISMATCH")
 
 
 def test_approvals_kept_while_the_plan_is_simulated_again() -> None:
@@ -84,7 +84,7 @@ def test_approvals_kept_while_the_plan_is_simulated_again() -> None:
         change._simulation("simulation_2")
         change.hashes["simulation"] = change.hashes["simulation_2"]
 
-    assert_fails(verdict(Change(before={"decide_execute": again}).build()), "APPROVAL_MISMATCH")
+    assert_fails(verdict(Change(before={"decide_execute": again}).build()), "APPROVALS_INSUFFICIENT", "APPROVAL_MISMATCH")
 
 
 def test_an_approval_replayed_in_the_next_round() -> None:
@@ -99,7 +99,7 @@ def test_an_approval_replayed_in_the_next_round() -> None:
 
     change = Change(before={"bundle": again}, edit={})
     change.edit["end"] = lambda p: p.update(outcome="failure") if "decide_again" not in change.hashes else None
-    assert_fails(verdict(change.build()), "APPROVAL_ALREADY_USED")
+    assert_fails(verdict(change.build()), "APPROVALS_INSUFFICIENT", "APPROVAL_ALREADY_USED")
 
 
 def test_a_renewed_token_does_not_revive_a_revoked_approval() -> None:
