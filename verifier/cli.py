@@ -14,6 +14,7 @@ EXIT_CODES = "exit codes: 0 pass, 1 fail, 2 usage or unreadable input, 3 undecid
 NOTES = """\
 documents: verifier/README.md says what each command checks and never can.
 single file: python3 -m verifier.single_file trustlog-verify.pyz
+network: only for a log at a URL, through the proxy of HTTP_PROXY, HTTPS_PROXY and NO_PROXY if the environment names one
 needs: pynacl and rfc8785, installed beside it (python3 -m pip install pynacl rfc8785)"""
 
 

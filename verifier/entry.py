@@ -99,11 +99,6 @@ def match_entry(data: bytes) -> EntryMatch | None:
     return ENTRY_PATTERN.fullmatch(data) if len(data) <= MAX_ENTRY_BYTES else None
 
 
-def is_entry(data: bytes) -> bool:
-    """Whether `data` is within the grammar of entries."""
-    return match_entry(data) is not None
-
-
 def parse_entry(data: bytes) -> Entry:
     """The entry in `data`. Raises Refused ENTRY_MALFORMED."""
     match = match_entry(data)
@@ -123,17 +118,6 @@ def payload_hash_of(match: EntryMatch) -> bytes:
     return decode_exact_b64u(match[2])
 
 
-def encode_entry(
-    kind: str, payload_hash_b64u: str, refs: Mapping[str, str], *, signature_b64u: str, signer_did: str
-) -> bytes:
-    """The entry's bytes. Every value is one that needs no JSON escape."""
-    members = ",".join(f'"{name}":"{refs[name]}"' for name in sorted(refs))
-    return (
-        f'{{"entry_version":"1","kind":"{kind}","payload_hash_b64u":"{payload_hash_b64u}","refs":{{{members}}},'
-        f'"signature_b64u":"{signature_b64u}","signer_did":"{signer_did}"}}'
-    ).encode("ascii")
-
-
 def ref_value(text: str) -> str:
     """A ref is the field itself if it is short and plain, else `sha256:` + base64url of its SHA-256."""
     if _PLAIN_REF.fullmatch(text):
@@ -141,13 +125,11 @@ def ref_value(text: str) -> str:
     return "sha256:" + encode_b64u(sha256(text.encode("utf-8")).digest())
 
 
-def check_entry_signature(entry: Entry) -> None:
-    """Check the signer's DID and signature. Raises Refused INVALID_DID_FORMAT or SIGNATURE_INVALID."""
-    check_envelope_signature(entry.payload_hash_b64u, entry.signature_b64u, entry.signer_did)
-
-
 def check_match_signature(match: EntryMatch) -> None:
-    """As `check_entry_signature`. The grammar has seen to it that hash and signature have their one spelling."""
+    """Check a matched entry's signature: the grammar has seen to it that hash and signature have their one spelling.
+
+    Raises Refused INVALID_DID_FORMAT or SIGNATURE_INVALID.
+    """
     check_signature(match[2], decode_exact_b64u(match[4]), match[5].decode("ascii"))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PUBLIC_KEY_BYTES = 1312
 SIGNATURE_BYTES = 2420
-_LABEL = b"subtree/v1\n\0"
+LABEL = b"subtree/v1\n\0"
 _MAX_NAME_BYTES = 255
 
 
@@ -64,4 +64,4 @@ def encode_message(cosigner: str, time_s: int, checkpoint: Checkpoint) -> bytes 
         return None
     cosigner_name, origin = (bytes([len(name)]) + name for name in names)
     numbers = (time_s.to_bytes(8, "big"), (0).to_bytes(8, "big"), checkpoint.size.to_bytes(8, "big"))
-    return _LABEL + cosigner_name + numbers[0] + origin + numbers[1] + numbers[2] + checkpoint.root
+    return LABEL + cosigner_name + numbers[0] + origin + numbers[1] + numbers[2] + checkpoint.root

@@ -17,7 +17,7 @@ from verifier.report import Check, Report, Status, conclude
 from verifier.source import open_source
 from verifier.timeline import build_timeline
 from verifier.trust import TrustPolicy, open_checkpoint
-from verifier.unproven import ALWAYS_NOT_PROVEN
+from verifier.unproven import ALWAYS_NOT_PROVEN, unwitnessed
 from verifier.wanted import Wanted
 from verifier.wholelog import read_whole_log
 from verifier.workers import choose_workers
@@ -88,7 +88,11 @@ def log_report(error: VerifierError, trust: TrustPolicy) -> Report:
     check = Check("log", "read", status, error.code, error.expected, error.found or error.detail)
     return conclude(
         [check],
-        not_proven=["anything about the change: the log of --log could not be read whole", *ALWAYS_NOT_PROVEN],
+        not_proven=[
+            "anything about the change: the log of --log could not be read whole",
+            *ALWAYS_NOT_PROVEN,
+            *unwitnessed(trust),
+        ],
         trust_policy_sha256=trust.sha256,
         passed="",
     )

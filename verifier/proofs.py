@@ -11,6 +11,7 @@ from verifier.scan import TileNodes
 from verifier.source import Source, read_checkpoint
 from verifier.tree import check_consistency, check_inclusion, hash_leaf, prove_consistency
 from verifier.trust import TrustPolicy, open_checkpoint
+from verifier.unproven import unwitnessed
 
 
 def check_log_proof(proof: bytes, entry: bytes, trust: TrustPolicy) -> Report:
@@ -31,11 +32,12 @@ def check_log_proof(proof: bytes, entry: bytes, trust: TrustPolicy) -> Report:
         findings.passed("evidence.inclusion", f"leaf hash {hash_leaf(entry).hex()}", index=parsed.index)
     except Refused as error:
         findings.refused("evidence.log_proof", error)
-    not_proven = ["that the entry counts: its signature, payload and the rules of reading were not checked"]
-    if trust.log_policy.quorum is None:
-        not_proven.append("that everyone is shown the same log, and any time: the trust policy names no witnesses")
+    counts = "that the entry counts: its signature, payload and the rules of reading were not checked"
     return conclude(
-        findings.checks, not_proven=not_proven, trust_policy_sha256=trust.sha256, passed="the entry is in the log"
+        findings.checks,
+        not_proven=[counts, *unwitnessed(trust)],
+        trust_policy_sha256=trust.sha256,
+        passed="the entry is in the log",
     )
 
 
@@ -51,10 +53,10 @@ def check_two_checkpoints(old_note: bytes, new_note: bytes, source: Source, trus
         findings.refused("log.consistency", error)
     except Unavailable as error:
         findings.unavailable("log.consistency", error)
-    not_proven = ["that entries of both trees keep the rules of reading: only the trees were compared"]
+    rules = "that entries of both trees keep the rules of reading: only the trees were compared"
     return conclude(
         findings.checks,
-        not_proven=not_proven,
+        not_proven=[rules, *unwitnessed(trust)],
         trust_policy_sha256=trust.sha256,
         passed="the older tree is a prefix of the newer one",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -59,16 +58,6 @@ def parse_tile_path(path: str) -> Tile:
 def width_at(level: int, index: int, size: int) -> int:
     """How many hashes the tile (level, index) has in the tree of `size` entries, 0 if it does not exist."""
     return max(0, min(TILE_WIDTH, (size >> (8 * level)) - TILE_WIDTH * index))
-
-
-def tiles_of(size: int) -> Iterator[Tile]:
-    """Every hash tile of the tree of `size` entries, level by level; full tiles, then the partial one."""
-    level = 0
-    while size >> (8 * level):
-        row = size >> (8 * level)
-        for index in range((row + TILE_WIDTH - 1) // TILE_WIDTH):
-            yield Tile(level, index, width_at(level, index, size))
-        level += 1
 
 
 def split_tile(data: bytes, width: int) -> list[bytes]:

@@ -8,14 +8,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, RemoteDisconnected
+from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
 from typing import NoReturn
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from verifier import limits
+from verifier.address import Address
 from verifier.encodings import encode_b64u
-from verifier.errors import Unavailable, Unusable
+from verifier.errors import Unavailable
 from verifier.limits import CONNECTIONS
 
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "trustlog-verify"}
@@ -29,7 +28,7 @@ class HttpSource:
 
     def __init__(self, location: str) -> None:
         self.location = location.rstrip("/")
-        self._address = _Address(self.location)
+        self._address = Address(self.location)
         self._threads = ThreadPoolExecutor(max_workers=CONNECTIONS, thread_name_prefix="fetch")
         self._kept = threading.local()
         self._every: list[_Connection] = []
@@ -69,39 +68,10 @@ class HttpSource:
         return self.read_many([f"v1/payloads/{encode_b64u(name)}" for name in hashes], limits.MAX_PAYLOAD_BYTES)
 
 
-class _Address:
-    """Host, port and prefix of a log, and the proxy of the environment, if there is one for it."""
-
-    def __init__(self, location: str) -> None:
-        try:
-            parts = urlsplit(location)
-            self.host, self.port = parts.hostname or "", parts.port
-        except ValueError:
-            raise Unusable("INPUT_UNREADABLE", location[:200], expected="a URL") from None
-        if not self.host or parts.username is not None or parts.query or parts.fragment:
-            raise Unusable("INPUT_UNREADABLE", location[:200], expected="http(s)://host[:port][/prefix]")
-        self.is_tls = parts.scheme == "https"
-        self.prefix = parts.path.rstrip("/")
-        proxy = None if proxy_bypass(self.host) else getproxies().get(parts.scheme)
-        self.proxy = urlsplit(proxy if "//" in proxy else f"//{proxy}") if proxy else None
-        if self.proxy is not None and not self.is_tls:  # a proxy is told the whole address
-            self.prefix = location
-
-    def connect(self) -> HTTPConnection:
-        """A connection that is opened by its first request."""
-        kind = HTTPSConnection if self.is_tls else HTTPConnection
-        if self.proxy is None:
-            return kind(self.host, self.port, timeout=limits.HTTP_TIMEOUT_S)
-        connection = kind(self.proxy.hostname or "", self.proxy.port, timeout=limits.HTTP_TIMEOUT_S)
-        if self.is_tls:
-            connection.set_tunnel(self.host, self.port)
-        return connection
-
-
 class _Connection:
     """One connection, used for one request after another. Belongs to one thread."""
 
-    def __init__(self, address: _Address, deadlines: _Deadlines) -> None:
+    def __init__(self, address: Address, deadlines: _Deadlines) -> None:
         self._address = address
         self._deadlines = deadlines
         self._open: HTTPConnection | None = None
@@ -154,7 +124,7 @@ class _Connection:
         if self._open is None:
             self._open = self._address.connect()
         self._deadlines.begin(self, time.monotonic() + limits.ANSWER_S)
-        self._open.request("GET", f"{self._address.prefix}/{path}", headers=_HEADERS)
+        self._open.request("GET", f"{self._address.prefix}/{path}", headers=_HEADERS | self._address.headers)
         return self._open.getresponse()
 
     def _take(self, response: HTTPResponse, path: str, max_bytes: int) -> bytes | None:

@@ -24,6 +24,7 @@ from verifier.resume import Progress, ProgressFile
 from verifier.scan import OnProgress, Scan, scan_log
 from verifier.source import Source, read_checkpoint, read_entry
 from verifier.trust import TrustedCheckpoint, TrustPolicy, open_checkpoint
+from verifier.unproven import unwitnessed
 from verifier.wanted import Wanted
 
 _NO_EARLIER = (
@@ -82,9 +83,7 @@ def check_log(
         findings.unavailable("log.read", error)
     if resume is not None and findings.has_failed():
         resume.remove()  # what lies is read from the beginning again
-    not_proven = [*findings.not_proven, *(() if earlier is not None else _NO_EARLIER)]
-    if trust.log_policy.quorum is None:
-        not_proven.append("that everyone is shown the same log, and any time: the trust policy names no witnesses")
+    not_proven = [*findings.not_proven, *(() if earlier is not None else _NO_EARLIER), *unwitnessed(trust)]
     if not depth.deep:
         not_proven.append("what the entries say: signatures, payloads and rules were not checked (--deep)")
     report = conclude(

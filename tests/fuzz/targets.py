@@ -12,11 +12,12 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
+from tests.verifier.logbuilder import encode_entry
 from verifier.change.judge import judge
 from verifier.checkpoint import parse_checkpoint
 from verifier.didkey import encode_did_key, parse_did_key
 from verifier.encodings import decode_b64, decode_b64u, encode_b64, encode_b64u
-from verifier.entry import encode_entry, is_entry, parse_entry
+from verifier.entry import parse_entry
 from verifier.errors import Refused
 from verifier.jsontext import canonicalize, check_payload_text, parse_json, stringify
 from verifier.logproof import parse_log_proof
@@ -118,19 +119,9 @@ def _judge(data: bytes) -> None:
 
 
 def _entry(data: bytes) -> None:
-    assert is_entry(data) == _is_accepted(parse_entry, data)
     entry = parse_entry(data)
     signed = {"signature_b64u": entry.signature_b64u, "signer_did": entry.signer_did}
     assert encode_entry(entry.kind, entry.payload_hash_b64u, entry.refs, **signed) == data
-    assert canonicalize(parse_json(data)) == data
-
-
-def _is_accepted(parse: Run, data: bytes) -> bool:
-    try:
-        parse(data)
-    except Refused:
-        return False
-    return True
 
 
 def _entry_bundle(data: bytes) -> None:
@@ -223,7 +214,8 @@ def _record(data: bytes) -> None:
     name = payload_hash(payload)
     conflict_keys(kind, record, signer_did=_agent_did(), payload_hash_b64u=name)
     signed = {"signature_b64u": "A" * 86, "signer_did": _agent_did()}
-    assert is_entry(encode_entry(kind, name, compute_refs(record, name), **signed))
+    refs = compute_refs(record, name)
+    assert parse_entry(encode_entry(kind, name, refs, **signed)).refs == refs
 
 
 @cache

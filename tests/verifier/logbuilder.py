@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,16 +154,8 @@ class LogBuilder:
         """Append an entry; its payload hash."""
         text = payload if isinstance(payload, bytes) else jcs(payload)
         payload_hash = hash_of(text)
-        entry = jcs(
-            {
-                "entry_version": "1",
-                "kind": kind,
-                "payload_hash_b64u": payload_hash,
-                "refs": refs,
-                "signature_b64u": b64u(signature or signer.sign(payload_hash.encode())),
-                "signer_did": did or signer.did,
-            }
-        )
+        signature_b64u = b64u(signature or signer.sign(payload_hash.encode()))
+        entry = encode_entry(kind, payload_hash, refs, signature_b64u=signature_b64u, signer_did=did or signer.did)
         self.items.append(Logged(entry, text, kind, refs, payload_hash))
         return payload_hash
 
@@ -201,6 +194,21 @@ class LogBuilder:
         for item in self.items:
             if item.payload is not None:
                 add_payload(folder, item.payload)
+
+
+def encode_entry(
+    kind: str, payload_hash_b64u: str, refs: Mapping[str, str], *, signature_b64u: str, signer_did: str
+) -> bytes:
+    """An entry's bytes, from the format's words alone."""
+    members = {
+        "entry_version": "1",
+        "kind": kind,
+        "payload_hash_b64u": payload_hash_b64u,
+        "refs": dict(refs),
+        "signature_b64u": signature_b64u,
+        "signer_did": signer_did,
+    }
+    return jcs(members)
 
 
 def add_payload(folder: Path, payload: bytes) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib
 import re
 from dataclasses import dataclass, field
 
+from cryptography.exceptions import InvalidSignature
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
 from tests.verifier.logbuilder import ALPHABET
 
-CONSTANTS = {"0x00": b"\x00", "0x01": b"\x01", "0x04": b"\x04", "LF": b"\n"}
+CONSTANTS = {"0x00": b"\x00", "0x01": b"\x01", "0x04": b"\x04", "0x06": b"\x06", "LF": b"\n"}
 
 
 @dataclass
@@ -42,7 +44,7 @@ def read_steps(text: str) -> list[PrintedStep]:
                 steps[-1].inputs[label] = steps[-1].inputs.get(label, b"") + data
         elif line.startswith("     ") and steps:
             said = line[5:]
-            if said.startswith(("SHA-256(", "base58btc(", "Ed25519(")):
+            if said.startswith(("SHA-256(", "base58btc(", "Ed25519(", "ML-DSA-44(", "label ‖ ")):
                 steps[-1].formula, label = said.removesuffix(" ="), None
             elif said.startswith(("holds: ", "DOES NOT HOLD: ")):
                 steps[-1].holds = said.startswith("holds")
@@ -66,6 +68,8 @@ def decode(encoding: str, text: str) -> bytes:
 def compute(step: PrintedStep) -> bytes | bool:
     """What the step's formula gives on its printed inputs."""
     assert step.formula is not None
+    if step.formula.startswith("label ‖ "):
+        return b"".join(step.inputs[name] for name in step.formula.split(" ‖ "))
     match = re.fullmatch(r"([A-Za-z0-9-]+)\((.*)\)(?:\[:([0-9]+)\])?", step.formula)
     assert match, step.formula
     if match[1] == "Ed25519":
@@ -75,6 +79,8 @@ def compute(step: PrintedStep) -> bytes | bool:
         except BadSignatureError:
             return False
         return True
+    if match[1] == "ML-DSA-44":
+        return is_ml_dsa_44(**{name.replace(" ", "_"): step.inputs[name] for name in ("public key", "message", "signature")})
     if match[1] == "base58btc":
         number = 0
         for digit in step.inputs[match[2]].decode():
@@ -83,6 +89,15 @@ def compute(step: PrintedStep) -> bytes | bool:
     parts = [CONSTANTS[name] if name in CONSTANTS else step.inputs[name] for name in match[2].split(" ‖ ")]
     digest = hashlib.sha256(b"".join(parts)).digest()
     return digest[: int(match[3])] if match[3] else digest
+
+
+def is_ml_dsa_44(*, public_key: bytes, message: bytes, signature: bytes) -> bool:
+    mldsa = importlib.import_module("cryptography.hazmat.primitives.asymmetric.mldsa")
+    try:
+        mldsa.MLDSA44PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def check_every_step(text: str) -> list[PrintedStep]:

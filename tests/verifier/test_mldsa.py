@@ -9,9 +9,12 @@ from functools import cache
 import pytest
 
 from tests.verifier.logbuilder import Key, LogBuilder, b64
+from tests.verifier.printed import PrintedStep, check_every_step
 from verifier import mldsa
 from verifier.checkpoint import Checkpoint, parse_checkpoint
 from verifier.errors import Refused
+from verifier.explain.checkpoint import explain_checkpoint
+from verifier.explain.text import render_chapters
 from verifier.limits import MAX_NOTE_BYTES
 from verifier.note import parse_verifier_key
 from verifier.trust import TrustPolicy, open_checkpoint, parse_trust_policy
@@ -171,3 +174,43 @@ def test_a_vkey_with_a_key_of_another_length_is_refused() -> None:
     key_id = hashlib.sha256(NAME.encode() + b"\n\x06" + public).digest()[:4]
     with pytest.raises(Refused, match="TRUST_POLICY_INVALID"):
         parse_verifier_key(f"{NAME}+{key_id.hex()}+{b64(bytes([6]) + public)}")
+
+
+def explain(note: str, policy: TrustPolicy) -> tuple[str, list[PrintedStep]]:
+    text = render_chapters([explain_checkpoint(note.encode(), policy)])
+    return text, check_every_step(text)
+
+
+def test_the_explanation_builds_the_signed_structure_part_by_part_and_can_be_followed(log: LogBuilder) -> None:
+    text = text_of(log.note())
+    printed, steps = explain(log.note() + witness().line(text), trust())
+    built = next(step for step in steps if (step.formula or "").startswith("label ‖ "))
+    assert built.outputs == [mldsa.encode_message(NAME, TIME_S, parse_checkpoint(text))]
+    assert [step.holds for step in steps if (step.formula or "").startswith("ML-DSA-44")] == [True]
+    assert "SHA-256(name ‖ LF ‖ 0x06 ‖ public key)[:4]" in printed
+    assert f"{TIME_S} s after 1970" in printed
+
+
+def test_the_explanation_says_of_a_wrong_one_that_it_does_not_hold(log: LogBuilder) -> None:
+    other = text_of(log.note(4))
+    _, steps = explain(log.note() + witness().line(other), trust())
+    assert [step.holds for step in steps if (step.formula or "").startswith("ML-DSA-44")] == [False]
+
+
+def test_the_explanation_says_that_one_states_no_time(log: LogBuilder) -> None:
+    printed, _ = explain(log.note() + witness().line(text_of(log.note()), 0), trust())
+    assert "which says no time" in printed
+
+
+def test_the_explanation_says_where_it_cannot_be_checked(log: LogBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mldsa, "_checker", lambda: None)
+    chapter = explain_checkpoint((log.note() + witness().line(text_of(log.note()))).encode(), trust())
+    assert chapter.steps[-1].holds is None
+    assert "not checked here" in (chapter.steps[-1].note or "")
+
+
+@pytest.mark.parametrize("text", ["not a checkpoint\n", f"{'x' * 256}\n5\n{b64(bytes(32))}\n"])
+def test_the_explanation_of_one_over_no_checkpoint_says_that_nothing_holds(log: LogBuilder, text: str) -> None:
+    note = text + "\n" + witness().line(text_of(log.note()))
+    chapter = explain_checkpoint(note.encode(), trust())
+    assert chapter.steps[-1].holds is False

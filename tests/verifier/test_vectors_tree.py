@@ -10,7 +10,7 @@ import pytest
 
 from tests.verifier.vectors import VECTORS, cases, load, needs_vectors
 from verifier.errors import Refused
-from verifier.tiles import format_index, parse_tile_path, tiles_of
+from verifier.tiles import format_index, parse_tile_path, width_at
 from verifier.tree import check_consistency, check_inclusion, compute_root, hash_leaf
 
 MERKLE = "transparency-dev_merkle/testdata"
@@ -77,12 +77,11 @@ def test_tile_paths() -> None:
             tile = parse_tile_path(without_height)
             assert (tile.level, tile.index, tile.path) == (parsed[1], parsed[2], without_height)
     example = paths["tlog_tiles_partial_example"]
-    widths = [(tile.level, tile.width) for tile in tiles_of(example["tree_size"])]
-    assert widths.count((0, 256)) == example["level0_full"]
-    assert (0, example["level0_partial"]) in widths
-    assert widths.count((1, 256)) == example["level1_full"]
-    assert (1, example["level1_partial"]) in widths
-    assert (2, example["level2_partial"]) in widths
+    size, full = example["tree_size"], [example["level0_full"], example["level1_full"], 0]
+    for level, tiles in enumerate(full):
+        widths = [width_at(level, index, size) for index in range(tiles + 2)]
+        assert widths == [*([256] * tiles), example[f"level{level}_partial"], 0]
+    assert width_at(3, 0, size) == 0
 
 
 @pytest.mark.parametrize(

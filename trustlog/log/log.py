@@ -24,7 +24,6 @@ from trustlog.log.admission import admit, check_size
 from trustlog.log.directory import Configuration, LogDirectory
 from trustlog.log.following import follow
 from trustlog.log.link import Submitted, WriterLink
-from trustlog.log.logged import Logged, logged_of
 from trustlog.log.messages import STATE, Ready, State
 from trustlog.log.offer import Offer, Problem, make_offer
 from trustlog.log.sequencer import Sequencer
@@ -154,17 +153,6 @@ class Log:
         if isinstance(offer, TrustlogError):
             raise offer
         return await self.link.submit_at_once([offer])
-
-    async def submit_many(self, bodies: Sequence[bytes]) -> list[Logged | TrustlogError]:
-        """Log many envelopes: what became of each, in order. Waits while too much is under way."""
-        self.check_writable()
-        admitted = await self.admit(bodies)
-        submitted = await (await self.offer([each for each in admitted if isinstance(each, Offer)]))
-        positions = iter(range(len(submitted.offers)))
-        return [
-            each if isinstance(each, TrustlogError) else logged_of(self.verified, submitted, next(positions))
-            for each in admitted
-        ]
 
     async def admit(self, bodies: Sequence[bytes | Refused]) -> list[Offer | TrustlogError]:
         """Decide what can be decided about envelopes without the log; others get their turn in between.

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from trustlog.merkle.hashing import hash_leaf
 from trustlog.storage.connection import storage_errors
 from trustlog.storage.index_file import (
     IndexDamaged,
@@ -50,15 +49,6 @@ class IndexReader:
         """Every entry below this index can be found now; 0 where there is no index."""
         with self._lock, self._snapshot() as connection:
             return 0 if connection is None else read_progress(connection)[0]
-
-    def belongs_to(self, log: EntryReader) -> bool:
-        """Whether the last entry that was indexed is an entry of `log`."""
-        with self._lock, self._snapshot() as connection:
-            if connection is None:
-                return False
-            complete_to, last_leaf = read_progress(connection)
-        entry = log.entry(complete_to - 1) if complete_to else None
-        return not complete_to or (entry is not None and hash_leaf(entry) == last_leaf)
 
     def find(self, terms: Mapping[str, str], *, start: int, end: int, limit: int, max_work: int = MAX_PAGE_WORK) -> Page:
         """A page of the entries in [start, end) that have all of `terms` (at least one): at most `limit` of them."""

@@ -20,7 +20,7 @@ from verifier.records.token import TokenIssued
 from verifier.report import Report, conclude, error_report
 from verifier.tree import EMPTY_ROOT, hash_leaf
 from verifier.trust import TrustedCheckpoint, TrustPolicy
-from verifier.unproven import ALWAYS_NOT_PROVEN, WITHOUT_WITNESSES
+from verifier.unproven import ALWAYS_NOT_PROVEN, unwitnessed
 
 _WHOLE_LOG = "log.whole_log"
 
@@ -61,10 +61,9 @@ def judge(
         return error_report(error.code, f"{error.detail}: expected {error.expected}", trust_policy_sha256=trust.sha256)
     findings = Findings()
     _judge(pack, trust, findings, at_ns=at_ns, whole_log=whole_log, max_age_s=max_age_s, allow_demo=allow_demo)
-    without = WITHOUT_WITNESSES if trust.log_policy.quorum is None else ()
     return conclude(
         findings.checks,
-        not_proven=[*findings.not_proven, *ALWAYS_NOT_PROVEN, *without],
+        not_proven=[*findings.not_proven, *ALWAYS_NOT_PROVEN, *unwitnessed(trust)],
         trust_policy_sha256=trust.sha256,
         passed=f"{pack.subject.ticket}: simulated, approved, executed and closed as its policy demands",
     )

@@ -1,7 +1,8 @@
 """What an explanation is made of: values in a spelling that can be copied, steps, chapters. Nothing here is hostile.
 
-A step's formula names its inputs by their labels, joined by `‖`, besides the constants 0x00, 0x01, 0x04 and LF. All outputs
-of a step are spellings of the same bytes. What is printed is enough to compute every output again.
+A step's formula names its inputs by their labels, joined by `‖`, besides the constants 0x00, 0x01, 0x04, 0x06 and LF; it is a
+function of the joined bytes or, without one, those bytes themselves. All outputs of a step are spellings of the same bytes. What is
+printed is enough to compute every output again.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from verifier.explain.step import Chapter, Step, Value
 
 _INTRODUCTION = (
     "how it is computed",
-    "  ‖ joins bytes; 0x00, 0x01 and 0x04 are single bytes; LF is 0x0a; a value's spelling stands before it, its label above it.",
+    "  ‖ joins bytes; 0x00, 0x01, 0x04 and 0x06 are single bytes; LF is 0x0a.",
+    "  a value's spelling stands before it, its label above it.",
     "  text: these characters in UTF-8, without a line break. lines: the same, each line ended by LF.",
 )
 

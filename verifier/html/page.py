@@ -21,7 +21,7 @@ _PATHS = (
     "the first digits of each hash. What stays folded is not printed."
 )
 _STEPS = (
-    "‖ joins bytes; 0x00, 0x01 and 0x04 are single bytes, LF is 0x0a. Each step can be done again with any tool for SHA-256."
+    "‖ joins bytes; 0x00, 0x01, 0x04 and 0x06 are single bytes, LF is 0x0a. Any tool for SHA-256 can do each step again."
 )
 _SECURITY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.support.trust import ORIGIN
+from tests.verifier.logbuilder import encode_entry
 from trustlog.errors import Refused
 from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.entry import Entry
@@ -60,8 +61,9 @@ def read_by_verifier(kind: str, text: bytes, signer: Any) -> Outcome:
         record = verifier_kinds.read_record(kind, text, signer_did=signer.did, origin=ORIGIN)
         refs = verifier_kinds.compute_refs(record, hash_text(text))
         signature = encode_b64u(signer.sign(hash_text(text).encode()))
-        data = verifier_entry.encode_entry(kind, hash_text(text), refs, signature_b64u=signature, signer_did=signer.did)
-        verifier_entry.check_entry_signature(verifier_entry.parse_entry(data))
+        data = encode_entry(kind, hash_text(text), refs, signature_b64u=signature, signer_did=signer.did)
+        entry = verifier_entry.parse_entry(data)
+        verifier_entry.check_envelope_signature(entry.payload_hash_b64u, entry.signature_b64u, entry.signer_did)
     except VerifierRefused as refused:
         return Outcome(refused.code, detail=f"{refused.detail} {refused.expected} {refused.found}")
     keys = conflict_keys(kind, record, signer_did=signer.did, payload_hash_b64u=hash_text(text))

@@ -17,7 +17,8 @@ from trustlog.formats.checkpoint import Checkpoint, parse_checkpoint
 from trustlog.formats.note import open_note
 from trustlog.log.directory import LogDirectory
 from trustlog.log.log import Log
-from trustlog.log.logged import Logged
+from trustlog.log.logged import Logged, logged_of
+from trustlog.log.offer import Offer
 
 SIZE = 70_000
 TILES_BY_LEVEL = [274, 2, 1]
@@ -84,7 +85,9 @@ async def _make(directory: LogDirectory, signed: Path) -> None:
     try:
         for start in range(0, SIZE, _ROUND):
             envelopes = [receipt(f"r-{i}") for i in range(start, min(start + _ROUND, SIZE))]
-            logged = await log.submit_many(envelopes)
+            offers = [each for each in await log.admit(envelopes) if isinstance(each, Offer)]
+            submitted = await (await log.offer(offers))
+            logged = [logged_of(log.verified, submitted, position) for position in range(len(offers))]
             assert [each.index for each in logged if isinstance(each, Logged)] == list(range(start, start + len(envelopes)))
         for size, note in log.reader.checkpoints_down_from(SIZE):
             if size:  # there is nothing to prove about the empty tree

@@ -148,10 +148,8 @@ def test_a_copy_taken_at_any_moment_is_usable_or_found(tmp_path: Path) -> None:
 def test_the_index_of_another_log_is_replaced(path: Path) -> None:
     other = make_log(12, SIZE)
     reader = IndexReader(path, other, PARAMETERS)
-    assert not reader.belongs_to(other)
     index = DerivedIndex.open(path, other, PARAMETERS)
     assert index.complete_to == 0
-    assert reader.belongs_to(other)
     fill(index, other)
     terms = {"leaf_hash": terms_of(other.data[123])["leaf_hash"]}
     assert reader.search(terms, 0, SIZE, 5) == [123]
@@ -161,7 +159,7 @@ def test_the_index_of_another_log_is_replaced(path: Path) -> None:
 
 def test_an_absent_index_is_an_empty_one_to_its_readers(tmp_path: Path) -> None:
     reader = IndexReader(tmp_path / "index.db", LOG, PARAMETERS)
-    assert (reader.complete_to, reader.belongs_to(LOG)) == (0, False)
+    assert reader.complete_to == 0
     assert reader.search({"kind": "tombstone"}, 0, SIZE, 5) == []
     assert not list(tmp_path.iterdir())
     reader.close()
