@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from verifier import schema as s
 from verifier.encodings import decode_b64
@@ -22,7 +23,16 @@ from verifier.limits import (
 
 def _hash(value: object, where: str) -> bytes:
     """A 32-byte hash in standard base64."""
-    return decode_b64(s.string(value, where), where, length=32)
+    text = s.string(value, where)
+    try:
+        return _decode_hash(text)
+    except Refused as error:
+        raise Refused(error.code, where, expected=error.expected, found=error.found) from None
+
+
+@lru_cache(maxsize=1024)  # the proofs of one pack share most of their upper hashes
+def _decode_hash(text: str) -> bytes:
+    return decode_b64(text, "hash", length=32)
 
 
 _inclusion = s.list_of(_hash, maximum=MAX_PROOF_HASHES)

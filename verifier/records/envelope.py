@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from verifier import schema as s
 from verifier.didkey import parse_did_key
 from verifier.encodings import decode_b64u, hash_b64u
-from verifier.entry import check_envelope_signature
+from verifier.entry import check_envelope_signature, check_signature
 from verifier.errors import Refused
 from verifier.jsontext import canonicalize, stringify
 from verifier.limits import MAX_METADATA_BYTES
@@ -31,6 +31,7 @@ _REQUIRED = (
     "signer_did",
     "issued_at",
 )
+_KNOWN = frozenset((*_REQUIRED, "expires_at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,12 @@ def open_envelope(value: object, where: str, *, kind: str, version: str = "1") -
         raise Refused("UNKNOWN_ENVELOPE_TYPE", f"{where}.envelope_type", expected=kind)
     stated, signer = str(members["payload_hash_b64u"]), str(members["signer_did"])
     decode_b64u(stated, f"{where}.payload_hash_b64u", length=32)
-    decode_b64u(str(members["signature_b64u"]), f"{where}.signature_b64u", length=64)
+    signature = decode_b64u(str(members["signature_b64u"]), f"{where}.signature_b64u", length=64)
     parse_did_key(signer)
     payload = _signed_payload(payload, stated, where, kind=str(members["envelope_type"]))
     if members["envelope_type"] != kind:
         raise Refused("SCHEMA_VALIDATION_FAILED", f"{where}.envelope_type", expected=kind)
-    check_envelope_signature(stated, str(members["signature_b64u"]), signer)
+    check_signature(stated.encode("ascii"), signature, signer)
     cosignatures = members.get("co_signatures", [])
     _check_cosignatures(cosignatures, stated, where)
     return SealedReceipt(signer, kind, stated, payload, bool(cosignatures))
@@ -80,7 +81,7 @@ def _members(value: object, where: str, also: tuple[str, ...]) -> dict[str, obje
     if not isinstance(value, dict):
         raise Refused("MALFORMED_ENVELOPE", where, expected="an object")
     missing = [name for name in _REQUIRED if name not in value]
-    unknown = [name for name in value if name not in (*_REQUIRED, "expires_at", *also)]
+    unknown = [name for name in value if name not in _KNOWN and name not in also]
     if missing or unknown:
         raise Refused("MALFORMED_ENVELOPE", where, expected="the nine members", found=(missing + unknown)[0][:64])
     for name in _REQUIRED:
