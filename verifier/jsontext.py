@@ -19,7 +19,6 @@ from verifier.limits import MAX_JSON_DEPTH, MAX_SAFE_INTEGER
 
 _STRING = re.compile(rb'"[^"]*"?')  # also unterminated: linear whatever the input
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
-_NOR_ESCAPES = bytes(set(_NOT_STRUCTURE) - set(b"\\/bfnrtu"))  # without backslashes and what may follow one
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _INDEX_KEY = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
 _INDEX_KEY_IN_TEXT = re.compile(rb'"(?:0|[1-9][0-9]{0,9})"[ \t\r\n]*:')
@@ -28,6 +27,7 @@ _INDEX_KEY_IN_TEXT = re.compile(rb'"(?:0|[1-9][0-9]{0,9})"[ \t\r\n]*:')
 _FRACTION_IN_DUMP = re.compile(rb"\.[0-9]+(?:e[+-][0-9]+)?[,}\]]")
 _EXPONENT_IN_DUMP = re.compile(rb"e[+-][0-9]+[,}\]]")
 _LARGE_IN_DUMP = re.compile(rb"[:,\[]-?[0-9]{16}")  # an integer that RFC 8785 may have to refuse
+_NESTED = (dict, list)
 _MAX_INDEX_KEY = 2**32 - 2
 _WRITTEN_ORDER = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"))
 _SORTED = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
@@ -101,7 +101,7 @@ def check_payload_text(data: bytes, what: str = "payload") -> dict[str, object]:
     Raises Refused PAYLOAD_TEXT_NOT_ACCEPTED for any other spelling, SCHEMA_VALIDATION_FAILED for what is no object,
     besides what `parse_json` raises.
     """
-    value = _parse_dump(data, _WRITTEN_ORDER, what)
+    value = _parse_dump(data, _WRITTEN_ORDER)
     if value is None or _INDEX_KEY_IN_TEXT.search(data):
         value = parse_json(data, what)
         if not (stringify(value) == data or canonicalize(value, what) == data):
@@ -111,27 +111,36 @@ def check_payload_text(data: bytes, what: str = "payload") -> dict[str, object]:
     return value
 
 
-def parse_sorted(data: bytes, what: str = "JSON") -> dict[str, object] | None:
+def parse_sorted(data: bytes) -> dict[str, object] | None:
     """The object of a strict text that is its own compact dump with sorted keys and holds no float; else None.
 
     Where every key is ASCII, that is the RFC 8785 form.
     """
-    value = _parse_dump(data, _SORTED, what)
+    value = _parse_dump(data, _SORTED)
     return value if isinstance(value, dict) else None
 
 
-def _parse_dump(data: bytes, encoder: json.JSONEncoder, what: str) -> object | None:
+def _parse_dump(data: bytes, encoder: json.JSONEncoder) -> object | None:
     """The fast path: the value of a strict text without floats that is its own dump; None if the long way must look.
 
     It asks less of the parser: what a dump never writes, such as a key twice or a half of a surrogate pair, cannot be
-    in a text that equals its own. Raises Refused JSON_TOO_DEEP.
+    in a text that equals its own.
     """
-    _check_depth(data, what)
     try:
         value: object = _PLAIN.decode(data.decode("utf-8"))
-        return value if encoder.encode(value).encode("utf-8") == data else None
+        is_same = encoder.encode(value).encode("utf-8") == data
     except (ValueError, RecursionError, Refused):
         return None
+    return value if is_same and (_has_few_levels(data) or _count_levels(value) <= MAX_JSON_DEPTH) else None
+
+
+def _count_levels(value: object) -> int:
+    """How many levels of arrays and objects a parsed value has."""
+    level, count = [value] if isinstance(value, _NESTED) else [], 0
+    while level:
+        inner = [one.values() if isinstance(one, dict) else one for one in level]
+        level, count = [item for items in inner for item in items if isinstance(item, _NESTED)], count + 1
+    return count
 
 
 def _has_float(dump: bytes) -> bool:
@@ -178,13 +187,16 @@ def _javascript_order(value: dict[str, object]) -> list[str]:
     return sorted(indexes, key=int) + [key for key in value if key not in first]
 
 
+def _has_few_levels(data: bytes) -> bool:
+    """Whether a text has too few brackets to be too deep."""
+    return data.count(b"[") + data.count(b"{") <= MAX_JSON_DEPTH
+
+
 def _check_depth(data: bytes, what: str) -> None:
-    if data.count(b"[") + data.count(b"{") <= MAX_JSON_DEPTH:
+    if _has_few_levels(data):
         return
     # Without escapes a string ends at the next quote: first escaped backslashes go, then escaped quotes, then the rest.
-    # The end of one string and the begin of the next go too, which makes one string of the two.
-    escapes = data.translate(None, _NOR_ESCAPES).replace(b"\\\\", b"").replace(b'\\"', b"")
-    quotes = escapes.translate(None, _NOT_STRUCTURE).replace(b'""', b"")
+    quotes = data.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NOT_STRUCTURE)
     depth = 0
     for byte in _STRING.sub(b"", quotes):
         depth += 1 if byte in b"[{" else -1

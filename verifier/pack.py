@@ -111,7 +111,7 @@ def parse_pack(data: bytes) -> Pack:
     if len(data) > MAX_PACK_BYTES:
         raise Refused("PACK_TOO_LARGE", "pack", expected=f"at most {MAX_PACK_BYTES} bytes")
     try:
-        canonical = parse_sorted(data, "pack")  # the schema admits neither floats nor keys that are not ASCII
+        canonical = parse_sorted(data)  # the schema admits neither floats nor keys that are not ASCII
         pack = s.decode(Pack, canonical or parse_object(data, "pack"), "pack")
         _check_order("entries", (item.index for item in pack.entries))
         _check_order("views", (item.size for item in pack.views))
