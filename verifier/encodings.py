@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 
 from verifier.errors import Refused
+
+_TO_BASE64 = bytes.maketrans(b"-_", b"+/")
+_TO_BASE64URL = bytes.maketrans(b"+/", b"-_")
 
 HASH_TEXT_LENGTH = 43  # 32 bytes in base64url without padding
 SIGNATURE_TEXT_LENGTH = 86  # 64 bytes in base64url without padding
@@ -14,7 +16,7 @@ SIGNATURE_TEXT_LENGTH = 86  # 64 bytes in base64url without padding
 
 def encode_b64u(data: bytes) -> str:
     """Base64url without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(data, newline=False).translate(_TO_BASE64URL, b"=").decode("ascii")
 
 
 def decode_b64u(text: str, what: str, *, length: int | None = None) -> bytes:
@@ -23,8 +25,8 @@ def decode_b64u(text: str, what: str, *, length: int | None = None) -> bytes:
     Raises Refused BASE64URL_INVALID on padding, foreign characters, non-zero trailing bits or another length.
     """
     try:
-        data = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (ValueError, binascii.Error):
+        data = _decode_padded(text.encode("ascii"))
+    except ValueError:
         raise Refused("BASE64URL_INVALID", what, expected="base64url without padding") from None
     if encode_b64u(data) != text:
         raise Refused("BASE64URL_INVALID", what, expected="the one spelling of these bytes")
@@ -35,14 +37,14 @@ def decode_b64u(text: str, what: str, *, length: int | None = None) -> bytes:
 
 def encode_b64(data: bytes) -> str:
     """Standard base64 with padding."""
-    return base64.b64encode(data).decode("ascii")
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
 def decode_b64(text: str, what: str, *, length: int | None = None) -> bytes:
     """The bytes of standard base64 `text`. Raises Refused BASE64_INVALID on any other spelling or length."""
     try:
-        data = base64.b64decode(text.encode("ascii"), validate=True)
-    except (ValueError, binascii.Error):
+        data = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
         raise Refused("BASE64_INVALID", what, expected="standard base64 with padding") from None
     if encode_b64(data) != text:
         raise Refused("BASE64_INVALID", what, expected="the one spelling of these bytes")
@@ -56,9 +58,10 @@ def hash_b64u(data: bytes) -> str:
     return encode_b64u(hashlib.sha256(data).digest())
 
 
-_TO_BASE64 = bytes.maketrans(b"-_", b"+/")
-
-
 def decode_exact_b64u(text: bytes) -> bytes:
     """The bytes of base64url that a grammar has already seen to be in its one spelling: nothing is checked."""
-    return binascii.a2b_base64(text.translate(_TO_BASE64) + b"=" * (-len(text) % 4))
+    return _decode_padded(text)
+
+
+def _decode_padded(text: bytes) -> bytes:
+    return binascii.a2b_base64(text.translate(_TO_BASE64) + b"=" * (-len(text) % 4), strict_mode=True)

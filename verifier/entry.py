@@ -101,10 +101,15 @@ def match_entry(data: bytes) -> EntryMatch | None:
 
 def parse_entry(data: bytes) -> Entry:
     """The entry in `data`. Raises Refused ENTRY_MALFORMED."""
+    return entry_of(check_entry(data))
+
+
+def check_entry(data: bytes) -> EntryMatch:
+    """As `match_entry`. Raises Refused ENTRY_MALFORMED."""
     match = match_entry(data)
     if match is None:
         raise Refused("ENTRY_MALFORMED", "entry", expected="the RFC 8785 form of the six members")
-    return entry_of(match)
+    return match
 
 
 def entry_of(match: EntryMatch) -> Entry:

@@ -22,12 +22,15 @@ _NOT_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _INDEX_KEY = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
 _INDEX_KEY_IN_TEXT = re.compile(rb'"(?:0|[1-9][0-9]{0,9})"[ \t\r\n]*:')
-# A float or a negative zero, where compact JSON can have one; a match within a string costs only time.
-_FLOAT_IN_TEXT = re.compile(rb"[:,\[]-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)[,}\]]|[:,\[]-0[,}\]]")
-_LARGE_IN_TEXT = re.compile(rb"[:,\[]-?[0-9]{16}")  # an integer that RFC 8785 may have to refuse
+# A float, as a dump writes it: with a fraction, or with an exponent. Each begins with one byte, which is found fast;
+# a match within a string costs only time.
+_FRACTION_IN_DUMP = re.compile(rb"\.[0-9]+(?:e[+-][0-9]+)?[,}\]]")
+_EXPONENT_IN_DUMP = re.compile(rb"e[+-][0-9]+[,}\]]")
+_LARGE_IN_DUMP = re.compile(rb"[:,\[]-?[0-9]{16}")  # an integer that RFC 8785 may have to refuse
+_NESTED = (dict, list)
 _MAX_INDEX_KEY = 2**32 - 2
-_WRITTEN_ORDER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_SORTED = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+_WRITTEN_ORDER = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"))
+_SORTED = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 
 
 def parse_json(data: bytes, what: str = "JSON") -> object:
@@ -42,13 +45,7 @@ def parse_json(data: bytes, what: str = "JSON") -> object:
     except UnicodeDecodeError:
         raise Refused("JSON_INVALID", what, expected="UTF-8") from None
     try:
-        value: object = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_int=_integer,
-            parse_float=_float,
-            parse_constant=_constant,
-        )
+        value: object = _STRICT.decode(text)
     except json.JSONDecodeError as error:
         raise Refused("JSON_INVALID", what, found=f"{error.msg} at character {error.pos}") from None
     except RecursionError:
@@ -72,19 +69,27 @@ def canonicalize(value: object, what: str = "JSON") -> bytes:
         if isinstance(value, dict | list):
             # The fast path: in ASCII without floats and large integers, RFC 8785 is a compact dump with sorted keys.
             data = _SORTED.encode(value).encode("utf-8")
-            if data.isascii() and not _FLOAT_IN_TEXT.search(data) and not _LARGE_IN_TEXT.search(data):
+            if data.isascii() and not _has_float(data) and not _LARGE_IN_DUMP.search(data):
                 return data
         return rfc8785.dumps(value)  # type: ignore[arg-type]
     except (rfc8785.CanonicalizationError, RecursionError, ValueError) as error:
         raise Refused("JSON_INVALID", what, found=type(error).__name__) from None
 
 
+def is_at_most(value: object, max_bytes: int, what: str = "JSON") -> bool:
+    """Whether the RFC 8785 form of a parsed value is at most that long."""
+    # Where a dump writes a float shorter than RFC 8785 (1e-06, 0.000001), it is not half as long.
+    if 2 * len(_WRITTEN_ORDER.encode(value).encode("utf-8")) <= max_bytes:
+        return True
+    return len(canonicalize(value, what)) <= max_bytes
+
+
 def stringify(value: object) -> bytes:
     """The JSON.stringify form of a parsed value (ECMA-262, JSON.stringify and Number::toString)."""
     if isinstance(value, dict | list):
-        data = _dump(value)
-        if _is_plain(data):
-            return data
+        data = _WRITTEN_ORDER.encode(value).encode("utf-8")
+        if not _has_float(data) and not _INDEX_KEY_IN_TEXT.search(data):
+            return data  # the fast path: without floats and index-like keys, JSON.stringify is a dump in written order
     parts: list[str] = []
     _stringify(value, parts.append)
     return "".join(parts).encode("utf-8")
@@ -96,25 +101,50 @@ def check_payload_text(data: bytes, what: str = "payload") -> dict[str, object]:
     Raises Refused PAYLOAD_TEXT_NOT_ACCEPTED for any other spelling, SCHEMA_VALIDATION_FAILED for what is no object,
     besides what `parse_json` raises.
     """
-    value = parse_json(data, what)
-    if not (_plain_form_is(data, value) or stringify(value) == data or canonicalize(value, what) == data):
-        raise Refused("PAYLOAD_TEXT_NOT_ACCEPTED", what, expected="its own JSON.stringify form or its own RFC 8785 form")
+    value = _parse_dump(data, _WRITTEN_ORDER)
+    if value is None or _INDEX_KEY_IN_TEXT.search(data):
+        value = parse_json(data, what)
+        if not (stringify(value) == data or canonicalize(value, what) == data):
+            raise Refused("PAYLOAD_TEXT_NOT_ACCEPTED", what, expected="its own JSON.stringify form or its own RFC 8785 form")
     if not isinstance(value, dict):
         raise Refused("SCHEMA_VALIDATION_FAILED", what, expected="an object")
     return value
 
 
-def _plain_form_is(data: bytes, value: object) -> bool:
-    return _is_plain(data) and _dump(value) == data
+def parse_sorted(data: bytes) -> dict[str, object] | None:
+    """The object of a strict text that is its own compact dump with sorted keys and holds no float; else None.
+
+    Where every key is ASCII, that is the RFC 8785 form.
+    """
+    value = _parse_dump(data, _SORTED)
+    return value if isinstance(value, dict) else None
 
 
-def _is_plain(data: bytes) -> bool:
-    """The fast path: without floats and index-like keys, JSON.stringify is a compact dump in written order."""
-    return not (_FLOAT_IN_TEXT.search(data) or _INDEX_KEY_IN_TEXT.search(data))
+def _parse_dump(data: bytes, encoder: json.JSONEncoder) -> object | None:
+    """The fast path: the value of a strict text without floats that is its own dump; None if the long way must look.
+
+    It asks less of the parser: what a dump never writes, such as a key twice or a half of a surrogate pair, cannot be
+    in a text that equals its own.
+    """
+    try:
+        value: object = _PLAIN.decode(data.decode("utf-8"))
+        is_same = encoder.encode(value).encode("utf-8") == data
+    except (ValueError, RecursionError, Refused):
+        return None
+    return value if is_same and (_has_few_levels(data) or _count_levels(value) <= MAX_JSON_DEPTH) else None
 
 
-def _dump(value: object) -> bytes:
-    return _WRITTEN_ORDER.encode(value).encode("utf-8")
+def _count_levels(value: object) -> int:
+    """How many levels of arrays and objects a parsed value has."""
+    level, count = [value] if isinstance(value, _NESTED) else [], 0
+    while level:
+        inner = [one.values() if isinstance(one, dict) else one for one in level]
+        level, count = [item for items in inner for item in items if isinstance(item, _NESTED)], count + 1
+    return count
+
+
+def _has_float(dump: bytes) -> bool:
+    return _FRACTION_IN_DUMP.search(dump) is not None or _EXPONENT_IN_DUMP.search(dump) is not None
 
 
 def _stringify(value: object, write: Callable[[str], None]) -> None:
@@ -157,8 +187,13 @@ def _javascript_order(value: dict[str, object]) -> list[str]:
     return sorted(indexes, key=int) + [key for key in value if key not in first]
 
 
+def _has_few_levels(data: bytes) -> bool:
+    """Whether a text has too few brackets to be too deep."""
+    return data.count(b"[") + data.count(b"{") <= MAX_JSON_DEPTH
+
+
 def _check_depth(data: bytes, what: str) -> None:
-    if data.count(b"[") + data.count(b"{") <= MAX_JSON_DEPTH:
+    if _has_few_levels(data):
         return
     # Without escapes a string ends at the next quote: first escaped backslashes go, then escaped quotes, then the rest.
     quotes = data.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NOT_STRUCTURE)
@@ -177,9 +212,9 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _integer(text: str) -> int:
-    if len(text) > 17 or abs(int(text)) > MAX_SAFE_INTEGER:
-        raise Refused("JSON_NUMBER_OUT_OF_RANGE", "JSON", expected="an integer within ±(2^53-1)")
-    return int(text)
+    if len(text) <= 17 and -MAX_SAFE_INTEGER <= (value := int(text)) <= MAX_SAFE_INTEGER:
+        return value
+    raise Refused("JSON_NUMBER_OUT_OF_RANGE", "JSON", expected="an integer within ±(2^53-1)")
 
 
 def _float(text: str) -> float:
@@ -192,6 +227,10 @@ def _float(text: str) -> float:
 
 def _constant(text: str) -> NoReturn:
     raise Refused("JSON_INVALID", "JSON", expected="a number", found=text)
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)
+_PLAIN = json.JSONDecoder(parse_int=_integer, parse_float=_constant, parse_constant=_constant)
 
 
 def _check_surrogates(value: object, what: str) -> None:

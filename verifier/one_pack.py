@@ -19,7 +19,7 @@ from verifier.timeline import build_timeline
 from verifier.trust import TrustPolicy, open_checkpoint
 from verifier.unproven import ALWAYS_NOT_PROVEN, unwitnessed
 from verifier.wanted import Wanted
-from verifier.wholelog import read_whole_log
+from verifier.wholehistory import read_whole_log
 from verifier.workers import choose_workers
 
 MAX_PATHS = 40  # inclusion paths that a written report draws; receipts come last

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from verifier.explain.step import Chapter
 from verifier.report import Report
-from verifier.timeline import Moment
 from verifier.trust import TrustPolicy
+
+if TYPE_CHECKING:  # the records of a change are for those who judge one
+    from verifier.timeline import Moment
 
 
 @dataclass(frozen=True, slots=True)

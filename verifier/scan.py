@@ -138,7 +138,7 @@ class TileNodes:
     def __init__(self, source: Source, size: int) -> None:
         self._source = source
         self._size = size
-        self._tiles: dict[tuple[int, int], list[bytes]] = {}
+        self._tiles: dict[tuple[int, int], bytes] = {}
 
     def __call__(self, level: int, index: int) -> bytes:
         """The hash of the subtree of 2^level entries at `index`; below a tile's level it is computed from it."""
@@ -147,11 +147,11 @@ class TileNodes:
         hashes = self._read(tile_level, first // TILE_WIDTH)
         start = first % TILE_WIDTH
         head = TreeHead()
-        for node in hashes[start : start + (1 << below)]:
-            head.append(node)
+        for at in range(start, start + (1 << below)):
+            head.append(hashes[at * HASH_SIZE : (at + 1) * HASH_SIZE])
         return head.root()
 
-    def _read(self, level: int, index: int) -> list[bytes]:
+    def _read(self, level: int, index: int) -> bytes:
         if (level, index) not in self._tiles:
             width = width_at(level, index, self._size)
             self._tiles[level, index] = read_tile(self._source, Tile(level, index, width))

@@ -17,7 +17,7 @@ from verifier.didkey import parse_did_key
 from verifier.encodings import decode_b64u
 from verifier.entry import HASH_PATTERN
 from verifier.errors import Refused
-from verifier.jsontext import canonicalize
+from verifier.jsontext import is_at_most
 from verifier.limits import MAX_LINE_CHARACTERS, MAX_NOTE_CHARACTERS, MAX_SAFE_INTEGER
 from verifier.times import parse_time
 
@@ -48,9 +48,9 @@ def decode(schema: type[T], value: object, where: str) -> T:
     if not isinstance(value, dict):
         refuse(where, "an object", value)
     known = _members(schema)  # type: ignore[arg-type] # every class is hashable
-    for name in value:
-        if name not in known:
-            refuse(f"{where}.{name[:64]}", "no such member")
+    if not value.keys() <= known.keys():
+        unknown = next(name for name in value if name not in known)
+        refuse(f"{where}.{unknown[:64]}", "no such member")
     decoded: dict[str, Any] = {}
     for name, (rule, required) in known.items():
         if name in value:
@@ -184,7 +184,7 @@ def free_object(max_bytes: int | None = None) -> Rule[dict[str, object]]:
     def check(value: object, where: str) -> dict[str, object]:
         if not isinstance(value, dict):
             refuse(where, "an object", value)
-        if max_bytes is not None and len(canonicalize(value, where)) > max_bytes:
+        if max_bytes is not None and not is_at_most(value, max_bytes, where):
             refuse(where, f"at most {max_bytes} bytes")
         return value
 

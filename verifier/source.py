@@ -15,7 +15,8 @@ from typing import Protocol
 
 from verifier.errors import Refused, Unavailable, Unusable
 from verifier.limits import MAX_BUNDLE_BYTES, MAX_NOTE_BYTES, MAX_PAYLOAD_BYTES
-from verifier.tiles import TILE_WIDTH, Tile, split_bundle, split_tile, width_at
+from verifier.tiles import TILE_WIDTH, Tile, check_tile_size, split_bundle, width_at
+from verifier.tree import HASH_SIZE
 
 if sys.platform == "win32":
     _FLAGS = os.O_RDONLY | os.O_BINARY
@@ -121,20 +122,20 @@ def read_checkpoint(source: Source) -> bytes:
     return data
 
 
-def read_tile(source: Source, tile: Tile) -> list[bytes]:
-    """The hashes of a tile, from the full tile if the partial one is no longer served."""
-    return _split_or_full(source, tile, source.read(tile.path, MAX_BUNDLE_BYTES), split_tile)
+def read_tile(source: Source, tile: Tile) -> bytes:
+    """The joined hashes of a tile, from the full tile if the partial one is no longer served."""
+    return _hashes_of(source, tile, source.read(tile.path, MAX_BUNDLE_BYTES))
 
 
 def read_bundle(source: Source, tile: Tile) -> list[bytes]:
     """The entries of a bundle, from the full one if the partial one is no longer served."""
-    return _split_or_full(source, tile, source.read(tile.path, MAX_BUNDLE_BYTES), split_bundle)
+    return _entries_of(source, tile, source.read(tile.path, MAX_BUNDLE_BYTES))
 
 
 def read_bundles(source: Source, tiles: Sequence[Tile]) -> Iterator[list[bytes]]:
     """As `read_bundle`, for each in order."""
     read = source.read_many([tile.path for tile in tiles], MAX_BUNDLE_BYTES)
-    return (_split_or_full(source, tile, data, split_bundle) for tile, data in zip(tiles, read, strict=True))
+    return (_entries_of(source, tile, data) for tile, data in zip(tiles, read, strict=True))
 
 
 def read_entry(source: Source, index: int, size: int) -> bytes:
@@ -143,28 +144,35 @@ def read_entry(source: Source, index: int, size: int) -> bytes:
     return read_bundle(source, Tile(None, number, width_at(0, number, size)))[index % TILE_WIDTH]
 
 
-def read_tiles(source: Source, tiles: Sequence[Tile]) -> Iterator[list[bytes]]:
+def read_tiles(source: Source, tiles: Sequence[Tile]) -> Iterator[bytes]:
     """As `read_tile`, for each in order."""
     read = source.read_many([tile.path for tile in tiles], MAX_BUNDLE_BYTES)
-    return (_split_or_full(source, tile, data, split_tile) for tile, data in zip(tiles, read, strict=True))
+    return (_hashes_of(source, tile, data) for tile, data in zip(tiles, read, strict=True))
 
 
-class _Split(Protocol):
-    def __call__(self, data: bytes, width: int, /) -> list[bytes]: ...
+def _hashes_of(source: Source, tile: Tile, data: bytes | None) -> bytes:
+    served, data = _or_full(source, tile, data)
+    try:
+        check_tile_size(data, served.width)
+    except Refused as error:
+        raise Refused(error.code, served.path, expected=error.expected, found=error.found) from None
+    return data[: tile.width * HASH_SIZE]
 
 
-def _split_or_full(source: Source, tile: Tile, data: bytes | None, split: _Split) -> list[bytes]:
+def _entries_of(source: Source, tile: Tile, data: bytes | None) -> list[bytes]:
+    served, data = _or_full(source, tile, data)
+    try:
+        return split_bundle(data, served.width)[: tile.width]
+    except Refused as error:
+        raise Refused(error.code, served.path, expected=error.expected, found=error.found) from None
+
+
+def _or_full(source: Source, tile: Tile, data: bytes | None) -> tuple[Tile, bytes]:
+    """What is served: the tile or, where there is none, the full one that it became; and its bytes."""
     if data is not None:
-        return _named(split, data, tile)
+        return tile, data
     full = Tile(tile.level, tile.index)
     data = source.read(full.path, MAX_BUNDLE_BYTES) if tile.width < TILE_WIDTH else None
     if data is None:
         raise Unavailable("NOT_FOUND", tile.path, expected="every tile and entry bundle under the checkpoint")
-    return _named(split, data, full)[: tile.width]
-
-
-def _named(split: _Split, data: bytes, tile: Tile) -> list[bytes]:
-    try:
-        return split(data, tile.width)
-    except Refused as error:
-        raise Refused(error.code, tile.path, expected=error.expected, found=error.found) from None
+    return full, data

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from hashlib import sha256
+from struct import Struct
 
 from verifier.errors import Refused
 from verifier.limits import MAX_TREE_SIZE
 from verifier.tree import HASH_SIZE
 
 TILE_WIDTH = 256
+_PAIRS = [Struct(f"{2 * HASH_SIZE}s" * count).unpack for count in (128, 64, 32, 16, 8, 4, 2, 1)]  # of a tile, upwards
 _PATH = re.compile(
     r"tile/(?P<level>entries|0|[1-9][0-9]?)/(?P<groups>(?:x[0-9]{3}/)*[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?",
     re.ASCII,
@@ -60,18 +62,17 @@ def width_at(level: int, index: int, size: int) -> int:
     return max(0, min(TILE_WIDTH, (size >> (8 * level)) - TILE_WIDTH * index))
 
 
-def split_tile(data: bytes, width: int) -> list[bytes]:
-    """The hashes of a tile. Raises Refused TILE_MALFORMED if its length is not width x 32."""
+def check_tile_size(data: bytes, width: int) -> None:
+    """Check that a tile is `width` hashes, one after another. Raises Refused TILE_MALFORMED."""
     if len(data) != width * HASH_SIZE:
         raise Refused("TILE_MALFORMED", "tile", expected=f"{width} hashes", found=f"{len(data)} bytes")
-    return [data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE)]
 
 
 def compute_tile_root(tile: bytes) -> bytes:
     """The hash of a full tile's subtree, from the tile's bytes: 256 hashes to one, eight levels up."""
     assert len(tile) == TILE_WIDTH * HASH_SIZE, "a full tile"
-    while len(tile) > HASH_SIZE:
-        tile = b"".join([sha256(b"\x01" + tile[at : at + 64]).digest() for at in range(0, len(tile), 64)])
+    for split in _PAIRS:
+        tile = b"".join([sha256(b"\x01" + pair).digest() for pair in split(tile)])
     return tile
 
 
@@ -82,13 +83,12 @@ def split_bundle(data: bytes, width: int) -> list[bytes]:
     """
     entries: list[bytes] = []
     at, total = 0, len(data)
-    while at < total:
+    while at + 1 < total:
         begin = at + 2
-        end = begin + int.from_bytes(data[at:begin], "big")
-        if end > total or begin > total:
-            raise Refused("BUNDLE_MALFORMED", "entry bundle", found="a truncated entry")
-        entries.append(data[begin:end])
-        at = end
+        at = begin + (data[at] << 8 | data[at + 1])
+        entries.append(data[begin:at])
+    if at != total:
+        raise Refused("BUNDLE_MALFORMED", "entry bundle", found="a truncated entry")
     if len(entries) != width:
         raise Refused("BUNDLE_MALFORMED", "entry bundle", expected=f"{width} entries", found=f"{len(entries)} entries")
     return entries

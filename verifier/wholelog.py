@@ -1,20 +1,17 @@
-"""Whole logs: structure, grammar of entries, and every rule of reading; and the history that absence needs."""
+"""Whole logs: structure, grammar of entries, and every rule of reading.
+
+What only some depths need is imported there: to read the tree alone must not wait for the rules of every record.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from typing import TYPE_CHECKING
 
 from verifier.change.findings import Findings
-from verifier.change.judge import WholeLog
-from verifier.change.sighting import check_age
 from verifier.checkpoint import Checkpoint
-from verifier.deep import DeepReader
 from verifier.edge import RightEdge
 from verifier.errors import Refused, Unavailable
-from verifier.ledger.history import History
-from verifier.ledger.prepared import Brought
-from verifier.ledger.unread import Unread
 from verifier.limits import MAX_LISTED
 from verifier.payloads import check_payload_files
 from verifier.proofs import check_continues
@@ -22,10 +19,12 @@ from verifier.reading import BundleRead, Look
 from verifier.report import Report, conclude
 from verifier.resume import Progress, ProgressFile
 from verifier.scan import OnProgress, Scan, scan_log
-from verifier.source import Source, read_checkpoint, read_entry
+from verifier.source import Source, read_checkpoint
 from verifier.trust import TrustedCheckpoint, TrustPolicy, open_checkpoint
 from verifier.unproven import unwitnessed
-from verifier.wanted import Wanted
+
+if TYPE_CHECKING:
+    from verifier.deep import DeepReader
 
 _NO_EARLIER = (
     "that this log never showed another history (fork against an earlier view): no earlier checkpoint was given",
@@ -71,6 +70,8 @@ def check_log(
         trusted = open_checkpoint(note, trust)
         check = _LogCheck(findings, source, trust, trusted, depth=depth, workers=workers)
         if source.is_live and trust.log_policy.quorum is not None:
+            from verifier.change.sighting import check_age  # noqa: PLC0415 - only a running log has an age
+
             check_age(findings, trusted, trust, at_ns=at_ns, max_age_s=trust.max_checkpoint_age_s)
         if earlier is not None:
             check.continue_from(open_checkpoint(earlier, trust).checkpoint)
@@ -113,7 +114,11 @@ class _LogCheck:
         self._checkpoint = checkpoint = trusted.checkpoint
         self._depth = depth
         self._workers = workers
-        self._deep = DeepReader(source, trust, checkpoint) if depth.deep else None
+        self._deep: DeepReader | None = None
+        if depth.deep:
+            from verifier.deep import DeepReader  # noqa: PLC0415 - all records and their rules
+
+            self._deep = DeepReader(source, trust, checkpoint)
         self._malformed: list[int] = []
         self._malformed_count = 0
         self._earlier: list[tuple[str, Checkpoint]] = []
@@ -224,62 +229,3 @@ class _LogCheck:
             self._findings.failed("evidence.grammar", "ENTRY_MALFORMED", expected="the grammar of entries", found=found)
         if not self._malformed:
             self._findings.passed("evidence.grammar", f"{read} entries are within the grammar")
-
-
-def read_whole_log(
-    source: Source,
-    trust: TrustPolicy,
-    wanted: Wanted,
-    *,
-    earlier: bytes | None = None,
-    workers: int = 1,
-    on_progress: OnProgress | None = None,
-) -> tuple[WholeLog, bytes]:
-    """Read all entries and payloads of a log for the judgment of changes; also the checkpoint note.
-
-    Receipts that have nothing to do with these changes are read and judged, but not remembered.
-    Payloads that lie or cannot be had are the result's `flaw`: they must not hide that its tree breaks with a pack's.
-    Raises Refused for a tree that contradicts itself or `earlier`, Unavailable for one that cannot be read whole.
-    """
-    note = read_checkpoint(source)
-    checkpoint = open_checkpoint(note, trust).checkpoint
-    old = open_checkpoint(earlier, trust).checkpoint if earlier is not None else None
-    if old is not None and old.size > checkpoint.size:
-        raise Refused("CHECKPOINT_STALE", "checkpoint", expected=f"at least {old.size} entries", found=f"{checkpoint.size}")
-    history = History(trust, checkpoint.origin, reread=lambda index: read_entry(source, index, checkpoint.size))
-    unread = Unread()
-
-    def read(bundle: BundleRead) -> None:
-        for index, prepared in enumerate(bundle.prepared, start=bundle.first):
-            if prepared is not None:
-                history.admit(index, prepared)
-                if prepared.brought is Brought.ABSENT:
-                    unread.add(index, prepared.payload_hash_b64u)
-
-    scan_tree = partial(
-        scan_log,
-        source,
-        checkpoint.size,
-        root=checkpoint.root,
-        sizes=[*wanted.sizes, *([old.size] if old is not None else [])],
-        indexes=wanted.indexes,
-        workers=workers,
-        on_progress=on_progress,
-    )
-    flaw: Refused | Unavailable | None = None
-    try:
-        scan = scan_tree(look=Look(deep=True, origin=checkpoint.origin, keep=wanted.keep()), on_bundle=read)
-    except (Refused, Unavailable) as error:
-        flaw = error
-        try:
-            scan = scan_tree()
-        except Unavailable:
-            raise flaw from None  # which may be a lie, and not only something that cannot be had
-    if old is not None and old.size and scan.roots[old.size] != old.root:
-        raise Refused("CHECKPOINT_INCONSISTENT", "earlier checkpoint", expected=old.root.hex())
-    missing = [] if flaw is not None else unread.explain(history, at_most=1)[0]
-    if missing:
-        flaw = Unavailable("PAYLOAD_MISSING", f"payload of entry {missing[0]}", expected="it, or a tombstone")
-    history.complete_to = checkpoint.size if flaw is None else None
-    checked = f"{checkpoint.size} entries were read and lead to the signed root {checkpoint.root.hex()}"
-    return WholeLog(history, checkpoint.size, scan.roots, scan.leaf_hashes, checked, flaw), note

@@ -30,7 +30,7 @@ from verifier.records.envelope import open_envelope
 from verifier.records.kinds import KINDS, compute_refs, payload_hash, read_record
 from verifier.records.plan import parse_plan
 from verifier.report import Status
-from verifier.tiles import parse_tile_path, split_bundle, split_tile
+from verifier.tiles import check_tile_size, parse_tile_path, split_bundle
 from verifier.times import NS, parse_time
 from verifier.trust import parse_trust_policy
 
@@ -133,9 +133,8 @@ def _entry_bundle(data: bytes) -> None:
 
 def _tile(data: bytes) -> None:
     width, rest = (data[0] + 1 if data else 1), data[1:]
-    hashes = split_tile(rest, width)
-    assert len(hashes) == width
-    assert b"".join(hashes) == rest
+    check_tile_size(rest, width)
+    assert len(rest) == width * 32
 
 
 def _tile_path(data: bytes) -> None:

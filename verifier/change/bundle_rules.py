@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from verifier.change.absence import check_absent
 from verifier.change.case import Allow, Case
 from verifier.change.findings import Findings
@@ -103,10 +101,10 @@ def _change_fault(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) 
         "token_scope_hash_b64u": allow.decision.token_scope_hash_b64u,
         "simulation_b64u": allow.scope.simulation_b64u,
     }
-    actual = dataclasses.asdict(change)
     for what, value in expected.items():
-        if actual[what] != value:
-            return Refused("BUNDLE_MISMATCH", f"metadata.change.{what}", expected=value, found=actual[what])
+        found = getattr(change, what)
+        if found != value:
+            return Refused("BUNDLE_MISMATCH", f"metadata.change.{what}", expected=value, found=found)
     if bundle.record.agent_did != allow.scope.agent_did:
         return Refused("BUNDLE_MISMATCH", "agent_did", expected=allow.scope.agent_did)
     chain = bundle.record.event_chain or ()
@@ -165,7 +163,7 @@ def _bound_fault(allow: Allow, receipt: GatewayReceipt, bundle: OpenedBundle, wh
     if event is None:
         return Refused("RECEIPT_BINDING_MISMATCH", f"{where}.binding", expected="an event of the chain")
     header = (receipt.metadata or {}).get("event")
-    if header is not None and header != dataclasses.asdict(event):
+    if header is not None and header != event.to_json():
         return Refused("RECEIPT_BINDING_MISMATCH", f"{where}.metadata.event", expected="the event of the chain")
     if header is not None and event.payload_hash_b64u != receipt.request_hash_b64u:
         return Refused("RECEIPT_BINDING_MISMATCH", f"{where}.metadata.event", expected="the hash of the request")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from verifier.change.findings import Findings
 from verifier.checkpoint import Checkpoint
 from verifier.encodings import hash_b64u
-from verifier.entry import parse_entry
+from verifier.entry import check_entry, parse_entry
 from verifier.errors import Refused
 from verifier.ledger.history import History
 from verifier.pack import Pack
@@ -26,18 +26,13 @@ def check_entries(findings: Findings, pack: Pack, checkpoint: Checkpoint) -> Non
                 leaf_hash=hash_leaf(data),
                 root=checkpoint.root,
             )
-            entry = parse_entry(data)
+            named = check_entry(data)[2].decode("ascii")
         except Refused as error:
             findings.refused("evidence.inclusion", error, index=item.index)
             continue
-        if item.payload is not None and hash_b64u(item.payload.encode("utf-8")) != entry.payload_hash_b64u:
-            findings.failed(
-                "evidence.payload_hash",
-                "HASH_MISMATCH",
-                expected=entry.payload_hash_b64u,
-                found=hash_b64u(item.payload.encode("utf-8")),
-                index=item.index,
-            )
+        found = named if item.payload is None else hash_b64u(item.payload.encode("utf-8"))
+        if found != named:
+            findings.failed("evidence.payload_hash", "HASH_MISMATCH", expected=named, found=found, index=item.index)
     if not findings.has_failed():
         findings.passed("evidence.inclusion", f"{len(pack.entries)} entries are in the log, with their payloads")
 

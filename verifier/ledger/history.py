@@ -123,8 +123,8 @@ class History:
         if not prepared.is_kept:
             self._unkept += bytes(index * _LEAF_DIGEST - len(self._unkept)) + prepared.leaf_hash[:_LEAF_DIGEST]
             return Admitted(state, record, fault)
-        assert prepared.data is not None, "what is kept has its bytes"
-        logged = Logged(index, parse_entry(prepared.data), state, record=record, fault=fault)
+        assert prepared.entry is not None, "only receipts that nobody remembers come without"
+        logged = Logged(index, prepared.entry, state, record=record, fault=fault)
         self._remember(logged)
         return Admitted(state, record, fault, logged)
 
@@ -163,8 +163,8 @@ class History:
         """What restricts is taken at its worst if its payload is not there."""
         if prepared.kind not in ("revocation", "work_policy_contract"):
             return
-        assert prepared.data is not None, "only receipts come without their bytes"
-        target = parse_entry(prepared.data).refs.get("target")
+        assert prepared.entry is not None, "only receipts come without"
+        target = prepared.entry.refs.get("target")
         if prepared.kind == "revocation":
             self.revocations.add(index, target or "", prepared.signer_did)
         elif self.trust.has_role(prepared.signer_did, Role.POLICY_ISSUER, index):

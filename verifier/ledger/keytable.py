@@ -47,8 +47,8 @@ class KeyTable:
             self._grow()
 
     def _digest(self, parts: Sequence[str]) -> bytes:
-        spelled = b"".join([len(data).to_bytes(4, "big") + data for data in [part.encode("utf-8") for part in parts]])
-        return blake2b(spelled, digest_size=_DIGEST, key=self._secret).digest()
+        spelled = "".join([f"{len(part)}:{part}" for part in parts])  # no other parts are spelled alike
+        return blake2b(spelled.encode("utf-8"), digest_size=_DIGEST, key=self._secret).digest()
 
     def _index(self, at: int) -> int:
         return int.from_bytes(self._cells[at + 2 * _DIGEST : at + _CELL], "big") - 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
-from verifier.entry import EntryMatch, check_match_signature, entry_of
+from verifier.entry import Entry, EntryMatch, check_match_signature, entry_of
 from verifier.errors import Refused
 from verifier.records.conflicts import ConflictKey, conflict_keys
 from verifier.records.decision import Decision
@@ -57,8 +57,8 @@ class Keep:
 class Prepared(NamedTuple):
     """One entry as far as it can be read alone.
 
-    `data` is its bytes; it is left out, with the record, of a receipt that nobody remembers: kind, signer, payload hash
-    and `keys` are all that later entries can meet. `fault` is the first rule that it breaks.
+    `entry` is left out, with the record, of a receipt that nobody remembers: kind, signer, payload hash and `keys` are
+    all that later entries can meet. `fault` is the first rule that it breaks.
     """
 
     kind: str
@@ -66,7 +66,7 @@ class Prepared(NamedTuple):
     payload_hash_b64u: str
     leaf_hash: bytes
     is_kept: bool
-    data: bytes | None
+    entry: Entry | None
     brought: Brought
     fault: Refused | None
     record: Record | None
@@ -88,6 +88,8 @@ def prepare(
     kind, signer = sys.intern(match[1].decode("ascii")), sys.intern(match[5].decode("ascii"))
     named = match[2].decode("ascii")
     is_kept = keep is None or keep.keeps(match)
+    is_light = not is_kept and kind in RECEIPTS
+    entry = entry_of(match) if not is_light or payload is not None else None
     brought = Brought.ABSENT if payload is None else Brought.THERE
     fault: Refused | None = None
     record: Record | None = None
@@ -100,20 +102,20 @@ def prepare(
             if check_signature:
                 check_match_signature(match)
             if payload is not None:
-                record = _read_payload(match, payload, origin)
+                assert entry is not None, "whose payload is there is read"
+                record = _read_payload(entry, payload, origin)
                 keys = tuple(conflict_keys(kind, record, signer_did=signer, payload_hash_b64u=named))
         except Refused as refused:
             fault = refused
     if keep is not None and keep.slim and isinstance(record, Decision):
         record = replace(record, evidence=(), reasons=())
-    is_light = not is_kept and kind in RECEIPTS
     return Prepared(
         kind,
         signer,
         named,
         leaf_hash,
         is_kept,
-        None if is_light else match.string,
+        None if is_light else entry,
         brought,
         fault,
         None if is_light else record,
@@ -121,8 +123,7 @@ def prepare(
     )
 
 
-def _read_payload(match: EntryMatch, payload: bytes, origin: str) -> Record:
-    entry = entry_of(match)
+def _read_payload(entry: Entry, payload: bytes, origin: str) -> Record:
     record = read_record(entry.kind, payload, signer_did=entry.signer_did, origin=origin)
     refs = compute_refs(record, entry.payload_hash_b64u)
     if refs != entry.refs:

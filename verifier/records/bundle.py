@@ -28,20 +28,23 @@ class Event:
     prev_hash_b64u: str | None = s.member(s.nullable(s.loose_hash))
     event_hash_b64u: str = s.member(s.loose_hash)
 
+    def to_json(self) -> dict[str, str | None]:
+        """The seven members in their published order."""
+        return {
+            "event_id": self.event_id,
+            "run_id": self.run_id,
+            "event_type": self.event_type,
+            "timestamp": self.timestamp,
+            "payload_hash_b64u": self.payload_hash_b64u,
+            "prev_hash_b64u": self.prev_hash_b64u,
+            "event_hash_b64u": self.event_hash_b64u,
+        }
+
     def compute_hash(self) -> str:
-        """SHA-256 over compact JSON of the six members in their published order."""
-        return hash_b64u(
-            stringify(
-                {
-                    "event_id": self.event_id,
-                    "run_id": self.run_id,
-                    "event_type": self.event_type,
-                    "timestamp": self.timestamp,
-                    "payload_hash_b64u": self.payload_hash_b64u,
-                    "prev_hash_b64u": self.prev_hash_b64u,
-                }
-            )
-        )
+        """SHA-256 over compact JSON of all members but itself in their published order."""
+        document = self.to_json()
+        del document["event_hash_b64u"]
+        return hash_b64u(stringify(document))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from verifier import schema as s
 from verifier.errors import Refused
 from verifier.records.claims import Disclosure, check_disclosure
 from verifier.records.envelope import SealedReceipt, open_envelope
-from verifier.records.receipts import GatewayReceipt, ReceiptBinding, ToolReceipt
+from verifier.records.receipts import GatewayReceipt, ReceiptBinding, ToolReceipt, read_gateway_receipt
 from verifier.records.stated import StatedApproval, StatedDelegation, StatedSideEffect
 
 
@@ -66,7 +66,7 @@ def read_receipts(
     for position, value in enumerate(gateway):
         where = f"receipts[{position}]"
         sealed = open_envelope(value, where, kind="gateway_receipt")
-        opened.append((sealed, s.decode(GatewayReceipt, sealed.payload, where)))
+        opened.append((sealed, _read_gateway(sealed, where)))
         bindings.append((where, _binding(sealed.payload, where)))
     _check_once([f"{sealed.signer_did} {receipt.receipt_id}" for sealed, receipt in opened], "receipts")
     signed = []
@@ -90,6 +90,14 @@ def read_receipts(
         bindings.append((where, _binding(value, where)))
     raw = len(tool) - len(signed) + len(stated)
     return BundledReceipts(tuple(opened), tuple(signed), raw, tuple(bindings))
+
+
+def _read_gateway(sealed: SealedReceipt, where: str) -> GatewayReceipt:
+    try:
+        return read_gateway_receipt(sealed.text)
+    except Refused as error:
+        place = where + error.detail.removeprefix("payload")
+        raise Refused(error.code, place, expected=error.expected, found=error.found) from None
 
 
 def _read_stated(

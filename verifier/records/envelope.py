@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from verifier import schema as s
 from verifier.didkey import parse_did_key
 from verifier.encodings import decode_b64u, hash_b64u
-from verifier.entry import check_envelope_signature
+from verifier.entry import check_envelope_signature, check_signature
 from verifier.errors import Refused
 from verifier.jsontext import canonicalize, stringify
 from verifier.limits import MAX_METADATA_BYTES
@@ -31,15 +31,17 @@ _REQUIRED = (
     "signer_did",
     "issued_at",
 )
+_KNOWN = frozenset((*_REQUIRED, "expires_at"))
 
 
 @dataclass(frozen=True, slots=True)
 class SealedReceipt:
-    """A verified envelope: signer, kind, payload hash, and the payload's members."""
+    """A verified envelope: signer, kind, payload hash, the payload's text that has this hash, and its members."""
 
     signer_did: str
     kind: str
     payload_hash_b64u: str
+    text: bytes
     payload: Mapping[str, object]
     has_cosignatures: bool = False
 
@@ -65,22 +67,22 @@ def open_envelope(value: object, where: str, *, kind: str, version: str = "1") -
         raise Refused("UNKNOWN_ENVELOPE_TYPE", f"{where}.envelope_type", expected=kind)
     stated, signer = str(members["payload_hash_b64u"]), str(members["signer_did"])
     decode_b64u(stated, f"{where}.payload_hash_b64u", length=32)
-    decode_b64u(str(members["signature_b64u"]), f"{where}.signature_b64u", length=64)
+    signature = decode_b64u(str(members["signature_b64u"]), f"{where}.signature_b64u", length=64)
     parse_did_key(signer)
-    payload = _signed_payload(payload, stated, where, kind=str(members["envelope_type"]))
+    text, payload = _signed_payload(payload, stated, where, kind=str(members["envelope_type"]))
     if members["envelope_type"] != kind:
         raise Refused("SCHEMA_VALIDATION_FAILED", f"{where}.envelope_type", expected=kind)
-    check_envelope_signature(stated, str(members["signature_b64u"]), signer)
+    check_signature(stated.encode("ascii"), signature, signer)
     cosignatures = members.get("co_signatures", [])
     _check_cosignatures(cosignatures, stated, where)
-    return SealedReceipt(signer, kind, stated, payload, bool(cosignatures))
+    return SealedReceipt(signer, kind, stated, text, payload, bool(cosignatures))
 
 
 def _members(value: object, where: str, also: tuple[str, ...]) -> dict[str, object]:
     if not isinstance(value, dict):
         raise Refused("MALFORMED_ENVELOPE", where, expected="an object")
     missing = [name for name in _REQUIRED if name not in value]
-    unknown = [name for name in value if name not in (*_REQUIRED, "expires_at", *also)]
+    unknown = [name for name in value if name not in _KNOWN and name not in also]
     if missing or unknown:
         raise Refused("MALFORMED_ENVELOPE", where, expected="the nine members", found=(missing + unknown)[0][:64])
     for name in _REQUIRED:
@@ -99,8 +101,8 @@ def _check_date(value: object, where: str) -> None:
         raise Refused("MALFORMED_ENVELOPE", where, expected=refused.expected) from None
 
 
-def _signed_payload(payload: dict[str, object], stated: str, where: str, *, kind: str) -> dict[str, object]:
-    """The payload whose JSON.stringify or RFC 8785 form has the stated hash. Raises Refused HASH_MISMATCH.
+def _signed_payload(payload: dict[str, object], stated: str, where: str, *, kind: str) -> tuple[bytes, dict[str, object]]:
+    """The JSON.stringify or RFC 8785 form that has the stated hash, and its payload. Raises Refused HASH_MISMATCH.
 
     The reference proxy adds `metadata.log_inclusion_proof` to a gateway receipt after signing; a receipt whose hash
     matches once that member is lifted out (and an empty `metadata` with it, if need be) is read without it.
@@ -114,8 +116,11 @@ def _signed_payload(payload: dict[str, object], stated: str, where: str, *, kind
         if not rest:
             candidates.append({name: value for name, value in payload.items() if name != "metadata"})
     for candidate in candidates:
-        if stated == hash_b64u(stringify(candidate)) or stated == hash_b64u(canonicalize(candidate, where)):
-            return candidate
+        text = stringify(candidate)
+        if stated != hash_b64u(text):
+            text = canonicalize(candidate, where)
+        if stated == hash_b64u(text):
+            return text, candidate
     raise Refused("HASH_MISMATCH", f"{where}.payload_hash_b64u", expected=hash_b64u(stringify(payload)))
 
 

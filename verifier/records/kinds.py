@@ -19,7 +19,7 @@ from verifier.records.decision import Decision, check_decision
 from verifier.records.execution import Execution, Resolution, check_execution
 from verifier.records.own import OwnRecord
 from verifier.records.policy import PublishedPolicy, read_policy
-from verifier.records.receipts import GatewayReceipt, SideEffectReceipt, ToolReceipt
+from verifier.records.receipts import GatewayReceipt, SideEffectReceipt, ToolReceipt, read_gateway_receipt
 from verifier.records.restrictions import Revocation, StepUp, Tombstone, Violation, check_revocation
 from verifier.records.roster import Roster, check_roster
 from verifier.records.simulation import Simulation
@@ -93,6 +93,8 @@ def read_record(kind_name: str, payload: bytes, *, signer_did: str, origin: str)
     bound = MAX_PAYLOAD_BYTES if kind_name == "proof_bundle" else MAX_SMALL_PAYLOAD_BYTES
     if len(payload) > bound:
         raise Refused("BODY_TOO_LARGE", "payload", expected=f"at most {bound} bytes")
+    if kind_name == "gateway_receipt":
+        return read_gateway_receipt(payload)  # whose closed schema has no header either
     value = check_payload_text(payload)
     _check_header(KINDS[kind_name], value, origin)
     if kind_name == "work_policy_contract":

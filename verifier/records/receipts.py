@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from verifier import schema as s
+from verifier.jsontext import check_payload_text
 from verifier.limits import MAX_METADATA_BYTES
 from verifier.records.approval import ApprovalBinding
 
@@ -68,6 +70,12 @@ class GatewayReceipt:
     def refs(self) -> dict[str, str]:
         """`receipt run token_scope policy`."""
         return receipt_refs(self.receipt_id, self.binding)
+
+
+@lru_cache(maxsize=4096)  # a receipt stands in the log and again in its bundle
+def read_gateway_receipt(text: bytes) -> GatewayReceipt:
+    """The receipt in an exact payload text. Raises Refused as `check_payload_text`, and SCHEMA_VALIDATION_FAILED."""
+    return s.decode(GatewayReceipt, check_payload_text(text), "payload")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
