@@ -1,8 +1,9 @@
 """Between a runner and its command, as a process of its own: if the runner is killed, so is the command.
 
-Run as a program, ``python -I -S leash.py FD GRACE_S UNSET COMMAND…``, as the leader of a session. ``FD`` is the reading end of a pipe
-whose other end only the runner holds: whatever ends the runner closes it. Then the whole process group is told to stop, and is
-killed if it has not after ``GRACE_S``. ``UNSET`` names a variable that the command is not to get, if any. A parent-death signal would not do: it reaches one process, and not what that started.
+Run as a program, ``python -I -S leash.py FD GRACE_S UNSET COMMAND…``, as the leader of a session. ``FD`` is the reading end of
+a pipe whose other end only the runner holds: whatever ends the runner closes it. Then the whole process group is told to stop,
+and is killed if it has not after ``GRACE_S``. A parent-death signal would not do: it reaches one process, and not what that
+started. ``UNSET`` names a variable that the command is not to get, if any.
 
 It ends as the command does: with its exit code, or by its signal. It imports nothing of ours, so that it starts fast.
 """

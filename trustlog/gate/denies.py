@@ -54,12 +54,11 @@ class DenyMemory:
     def count(self, request: GateRequest, judgement: Judgement, at_ns: int) -> int | None:
         """How many equal denies the record to log now stands for; None if none is to be logged yet."""
         key = _key(request, judgement)
-        if not self._is_due(key, at_ns):
-            return self._add(key)
-        if not self._has_room(_token_of(request, judgement), at_ns):
+        if self._is_due(key, at_ns) and not self._has_room(_token_of(request, judgement), at_ns):
             key = _overflow_key(request, judgement)
-            if not self._is_due(key, at_ns):
-                return self._add(key)
+        if not self._is_due(key, at_ns):
+            self._add(key)
+            return None
         seen = self._seen.get(key)
         stands_for = 1 + (seen.unlogged if seen is not None else 0)
         self._seen[key] = _Seen(at_ns, 0)
