@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -154,11 +153,14 @@ def test_a_second_begin_of_a_crash_is_refused_and_the_way_on_is_said(approved: S
 
 
 def crash_in_the_middle(shell: Shell, decision: str) -> str:
-    """Kill the runner while its command is at work; the hash of the ``begin``, which it said before."""
-    with running(shell, decision, "sh", "-c", "echo $$ > pid; touch started; exec sleep 60") as runner:
+    """Kill the runner while its command is at work; the hash of the ``begin``, which it said before.
+
+    The command, and what it started, ends with the runner: it holds on to the runner's standard error, which is read to its end.
+    """
+    with running(shell, decision, "bash", "-c", TWO_PROCESSES) as runner:
         runner.kill()
-        os.kill(int((shell.directory / "pid").read_text()), signal.SIGKILL)
         _out, err = runner.communicate(timeout=30)
+    assert not is_alive(int((shell.directory / "child").read_text()))
     words = err.decode().split()
     return words[words.index("begin") + 1]
 

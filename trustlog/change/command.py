@@ -1,6 +1,7 @@
 """Running a plan's command: bounded in what is kept, whole in what is ended, and told from outside when to stop.
 
-The command leads a session and a process group of its own: it has no terminal, and what ends it ends what it started, too.
+The command has a session and a process group of its own: it has no terminal, and what ends it ends what it started, too. It is on
+a leash (:mod:`trustlog.change.leash`): whatever ends us, ends it.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import hashlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Final
 
 from trustlog.formats.base64 import encode_b64u
@@ -22,6 +25,9 @@ from trustlog.records.plan import compute_fingerprint
 MAX_DIFF_BYTES: Final = MAX_BLOB_BYTES  # what is kept of the output, stored as one payload
 STOP_GRACE_S: Final = 20.0  # between asking a command to end and ending it: well below what init systems give us
 CLOSE_GRACE_S: Final = 5.0  # for output to end once everything was killed
+
+COERCED: Final = "LC_CTYPE"  # Python sets it where no locale is set (PEP 538)
+LEASH: Final = Path(__file__).with_name("leash.py")
 
 _CHUNK: Final = 64 * 1024
 
@@ -75,6 +81,7 @@ class PlanCommand:
         self._sent: signal.Signals | None = None
         self._timer: threading.Timer | None = None
         self._is_over = False
+        self._ours = -1  # the leash's other end
 
     def run(self, plan: bytes) -> Ran:
         """Run it to its end. ``TRUSTLOG_PLAN_FINGERPRINT`` in its environment names the plan; standard error passes through."""
@@ -82,14 +89,9 @@ class PlanCommand:
             return Ran(None, b"not started: it was told to stop first\n", told=self._told[0].name)
         environment = {**self._environment, "TRUSTLOG_PLAN_FINGERPRINT": compute_fingerprint(plan)}
         try:
-            process = subprocess.Popen(  # noqa: S603 - the runner's own command, without a shell
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=environment,
-                start_new_session=True,
-            )
+            process = self._start(environment)
         except OSError as error:
+            os.close(self._ours)
             return Ran(127, f"{self._command[0]}: {error.strerror}\n".encode())
         assert process.stdin is not None
         assert process.stdout is not None
@@ -100,13 +102,33 @@ class PlanCommand:
         threading.Thread(target=_feed, args=(process.stdin, plan), daemon=True).start()
         reader = threading.Thread(target=output.drain, args=(process.stdout,), daemon=True)
         reader.start()
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # not yet reaped: its group's number stays its own
+        ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # not yet reaped: its group's number stays its own
+        if ended is not None and ended.si_status == signal.SIGKILL and ended.si_code != os.CLD_EXITED:
+            self._send(signal.SIGKILL)  # perhaps it was the leash that somebody killed
         self._wait_for_output(reader)
         self._is_over = True
         if self._timer is not None:
             self._timer.cancel()
         told = self._told[0].name if self._told else None
-        return Ran(process.wait(), output.kept(ended=not reader.is_alive()), output.size, told)
+        exit_code = process.wait()
+        os.close(self._ours)
+        return Ran(exit_code, output.kept(ended=not reader.is_alive()), output.size, told)
+
+    def _start(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        theirs, self._ours = os.pipe()
+        unset = "" if COERCED in environment else COERCED
+        leash = [sys.executable, "-I", "-S", str(LEASH), str(theirs), str(self._stop_grace_s), unset]
+        try:
+            return subprocess.Popen(  # noqa: S603 - the runner's own command, without a shell
+                [*leash, *self._command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment,
+                start_new_session=True,
+                pass_fds=(theirs,),
+            )
+        finally:
+            os.close(theirs)
 
     def stop(self, number: int) -> None:
         """Pass a signal on to the command and all that it started.

@@ -174,7 +174,7 @@ def _why(error: Exception) -> str:
 def _check_head(response: aiohttp.ClientResponse) -> None:
     if 300 <= response.status < 400:
         raise response_invalid("the log redirects, and redirects are not followed", found=response.status)
-    if "Content-Encoding" in response.headers:
+    if "Content-Encoding" in response.headers and not _is_for_now(response.status):
         raise response_invalid(
             "the answer is compressed, which was not asked for", found=response.headers["Content-Encoding"]
         )
@@ -187,14 +187,42 @@ async def _read_reply(response: aiohttp.ClientResponse, max_bytes: int) -> Reply
     body = b""
     async for chunk in response.content.iter_chunked(_READ_BYTES):
         body += chunk
+        if len(body) > bound and _is_for_now(response.status):
+            raise _not_the_log(response)
         if len(body) > bound:
             raise response_invalid(
                 "the answer is too large", expected=f"at most {bound} bytes", found=f"status {response.status}"
             )
     if good:
         return Reply(response.status, response.content_type, body)
-    if response.content_type != PROBLEM_TYPE and response.status == 404:  # a static server has no more to say
-        raise Refused("NOT_FOUND", "the log has no such resource", param="path", found=response.url.path)
-    if response.content_type != PROBLEM_TYPE:
-        raise response_invalid("an answer without a reason", expected=PROBLEM_TYPE, found=f"status {response.status}")
-    raise parse_problem(body, response.status, response.headers.get("Retry-After"))
+    raise _refusal_of(response, body)
+
+
+def _refusal_of(response: aiohttp.ClientResponse, body: bytes) -> Refused:
+    """What an answer that is not good says: the log's problem, or that the log itself said nothing."""
+    if response.content_type == PROBLEM_TYPE:
+        refusal = parse_problem(body, response.status, response.headers.get("Retry-After"))
+        if refusal.code != "LOG_RESPONSE_INVALID" or not _is_for_now(response.status):
+            return refusal
+    if _is_for_now(response.status):
+        return _not_the_log(response)
+    if response.status == 404:  # a static server has no more to say
+        return Refused("NOT_FOUND", "the log has no such resource", param="path", found=response.url.path)
+    return response_invalid("an answer without a reason", expected=PROBLEM_TYPE, found=f"status {response.status}")
+
+
+def _not_the_log(response: aiohttp.ClientResponse) -> Refused:
+    """Somebody in front of the log answers: the log was not asked, and may say anything once it is."""
+    return Refused(
+        "LOG_UNREACHABLE",
+        f"the log at {response.url.origin()} was not reached: status {response.status}, without a reason",
+        param="log",
+        expected=f"an answer of the log, or its {PROBLEM_TYPE}",
+        found=f"status {response.status}, {response.content_type}",
+        hint="look at the proxy in front of the log, and whether trustlog serve runs behind it; asking again is safe",
+    )
+
+
+def _is_for_now(status: int) -> bool:
+    """Whether a status says nothing of the resource, but that asking again may go better."""
+    return status >= 500 or status in {408, 425, 429}

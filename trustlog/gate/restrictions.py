@@ -5,6 +5,7 @@ Taken are revocations and denials, checked as the log would. A permission never 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +13,9 @@ from typing import Final
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused
 from trustlog.formats.envelope import parse_envelope
+from trustlog.formats.timestamp import format_timestamp
 from trustlog.gate.kept_view import KeptView
+from trustlog.gate.sign_again import is_final, is_replaced, loggable_until, sign_again
 from trustlog.gate.view import LogView
 from trustlog.limits import MAX_ENVELOPE_BYTES
 from trustlog.policy.finding import Finding
@@ -21,7 +24,9 @@ from trustlog.records.candidate import Candidate, check_skew, read_candidate
 
 MAX_PENDING: Final = 1_000
 MAX_PENDING_OF_ONE: Final = 100  # of one signer: nobody takes the room of all others
-MAX_NAMED: Final = 16  # restrictions that are told apart in a deny's reasons
+MAX_NAMED: Final = 16  # restrictions that are told apart, in a deny's reasons and in what is said of the gate
+
+LOGGER: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +38,25 @@ class Restricted:
     index: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A restriction that counts at this gate, and that the log does not have.
+
+    `trouble` is why not, as of the last try. `next_step` is set where the log will never take it: who has to do what.
+    """
+
+    candidate: Candidate
+    loggable_until: str
+    trouble: Refused | None
+    next_step: str | None
+
+
 @dataclass(slots=True)
 class _Pending:
     candidate: Candidate
     envelope: bytes
     trouble: Refused | None = None
+    is_refused: bool = False  # for ever
 
 
 class Restrictions:
@@ -110,27 +129,53 @@ class Restrictions:
             raise Refused("UNAVAILABLE", detail, expected=expected, found=f"{len(self._pending)}, {own} of this signer")
 
     async def send(self, payload_hash: str | None = None) -> int | None:
-        """Try to log what is pending, or the one with this payload hash; the index of the last that is in the log now."""
+        """Try to log what is pending, or the one with this payload hash; the index of the last that is in the log now.
+
+        What the log refused for ever is tried last, in case that its clock was wrong.
+        """
         index = None
-        for pending in list(self._pending.values()):
+        for pending in sorted(self._pending.values(), key=lambda one: one.is_refused):
             if payload_hash in (None, pending.candidate.payload_hash_b64u):
                 try:
                     index = (await self._client.submit(pending.envelope)).index
                 except Refused as refused:
-                    pending.trouble = refused
+                    self._note_trouble(pending, refused)
         return index
 
-    def trouble(self, payload_hash: str) -> Refused | None:
-        """Why the one with this payload hash was not logged when that was tried last."""
-        waiting = (one for one in self._pending.values() if one.candidate.payload_hash_b64u == payload_hash)
-        return next((one.trouble for one in waiting), None)
+    def _note_trouble(self, pending: _Pending, refused: Refused) -> None:
+        pending.trouble = refused
+        if not pending.is_refused and is_final(refused, pending.candidate, self._clock()):
+            pending.is_refused = True
+            one = pending.candidate
+            said = "the %s %s counts at this gate only: the log will never take it (%s); %s"
+            next_step = sign_again(one, self._view)
+            LOGGER.error(said, one.kind.name, one.payload_hash_b64u, refused.code, next_step)
+
+    def waiting(self, payload_hash: str | None = None) -> list[Waiting]:
+        """What the log does not have, what it will never take first; of all, or of those with this payload hash."""
+        found = (one for one in self._pending.values() if payload_hash in (None, one.candidate.payload_hash_b64u))
+        return [
+            Waiting(
+                one.candidate,
+                format_timestamp(loggable_until(one.candidate)),
+                one.trouble,
+                sign_again(one.candidate, self._view) if one.is_refused else None,
+            )
+            for one in sorted(found, key=lambda one: not one.is_refused)[:MAX_NAMED]
+        ]
+
+    @property
+    def refused(self) -> int:
+        """How many the log will never take: they count at this gate only."""
+        return sum(one.is_refused for one in self._pending.values())
 
     def drop_logged(self) -> None:
-        """Forget what the view holds by now: there it counts by itself."""
+        """Forget what the view holds by now: there it counts by itself. So does a fresh one for what the log never took."""
         for identity, pending in list(self._pending.items()):
             one = pending.candidate
             named = self._view.named(one.payload_hash_b64u, one.kind.name, self._view.size)
-            if any(logged.entry.signer_did == one.signer_did for logged in named):
+            is_logged = any(logged.entry.signer_did == one.signer_did for logged in named)
+            if is_logged or (pending.is_refused and is_replaced(one, self._view)):
                 del self._pending[identity]
                 if self._kept is not None:
                     self._kept.drop_restriction(identity)
@@ -139,15 +184,15 @@ class Restrictions:
         self, found: tuple[Finding, ...], judge_on: Callable[[LogView], tuple[Finding, ...]]
     ) -> tuple[Finding, ...]:
         """`found`, and what the pending restrictions add to it; `judge_on` gives the findings on a view that holds them."""
-        pending = [one.candidate for one in self._pending.values()]
+        pending = list(self._pending.values())
         if not pending:
             return found
-        more = tuple(one for one in judge_on(self._view.foresee(pending)) if one not in found)
+        more = tuple(one for one in judge_on(self._view.foresee([one.candidate for one in pending])) if one not in found)
         if not more:
             return found
         named: list[Finding] = []
         for one in pending[:MAX_NAMED]:
-            alone = judge_on(self._view.foresee([one]))
+            alone = judge_on(self._view.foresee([one.candidate]))
             named += [_not_logged(finding, one) for finding in alone if finding not in found]
         fresh = tuple(dict.fromkeys(named)) or tuple(_not_logged(finding, pending[-1]) for finding in more)
         return found + fresh
@@ -168,7 +213,10 @@ def _check_restricts(candidate: Candidate) -> None:
     )
 
 
-def _not_logged(finding: Finding, by: Candidate) -> Finding:
-    return Finding(
-        finding.code, finding.expected, f"the {by.kind.name} {by.payload_hash_b64u}, handed in and not logged yet"
+def _not_logged(finding: Finding, by: _Pending) -> Finding:
+    refused = by.trouble.code if by.is_refused and by.trouble is not None else None
+    state = (
+        "not logged yet" if refused is None else f"never to be logged ({refused}): it counts at this gate only, see /readyz"
     )
+    name = f"the {by.candidate.kind.name} {by.candidate.payload_hash_b64u}"
+    return Finding(finding.code, finding.expected, f"{name}, handed in and {state}", finding.next_step)

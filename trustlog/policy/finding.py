@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trustlog.errors import REASONS, shorten
+from trustlog.policy.spelled_out import spell_out
 
 MAX_SAID_CHARACTERS: Final = 4000
 
@@ -37,4 +38,4 @@ class Finding:
         """The next step: who does what."""
         if self.next_step is None:
             return REASONS[self.code].next_step
-        return shorten(self.next_step, most=MAX_SAID_CHARACTERS)
+        return shorten(spell_out(self.next_step), most=MAX_SAID_CHARACTERS)

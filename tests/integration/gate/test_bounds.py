@@ -12,10 +12,12 @@ from tests.integration.gate.serving import asked, codes_of, serving_gate
 from tests.integration.gate.test_restrictions import Refusing
 from tests.support import keys
 from tests.unit.gate.scene import Scene
+from tests.unit.gate.story import TICKET
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused
 from trustlog.gate import follow, restrictions
 from trustlog.keys.signer import SeedSigner
+from trustlog.limits import STRANGER_DENIES_A_MINUTE
 from trustlog.tokens.scoped_token import MAX_TOKEN_CHARACTERS
 
 
@@ -108,3 +110,17 @@ async def test_a_token_longer_than_any_is_not_kept(scene: Scene, state: Path) ->
         answer = await gate.post("/v1/decisions", asked(scene, token="x" * (MAX_TOKEN_CHARACTERS + 1)))
         assert (answer.status, answer.json()["param"]) == (400, "token")
         assert await gate.decide(asked(scene, token="x" * MAX_TOKEN_CHARACTERS))
+
+
+async def test_strangers_who_invent_tickets_are_all_answered_and_do_not_fill_the_log(scene: Scene, state: Path) -> None:
+    scene.story.up_to_simulation()
+    await scene.publish()
+    invented = [asked(scene, ticket=f"test:CHG-{number}", token=f"nobody's {number}") for number in range(40)]
+    async with serving_gate(scene, state) as gate:
+        answers = (await gate.post("/v1/decisions", invented)).json()
+        own = await gate.decide(asked(scene))
+    assert {one["decision"] for one in answers} == {"deny"}
+    assert all(one["envelope"] for one in answers)
+    logged = [one for one in await scene.decisions() if one["requested"]["ticket"] != TICKET]
+    assert len(logged) == STRANGER_DENIES_A_MINUTE + 1
+    assert own["index"] is not None  # a job's deny has room of its own

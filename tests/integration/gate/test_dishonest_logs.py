@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from tests.integration.gate.lying_story_log import StoryLog, gate_over, hash_of_payload
 from tests.unit.gate.scene import codes
@@ -71,6 +72,23 @@ async def test_another_payload_in_its_place_is_none() -> None:
     log = StoryLog(story)
     log.blobs[hash_of_payload(story.envelopes[0])] = b"{}"  # the policy
     assert "POLICY_NOT_FOUND" in await decide(log, story)
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+async def test_a_proxy_that_lost_the_log_for_a_moment_makes_no_payload_absent(status: int) -> None:
+    story = Story().up_to_approvals()
+
+    class BehindAProxy(StoryLog):
+        is_lost = True
+
+        async def get_blob(self, request: web.Request) -> web.StreamResponse:
+            return web.Response(status=status, text="<h1>later</h1>") if self.is_lost else await super().get_blob(request)
+
+    log = BehindAProxy(story)
+    async with gate_over(log, story) as gate:
+        assert codes(await gate.decide(story.request(EXECUTE))) == {"LOG_UNREACHABLE"}
+        log.is_lost = False
+        assert (await gate.decide(story.request(EXECUTE))).allow
 
 
 async def test_a_fork_after_what_was_read_is_inconsistent() -> None:

@@ -229,3 +229,79 @@ async def test_what_is_no_envelope_is_a_problem(scene: Scene, state: Path, body:
     scene.story.up_to_approvals()
     await scene.publish()
     assert await refused(scene, state, body) == (status, code)
+
+
+# What the log will never take.
+
+
+AWAY_S = 1000
+
+
+@pytest.mark.parametrize(
+    ("what", "command"),
+    [
+        ("job", "trustlog revoke job:{job} --reason"),
+        ("key", "trustlog revoke key:{alice} --reason"),
+        ("denial", "trustlog deny --job {job} --action"),
+    ],
+)
+async def test_one_that_came_too_late_for_the_log_counts_here_and_says_who_signs_it_again(
+    scene: Scene, state: Path, what: str, command: str
+) -> None:
+    story = scene.story.up_to_approvals()
+    await scene.publish()
+    now_ns = story.now_ns
+    story.pass_time(-AWAY_S)  # signed, and handed in, when the log went away
+    old, old_kind = restriction(story, what), "revocation" if what != "denial" else "human_approval_receipt"
+    old_name = parse_envelope(old).payload_hash_b64u
+    async with serving_gate(scene, state) as gate:
+        taken = (await gate.post("/v1/restrictions", old)).json()
+        assert (taken["logged"], taken["must_be_signed_again"], taken["reason_code"]) == (False, False, "CLOCK_SKEW")
+    story.now_ns = now_ns  # the log is back
+    async with serving_gate(scene, state) as gate:
+        await gate.gate.restrictions.send()
+        told = await gate.post("/v1/restrictions", old)
+        ready = (await gate.get("/readyz")).json()
+        metrics = (await gate.get("/metrics")).body.decode()
+        denied = await gate.decide(asked(scene))
+    names = {"job": story.job, "alice": keys.ALICE.did}
+    assert (told.status, told.json()["must_be_signed_again"], told.json()["reason_code"]) == (202, True, "CLOCK_SKEW")
+    assert command.format(**names) in told.json()["hint"]
+    assert taken["loggable_until"] == told.json()["loggable_until"] < "9999"
+    assert (ready["restrictions_pending"], ready["restrictions_refused"]) == (1, 1)
+    assert ready["restrictions"] == [
+        {
+            "kind": old_kind,
+            "payload_hash_b64u": old_name,
+            **{name: told.json()[name] for name in ("reason_code", "detail", "loggable_until", "hint")},
+            "must_be_signed_again": True,
+        }
+    ]
+    assert "\ntrustlog_gate_restrictions_refused 1\n" in metrics
+    assert EXPECTED[what] in codes_of(denied)
+    assert f"{old_name}, handed in and never to be logged (CLOCK_SKEW)" in json.dumps(denied["reasons"])
+
+
+@pytest.mark.parametrize("what", ["job", "key", "denial"])
+async def test_a_fresh_one_that_is_logged_replaces_it(scene: Scene, state: Path, what: str) -> None:
+    story = scene.story.up_to_approvals()
+    await scene.publish()
+    now_ns = story.now_ns
+    story.pass_time(-AWAY_S)
+    old = restriction(story, what)
+    async with serving_gate(scene, state) as gate:
+        await gate.post("/v1/restrictions", old)
+    story.now_ns = now_ns
+    other = restriction(story, "token")  # of another target: it replaces nothing
+    async with serving_gate(scene, state) as gate:
+        await gate.gate.restrictions.send()
+        assert (await gate.post("/v1/restrictions", other)).status == 200
+        await gate.gate.catch_up()
+        assert (await gate.get("/readyz")).json()["restrictions_refused"] == 1
+        assert (await gate.post("/v1/restrictions", restriction(story, what))).status == 200
+        denied = await gate.decide(asked(scene))
+        ready = (await gate.get("/readyz")).json()
+        assert gate.kept.restrictions() == []
+    assert (ready["restrictions_pending"], ready["restrictions_refused"], ready["restrictions"]) == (0, 0, [])
+    assert EXPECTED[what] in codes_of(denied)
+    assert "handed in" not in json.dumps(denied["reasons"])

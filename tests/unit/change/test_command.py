@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -93,3 +96,62 @@ def test_output_is_kept_up_to_the_bound_and_cut_beyond_it(over: int, monkeypatch
     ran = sh(f"head -c {1000 + over} /dev/zero").run(PLAN)
     assert (len(ran.output), ran.output_size, ran.is_cut) == (1000, 1000 + over, bool(over))
     assert (b"kept only the beginning" in ran.output) is bool(over)
+
+
+# Whoever is killed outright.
+
+DEAF = "trap '' TERM INT HUP; echo $BASHPID > {0}/deaf; (echo $BASHPID > {0}/child; touch {0}/started; exec sleep 60)"
+RUNNER = """
+import os, sys
+from trustlog.change.command import PlanCommand
+PlanCommand(sys.argv[1:], dict(os.environ), stop_grace_s=0.2).run(b"{}")
+"""
+
+
+def test_a_runner_that_is_killed_takes_its_command_and_all_that_it_started_along(tmp_path: Path) -> None:
+    runner = subprocess.Popen([sys.executable, "-c", RUNNER, "bash", "-c", DEAF.format(tmp_path)], stdout=subprocess.PIPE)
+    wait_for(tmp_path / "started")
+    runner.kill()
+    runner.communicate()
+    for name in ("deaf", "child"):
+        wait_for_end(int((tmp_path / name).read_text()))
+
+
+def test_a_leash_that_is_killed_leaves_no_command_at_work(tmp_path: Path) -> None:
+    script = f"echo $PPID > {tmp_path}/leash; echo $$ > {tmp_path}/pid; touch {tmp_path}/started; exec sleep 60"
+
+    def cut() -> None:
+        wait_for(tmp_path / "started")
+        os.kill(int((tmp_path / "leash").read_text()), signal.SIGKILL)
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+    ran = sh(script).run(PLAN)
+    thread.join()
+    assert (ran.exit_code, ran.succeeded, ran.told) == (-signal.SIGKILL, False, None)
+    wait_for_end(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGABRT, signal.SIGKILL])
+def test_a_signal_that_ended_the_command_is_told_from_an_exit_code(number: signal.Signals) -> None:
+    assert sh(f"kill -{number.value} $$").run(PLAN).exit_code == -number
+    assert sh(f"exit {128 + number.value}").run(PLAN).exit_code == 128 + number
+
+
+def test_the_command_gets_nothing_of_the_leash(tmp_path: Path) -> None:
+    ran = PlanCommand(["bash", "-c", "ls /proc/$$/fd; env"], {"PATH": os.environ["PATH"]}).run(PLAN)
+    words = ran.output.decode().split()
+    assert {word for word in words if "=" not in word} <= {"0", "1", "2", "255"}  # 255 is bash's own
+    of_bash = {"PWD", "SHLVL", "_"}
+    assert {word.partition("=")[0] for word in words if "=" in word} - of_bash == {"PATH", "TRUSTLOG_PLAN_FINGERPRINT"}
+
+
+def wait_for(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.01)
+
+
+def wait_for_end(pid: int) -> None:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            time.sleep(0.01)

@@ -341,6 +341,26 @@ async def test_a_payload_that_is_not_given_is_erased_missing_or_undecided(status
         assert (await refusal_of(client.payload(bytes(32)))).code == found
 
 
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"body": b"<h1>Bad Gateway</h1>", "Content_Type": "text/html"},
+        {"body": b""},
+        {"body": b"x" * 100_000, "Content_Type": "text/html"},
+        {"body": gzip.compress(b"<h1>Bad Gateway</h1>"), "Content_Encoding": "gzip"},
+        {"body": b'{"title":"Bad Gateway"}', "Content_Type": "application/problem+json"},
+        {"body": b'{"code":"UPSTREAM_DOWN"}', "Content_Type": "application/problem+json"},
+    ],
+    ids=["a page", "nothing", "a long page", "a compressed page", "a problem without a code", "a problem of another's"],
+)
+async def test_a_proxy_that_cannot_reach_the_log_says_nothing_of_a_payload(status: int, page: dict[str, Any]) -> None:
+    async with answering(plain(status=status, **page)) as client:
+        refusal = await refusal_of(client.payload(bytes(32)))
+    assert refusal.code == "LOG_UNREACHABLE"
+    assert str(status) in (refusal.found or "")
+
+
 # HTTP itself.
 
 
@@ -406,7 +426,8 @@ BAD_ANSWERS: list[tuple[str, Handler, str]] = [
     ("too large", plain(b"x" * 2_000_000), "LOG_RESPONSE_INVALID"),
     ("a redirect", plain(b"", status=302, Location="http://127.0.0.1:1/"), "LOG_RESPONSE_INVALID"),
     ("a compressed bomb", plain(BOMB, Content_Encoding="gzip"), "LOG_RESPONSE_INVALID"),
-    ("an error page", plain(b"<h1>oops</h1>", status=500), "LOG_RESPONSE_INVALID"),
+    ("an error page", plain(b"<h1>oops</h1>", status=500), "LOG_UNREACHABLE"),
+    ("a page of a teapot", plain(b"<h1>oops</h1>", status=418), "LOG_RESPONSE_INVALID"),
     ("another success", plain(b"", status=204), "LOG_RESPONSE_INVALID"),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -14,6 +15,7 @@ from trustlog.formats.timestamp import NS
 from trustlog.gate.decision import Decision
 from trustlog.gate.denies import MOST_REMEMBERED, DenyMemory
 from trustlog.gate.judge import Judgement
+from trustlog.limits import STRANGER_DENIES_A_MINUTE, TOKEN_DENIES_A_MINUTE
 from trustlog.policy.finding import Finding
 
 
@@ -137,8 +139,55 @@ def test_a_deny_that_could_not_be_logged_is_counted_with_the_next() -> None:
     assert memory.count(request, NO, AT_NS + NS) == 2
 
 
+ESTABLISHED = Judgement((Finding("TOOL_NOT_LISTED", "a", "b"),), scope={"policy_hash_b64u": "p"})
+
+
+@pytest.mark.parametrize(
+    ("judgement", "most"),
+    [(NO, STRANGER_DENIES_A_MINUTE), (ESTABLISHED, TOKEN_DENIES_A_MINUTE)],
+    ids=["nobody's", "a token"],
+)
+def test_whoever_never_asks_the_same_twice_has_so_many_denies_logged_and_then_one_a_minute(
+    judgement: Judgement, most: int
+) -> None:
+    story, memory = Story().govern().issue(), DenyMemory()
+    invented = (story.request(f"action{number}", ticket=f"a:{number}") for number in itertools.count())
+    first = [memory.count(next(invented), judgement, AT_NS + number) for number in range(1000)]
+    assert first == [1] * (most + 1) + [None] * (999 - most)
+    later = [memory.count(next(invented), judgement, AT_NS + 60 * NS + 1000 + number) for number in range(1000)]
+    assert later == [1] * most + [1000 - most] + [None] * (
+        999 - most
+    )  # the record of those with no room stands for all of them
+
+
+def test_a_flood_of_strangers_takes_no_room_of_a_jobs_and_one_job_none_of_anothers() -> None:
+    story, memory = Story().govern().issue(), DenyMemory()
+    for number in range(100):
+        memory.count(story.request(f"action{number}"), NO, AT_NS)
+        memory.count(story.request(f"action{number}"), ESTABLISHED, AT_NS)
+    assert memory.count(story.request(EXECUTE, token="another"), ESTABLISHED, AT_NS) == 1
+    other_reason = Judgement((Finding("TOKEN_MALFORMED", "a", "b"),))
+    assert memory.count(story.request(EXECUTE), other_reason, AT_NS) == 1
+
+
+def test_denies_beyond_the_room_that_could_not_be_logged_are_counted_with_the_next() -> None:
+    story, memory = Story().govern().issue(), DenyMemory()
+    for number in range(STRANGER_DENIES_A_MINUTE):
+        memory.count(story.request(f"action{number}"), NO, AT_NS)
+    request = story.request("one more")
+    assert memory.count(request, NO, AT_NS + NS) == 1
+    memory.put_back(request, NO, 1)
+    assert memory.count(story.request("and another"), NO, AT_NS + 2 * NS) == 2
+
+
+def test_a_clock_that_was_set_back_silences_nothing() -> None:
+    story, memory = Story().govern().issue(), DenyMemory()
+    assert memory.count(story.request(EXECUTE), NO, AT_NS) == 1
+    assert memory.count(story.request(EXECUTE), NO, AT_NS - 3600 * NS) == 1
+
+
 def test_the_memory_of_denies_is_bounded() -> None:
     story, memory = Story().govern().issue(), DenyMemory()
     for number in range(MOST_REMEMBERED + 5):
-        memory.count(story.request(f"a{number}"), NO, AT_NS)
+        memory.count(story.request(f"a{number}", token=f"t{number}"), ESTABLISHED, AT_NS)
     assert len(memory._seen) == MOST_REMEMBERED

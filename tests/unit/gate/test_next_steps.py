@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -200,6 +201,20 @@ def test_every_command_and_option_that_is_named_exists() -> None:
             assert named <= options, (name, said)
             seen.add(command.name)
     assert {"approve", "simulate", "bundle", "close", "resolve", "mint", "execute", "publish", "check"} <= seen
+
+
+def test_every_command_is_one_that_can_be_typed_once_its_capitals_are_filled_in() -> None:
+    seen = set()
+    for name, step in steps():
+        assert "…" not in step, (name, step)
+        for said in re.findall(r"trustlog [a-z]+ [^;]*?--log URL --trust FILE(?: -- COMMAND)?", step):
+            words = shlex.split(said)[1:]
+            command = command_of(words[:2])
+            given = words[2:] if command.name != words[0] else words[1:]
+            context = command.make_context(command.name, given)  # raises for an unknown option, and for one that lacks
+            assert context.params
+            seen.add(command.name)
+    assert {"approve", "simulate", "bundle", "close", "resolve", "mint", "execute", "check"} <= seen
 
 
 def test_no_step_repeats_what_a_stranger_wrote() -> None:

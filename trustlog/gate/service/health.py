@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from trustlog.errors import Refused
+from trustlog.gate.restrictions import Waiting
 from trustlog.gate.service.context import Service, service_of
+from trustlog.gate.service.restrictions import what_of
 from trustlog.service.context import json_response
 from trustlog.service.metrics import CONTENT_TYPE
 
@@ -36,6 +38,8 @@ async def get_readiness(request: web.Request) -> web.StreamResponse:
             "view_size": gate.view.size,
             "view_age_s": round(age_s, 3),
             "restrictions_pending": len(gate.restrictions),
+            "restrictions_refused": gate.restrictions.refused,
+            "restrictions": [_describe(waiting) for waiting in gate.restrictions.waiting()],
             "unreleased": gate.unreleased,
             "trust_policy_sha256": service.trust.sha256.hex(),
         }
@@ -52,10 +56,16 @@ async def get_metrics(request: web.Request) -> web.StreamResponse:
             "trustlog_gate_view_age_seconds": -1 if age_s is None else age_s,
             "trustlog_gate_waiting": service.gate.waiting,
             "trustlog_gate_restrictions_pending": len(service.gate.restrictions),
+            "trustlog_gate_restrictions_refused": service.gate.restrictions.refused,
             "trustlog_gate_unreleased": service.gate.unreleased,
         }
     )
     return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
+
+
+def _describe(waiting: Waiting) -> dict[str, Any]:
+    one = waiting.candidate
+    return {"kind": one.kind.name, "payload_hash_b64u": one.payload_hash_b64u, **what_of(waiting)}
 
 
 def _age_s(service: Service) -> float | None:

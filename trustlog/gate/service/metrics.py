@@ -15,6 +15,7 @@ GAUGES: Final = {
     "trustlog_gate_view_age_seconds": "How long ago the log was read up to its checkpoint; -1 before that happened.",
     "trustlog_gate_waiting": "Requests that wait for a decision.",
     "trustlog_gate_restrictions_pending": "Restrictions that count and are not logged yet.",
+    "trustlog_gate_restrictions_refused": "Of these, those that the log will never take: they must be signed again, see /readyz.",
     "trustlog_gate_unreleased": "Allows that were sent to the log and not released.",
 }
 COUNTERS: Final = {

@@ -27,7 +27,9 @@ an allow that no longer stands is not given again: it is decided anew. A deny be
 allow expires at `expires_at` and uses up the approvals that it rests on."""
 RESTRICTIONS: Final = """One signed revocation, or one signed human_approval_receipt that denies. It counts in every decision from
 the answer on, whether the log has it or not; the gate submits it to the log until it has. 200: it is logged; 202: not yet, and
-`reason_code` says why if that is known. It needs no credential: its signature is one. Permissions are not taken here, nor the
+`reason_code` says why if that is known. A log takes it until `loggable_until`: one that it did not have by then counts at this
+gate only, `must_be_signed_again` is true, `hint` says by whom, and it goes once the log has a fresh one. It needs no credential:
+its signature is one. Permissions are not taken here, nor the
 revocation of a key that has no role in the trust policy and is no person's."""
 
 
@@ -76,6 +78,9 @@ GATE_SCHEMAS: Final[dict[str, Any]] = {
             "index": _INDEX,
             "reason_code": {"type": ["string", "null"]},
             "detail": {"type": ["string", "null"]},
+            "loggable_until": {"type": ["string", "null"], "format": "date-time"},
+            "must_be_signed_again": {"type": "boolean"},
+            "hint": {"type": ["string", "null"]},
         }
     ),
     "Envelope": SCHEMAS["Envelope"],

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from trustlog.errors import Refused
 from trustlog.gate.gate import Gate
-from trustlog.gate.restrictions import Restricted
+from trustlog.gate.restrictions import Restricted, Waiting
 from trustlog.gate.service.context import service_of
 from trustlog.limits import MAX_ENVELOPE_BYTES
 from trustlog.service.bodies import read_body
@@ -21,6 +21,13 @@ READ_WITHIN_S: Final = 2.0
 PERHAPS_SINCE: Final = frozenset(
     {"ROSTER_MISSING", "SIGNER_NOT_TRUSTED", "REVOCATION_NOT_PERMITTED"}
 )  # the log may say more now
+NOTHING_OF: Final[dict[str, Any]] = {
+    "reason_code": None,
+    "detail": None,
+    "loggable_until": None,
+    "must_be_signed_again": False,
+    "hint": None,
+}
 
 
 async def post_restriction(request: web.Request) -> web.StreamResponse:
@@ -36,22 +43,32 @@ async def post_restriction(request: web.Request) -> web.StreamResponse:
         )
     envelope = await read_body(request, MAX_ENVELOPE_BYTES)
     restricted = await _take(service.gate, envelope)
-    index, trouble = restricted.index, None
+    index = restricted.index
     if index is None:
         service.metrics.count_restriction(restricted.kind)
         with suppress(TimeoutError):
             async with asyncio.timeout(LOGGED_WITHIN_S):
                 index = await service.gate.restrictions.send(restricted.payload_hash)
-        trouble = service.gate.restrictions.trouble(restricted.payload_hash)
+    waiting = [] if index is not None else service.gate.restrictions.waiting(restricted.payload_hash)
     answer = {
         "kind": restricted.kind,
         "payload_hash_b64u": restricted.payload_hash,
         "logged": index is not None,
         "index": index,
-        "reason_code": None if trouble is None or index is not None else trouble.code,
-        "detail": None if trouble is None or index is not None else trouble.detail,
+        **(what_of(waiting[0]) if waiting else NOTHING_OF),
     }
     return json_response(answer, status=202 if index is None else 200)
+
+
+def what_of(waiting: Waiting) -> dict[str, Any]:
+    """Why a restriction is not logged, until when it can be, and what is to be done where it never will be."""
+    return {
+        "reason_code": None if waiting.trouble is None else waiting.trouble.code,
+        "detail": None if waiting.trouble is None else waiting.trouble.detail,
+        "loggable_until": waiting.loggable_until,
+        "must_be_signed_again": waiting.next_step is not None,
+        "hint": waiting.next_step,
+    }
 
 
 async def _take(gate: Gate, envelope: bytes) -> Restricted:
