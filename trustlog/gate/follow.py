@@ -14,7 +14,7 @@ from trustlog.formats.base64 import decode_b64u
 from trustlog.formats.entry import Entry, parse_entry
 from trustlog.formats.timestamp import NS
 from trustlog.formats.trustpolicy import TrustedCheckpoint
-from trustlog.gate.kept_view import KeptView
+from trustlog.gate.kept_log import KeptLog
 from trustlog.gate.view import Logged, LogView
 from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES
 from trustlog.records.candidate import Candidate
@@ -36,7 +36,7 @@ class Reading:
     With `kept`, what was read by an earlier process is taken from there (:meth:`restore`), and what is read is kept.
     """
 
-    def __init__(self, client: LogClient, kept: KeptView | None = None) -> None:
+    def __init__(self, client: LogClient, kept: KeptLog | None = None) -> None:
         self.client = client
         self.view = LogView(client.trust)
         self.checkpoint: TrustedCheckpoint | None = None
