@@ -15,6 +15,7 @@ away what only it holds: restrictions that are not logged yet, the newest checkp
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -66,14 +67,15 @@ class KeptView:
         """Every allow that was not released, or was so lately."""
         return [KeptAllow(*row) for row in self._file.all("SELECT payload_hash, asked, envelope, at_ns, idx FROM allows")]
 
-    def add_allow(self, allow: KeptAllow) -> None:
-        """An allow is about to be sent."""
-        row = (allow.payload_hash, allow.asked, allow.envelope, allow.at_ns, allow.index)
-        self._file.run("INSERT OR REPLACE INTO allows VALUES (?, ?, ?, ?, ?)", *row)
+    def add_allows(self, allows: Iterable[KeptAllow]) -> None:
+        """Allows are about to be sent."""
+        rows = [(one.payload_hash, one.asked, one.envelope, one.at_ns, one.index) for one in allows]
+        self._file.run_each("INSERT OR REPLACE INTO allows VALUES (?, ?, ?, ?, ?)", rows)
 
-    def note_released(self, payload_hash: str, index: int) -> None:
-        """It is about to be given to its caller."""
-        self._file.run("UPDATE allows SET idx = ? WHERE payload_hash = ?", index, payload_hash)
+    def note_released(self, indexes: Mapping[str, int]) -> None:
+        """These allows, by payload hash, are about to be given to their callers."""
+        rows = [(index, payload_hash) for payload_hash, index in indexes.items()]
+        self._file.run_each("UPDATE allows SET idx = ? WHERE payload_hash = ?", rows)
 
     def drop_allow(self, payload_hash: str) -> None:
         """It was withdrawn, or is not in the log."""

@@ -44,7 +44,7 @@ class Releasing:
     async def release(self, sent: Sequence[Sent]) -> list[ToWithdraw]:
         """Answer for what went to the log: what is there now and stands is released; gives the rest, to be withdrawn."""
         withdraw: list[ToWithdraw] = []
-        founded: list[tuple[Sent, Logged, tuple[Finding, ...]]] = []
+        founded: list[tuple[Sent, Logged, tuple[Finding, ...] | None]] = []
         for one in sent:
             logged = self._reading.view.first(one.sealed.payload_hash, "gate_decision", self._reading.view.size)
             if not one.sealed.judgement.allow:
@@ -54,10 +54,10 @@ class Releasing:
             elif logged is None:
                 withdraw += self._not_valid(one)
             else:
-                founded.append((one, logged, await self._against_founding(one, logged)))
+                founded.append((one, logged, None if self._is_untouched(one, logged) else await self._judge_again(logged)))
         release: list[tuple[Sent, int]] = []
         for one, logged, unfounded in founded:  # nothing is waited for from here: what is handed in before an answer counts
-            against = unfounded + self._against_release(one, logged)
+            against = (unfounded or ()) + self._against_release(one, logged, is_untouched=unfounded is None)
             if against:
                 withdraw.append(ToWithdraw(one.sealed.envelope, against, one.asked))
             else:
@@ -84,27 +84,25 @@ class Releasing:
         one.asked.give(self._failing.deny(one.asked.request, not_there()))
         return []
 
-    async def _against_founding(self, one: Sent, logged: Logged) -> tuple[Finding, ...]:
-        """What stands against an allow at its own index, by what came between its view and that."""
+    def _is_untouched(self, one: Sent, logged: Logged) -> bool:
+        """Whether its judgement holds at its own index too, and nothing that was read by now restricts it."""
         view = self._reading.view
-        if one.sightings_moved == view.sightings_moved and is_untouched(view, logged):
-            return ()
-        return await self._judge_again(logged)
+        return one.sightings_moved == view.sightings_moved and is_untouched(view, logged)
 
     async def _judge_again(self, logged: Logged) -> tuple[Finding, ...]:
         view = self._reading.view
         issuance = view.valid("token_issued", "token", logged.record.token_hash, logged.index)[0]
         return judge_logged_allow(view, logged, await self._reading.read_job(issuance, view.size))
 
-    def _against_release(self, one: Sent, logged: Logged) -> tuple[Finding, ...]:
-        against = self._restrictions_on(logged)
+    def _against_release(self, one: Sent, logged: Logged, *, is_untouched: bool) -> tuple[Finding, ...]:
+        against = self._restrictions_on(logged, is_untouched=is_untouched)
         if self._clock() >= one.sealed.at_ns + DECISION_TTL_S * NS:
             against += (Finding("DECISION_EXPIRED", f"a release within {DECISION_TTL_S} s", "more"),)
         if one.asked.is_over:
             against += (lost(),)
         return against
 
-    def _restrictions_on(self, logged: Logged) -> tuple[Finding, ...]:
+    def _restrictions_on(self, logged: Logged, *, is_untouched: bool = False) -> tuple[Finding, ...]:
         """What restricts the act of a logged allow by now, logged or handed in."""
-        found = restrictions_since(self._reading.view, logged)
+        found = () if is_untouched else restrictions_since(self._reading.view, logged)
         return self._restrictions.add_findings(found, lambda on: restrictions_since(on, logged))

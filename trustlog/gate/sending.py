@@ -100,10 +100,8 @@ class Sending:
 
     async def send(self, to_send: Sequence[Sent], seen: ViewOfLog, at_ns: int) -> list[Sent]:
         """Ask the log to take records; those that it says it has, to be looked for by who reads next. The rest is answered."""
-        for one in to_send:
-            if one.sealed.judgement.allow:
-                asked = request_digest(one.asked.request)
-                self._allows.add(KeptAllow(one.sealed.payload_hash, asked, one.sealed.envelope, at_ns, None))
+        allows = [one for one in to_send if one.sealed.judgement.allow]
+        self._allows.add([_under_way(one, at_ns) for one in allows])
         accepted, refused = await self._offer(to_send)
         denies = [new for one, refusal in refused if (new := self._refused(one, refusal, seen, at_ns)) is not None]
         if denies:
@@ -134,6 +132,10 @@ class Sending:
         self._allows.drop(one.sealed.payload_hash)
         judged = Judged(asked, with_findings(judgement, (_used_up(refusal),)), one.judged.token, one.judged.job_id)
         return next(iter(self.sort([judged], seen, at_ns).to_send), None)
+
+
+def _under_way(one: Sent, at_ns: int) -> KeptAllow:
+    return KeptAllow(one.sealed.payload_hash, request_digest(one.asked.request), one.sealed.envelope, at_ns, None)
 
 
 def _count_of(sealed: Sealed) -> int:
