@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
+from msgspec import UNSET
 
 from trustlog.errors import REASONS, Conflict, Refused, shorten
 from trustlog.formats.base64 import decode_b64, decode_b64u
+from trustlog.formats.compactjson import decode_compact
 from trustlog.formats.jsontext import parse_json
 from trustlog.limits import MAX_LIST_LIMIT, MAX_SAFE_INTEGER
 from trustlog.merkle.hashing import HASH_SIZE
@@ -99,11 +101,17 @@ class _Problem(msgspec.Struct, frozen=True):
 def parse_answer(body: bytes, shape: type[T]) -> T:
     """One JSON answer of the given shape; unknown members are ignored. Raises Refused (``LOG_RESPONSE_INVALID``)."""
     try:
-        return msgspec.convert(parse_json(body, "answer"), shape)
-    except msgspec.ValidationError as error:
-        raise response_invalid(f"the answer has another shape: {error}") from None
+        value = parse_json(body, "answer")
     except Refused as error:
         raise response_invalid(f"the answer is not strict JSON: {error.detail}") from None
+    return _convert(value, shape)
+
+
+def _convert(value: Any, shape: type[T]) -> T:
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise response_invalid(f"the answer has another shape: {error}") from None
 
 
 def parse_hashes(texts: Sequence[str]) -> list[bytes]:
@@ -129,7 +137,7 @@ def parse_line(line: bytes) -> LineAnswer:
     value = _parse_line(line)
     if isinstance(value, dict) and "code" in value:
         return LineAnswer(None, _problem(value, None, None))
-    return LineAnswer(parse_answer(line, EntryAnswer), None)
+    return LineAnswer(_convert(value, EntryAnswer), None)
 
 
 def parse_refusal(line: bytes) -> Refused | None:
@@ -139,6 +147,9 @@ def parse_refusal(line: bytes) -> Refused | None:
 
 
 def _parse_line(line: bytes) -> Any:
+    value = decode_compact(line)
+    if value is not UNSET:
+        return value
     try:
         return parse_json(line, "answer")
     except Refused as error:

@@ -61,6 +61,7 @@ MAX_ANSWER_BYTES: Final = 4 * (MAX_ENTRY_BYTES + MAX_NOTE_BYTES + MAX_ATTACHMENT
 MAX_LIST_BYTES: Final = 4 * 1024 * 1024  # 1,000 entries of at most 1 KiB, escaped
 MEMORY_ATTEMPTS: Final = 16  # other processes of the same user may remember something newer in between
 MAX_CURSOR_DIGITS: Final = 16
+PIECE_BYTES: Final = 64 * 1024  # of a batch that is sent
 
 
 class LogClient:
@@ -362,5 +363,14 @@ def _as_line(envelope: bytes) -> bytes:
 
 
 async def _each(lines: Sequence[bytes]) -> AsyncIterator[bytes]:
+    """The lines, some of them in one piece: each piece is sent by itself."""
+    piece: list[bytes] = []
+    size = 0
     for line in lines:
-        yield line
+        piece.append(line)
+        size += len(line)
+        if size >= PIECE_BYTES:
+            yield b"".join(piece)
+            piece, size = [], 0
+    if piece:
+        yield b"".join(piece)

@@ -45,5 +45,9 @@ def _minute(text: str) -> int | None:
 
 def format_timestamp(ns: int) -> str:
     """Milliseconds precision, UTC: what our own records carry."""
-    moment = datetime.fromtimestamp(ns // NS, tz=UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S") + f".{ns % NS // 1_000_000:03d}Z"
+    return f"{_second_text(ns // NS)}.{ns % NS // 1_000_000:03d}Z"
+
+
+@lru_cache(maxsize=256)  # what is signed now says now, several times
+def _second_text(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")

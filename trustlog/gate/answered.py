@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -28,7 +28,9 @@ Repeat = Callable[[GateRequest, Decision], Awaitable[Decision | None]]
 
 def request_digest(request: GateRequest) -> bytes:
     """What makes requests the same: every member, the nonce among them. 32 bytes, from which no token can be read."""
-    return hashlib.sha256(msgspec.json.encode(astuple(request))).digest()
+    members = (request.action, request.ticket, request.token, request.audience, request.nonce)
+    optional = (request.plan_hash, request.simulation, request.closing_reason)
+    return hashlib.sha256(msgspec.json.encode(members + optional)).digest()
 
 
 @dataclass(slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from trustlog.gate.execution import Execution, executions, executions_fact
@@ -220,7 +219,7 @@ class _Establishing:
     ) -> ScopeFact | Missing:
         needed = len(SCOPE_MEMBERS) + (1 if demand is not None and closes(demand) else 0)
         if len(members) == needed:
-            return ScopeFact(members, _scope_hash(frozenset(members.items())))
+            return ScopeFact(members, compute_scope_hash(members))
         lacking = (part for part in parts if isinstance(part, Missing) and part is not NOT_ASKED)
         why = dict.fromkeys(finding for part in lacking for finding in part.why)
         return Missing(tuple(why)) if why else NOT_ASKED
@@ -313,9 +312,3 @@ class _Establishing:
             tuple(found.index for found in revocations(self.view, f"approval:{one.payload_hash}", self.size)),
             tuple(found.index for found in revocations(self.view, f"key:{signer}", self.size)),
         )
-
-
-@lru_cache(maxsize=1024)
-def _scope_hash(members: frozenset[tuple[str, str]]) -> str:
-    """One scope is judged several times: asked for, logged, and relied on."""
-    return compute_scope_hash(dict(members))

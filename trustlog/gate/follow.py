@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -14,7 +15,7 @@ from trustlog.formats.base64 import decode_b64u
 from trustlog.formats.entry import Entry, parse_entry
 from trustlog.formats.timestamp import NS
 from trustlog.formats.trustpolicy import TrustedCheckpoint
-from trustlog.gate.kept_view import KeptView
+from trustlog.gate.kept_log import KeptLog
 from trustlog.gate.view import Logged, LogView
 from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES
 from trustlog.records.candidate import Candidate
@@ -36,7 +37,7 @@ class Reading:
     With `kept`, what was read by an earlier process is taken from there (:meth:`restore`), and what is read is kept.
     """
 
-    def __init__(self, client: LogClient, kept: KeptView | None = None) -> None:
+    def __init__(self, client: LogClient, kept: KeptLog | None = None) -> None:
         self.client = client
         self.view = LogView(client.trust)
         self.checkpoint: TrustedCheckpoint | None = None
@@ -84,8 +85,8 @@ class Reading:
         """Read up to the log's checkpoint of now, which is consistent with everything read before."""
         try:
             async for run in self._follower.follow():
-                payloads = await asyncio.gather(*(self._payload_of(entry) for entry in run.entries))
-                self._take(run, payloads)
+                entries = [_parse(data) for data in run.entries]
+                self._take(run, entries, await self._payloads_of(entries))
         except BaseException:
             self._follower = Follower(self.client, edge=self._read)  # what was read whole was proven, and stays
             raise
@@ -137,9 +138,8 @@ class Reading:
                 self._plan_bytes -= len(dropped)
         return text
 
-    def _take(self, run: Run, payloads: list[bytes | None]) -> None:
+    def _take(self, run: Run, entries: list[Entry | None], payloads: list[bytes | None]) -> None:
         """Take a whole run into the view. It is kept first: what could not be kept was not read."""
-        entries = [_parse(data) for data in run.entries]
         if self._kept is not None:
             texts = {e.payload_hash: text for e, text in zip(entries, payloads, strict=True) if e and text is not None}
             self._kept.add_entries(run.start, run.entries, texts, self._follower.root_of(run.edge))
@@ -158,12 +158,13 @@ class Reading:
         if self._kept is not None and tombstone is not None and tombstone.candidate is not None:
             self._kept.drop_payload(decode_b64u(tombstone.record.payload_b64u, 32, "payload.payload_b64u"))
 
-    async def _payload_of(self, data: bytes) -> bytes | None:
-        entry = _parse(data)
-        if entry is None or entry.kind in BULK_KINDS:
-            return None
-        own = self._own.get(entry.payload_hash)
-        return own.payload_text if own is not None else await self._fetch(entry.payload_hash)
+    async def _payloads_of(self, entries: Sequence[Entry | None]) -> list[bytes | None]:
+        """The payload of each entry that is not read late; of our own they are known."""
+        hashes = [None if one is None or one.kind in BULK_KINDS else one.payload_hash for one in entries]
+        unknown = [sha256 for sha256 in hashes if sha256 is not None and sha256 not in self._own]
+        texts: dict[bytes, bytes | None] = {sha256: one.payload_text for sha256, one in self._own.items()}
+        texts |= zip(unknown, await asyncio.gather(*map(self._fetch, unknown)), strict=True)
+        return [None if sha256 is None else texts[sha256] for sha256 in hashes]
 
     async def _kept_payload(self, data: bytes) -> bytes | None:
         """The payload of an entry read by an earlier process; None as well where it was not given, and cannot be asked for now."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 from trustlog.errors import Refused
 from trustlog.gate.view import Logged, LogView
@@ -11,6 +13,8 @@ from trustlog.policy.finding import Finding
 from trustlog.policy.rules import check_presented_token
 from trustlog.policy.rules.token import token_not_logged
 from trustlog.tokens.scoped_token import ScopedToken, parse_token
+
+TOKENS_KNOWN: Final = 4096  # a job asks with one token at every step
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ def identify(view: LogView, size: int, request: GateRequest) -> tuple[Logged | N
     token, issuance = None, None
     presented: PresentedToken | Missing
     try:
-        token = parse_token(request.token)
+        token = _parse_token(request.token)
     except Refused as refused:
         found = Finding(refused.code, refused.expected or "a scoped token", refused.found or "something else")
         presented = Missing((found,))
@@ -53,12 +57,20 @@ def identify(view: LogView, size: int, request: GateRequest) -> tuple[Logged | N
     return issuance if is_believed else None, token, findings
 
 
+_parse_token = lru_cache(maxsize=TOKENS_KNOWN)(parse_token)
+
+
+@lru_cache(maxsize=TOKENS_KNOWN)
+def _is_signed_by(compact: str, issuer_did: str) -> bool:
+    return _parse_token(compact).is_signed_by(issuer_did)
+
+
 def _presented(token: ScopedToken, issuance: Logged, request: GateRequest) -> PresentedToken:
     claims, record, issuer = token.claims, issuance.record, issuance.entry.signer_did
     return PresentedToken(
         token_hash=token.token_hash,
         kid=token.kid,
-        is_signed_by_issuer=token.is_signed_by(issuer),
+        is_signed_by_issuer=_is_signed_by(request.token, issuer),
         issuer_did=issuer,
         claims={
             "sub": claims.sub,

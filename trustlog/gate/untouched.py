@@ -1,7 +1,8 @@
 """Whether what came between a decision's view and its index can have any bearing on it.
 
-A gate judges every allow of its own a second time, at the index that the log gave it. Where each entry in between is of a kind
-that concerns only what its refs name, and none of them names anything of this change, the second judgement is the first.
+A gate judges every allow of its own a second time, at the index that the log gave it, and looks for restrictions above that.
+Where each entry since is of a kind that concerns only what its refs name, and none of them names anything of this change, the
+second judgement is the first, and there are no restrictions.
 """
 
 from __future__ import annotations
@@ -27,16 +28,11 @@ OF_A_CHANGE: Final = ("job", "ticket", "run", "token", "token_scope", "plan", "s
 
 
 def is_untouched(view: LogView, allow: Logged) -> bool:
-    """Whether no entry between the view of a logged, valid allow and its index can change what it rests on."""
-    names = {value for name, value in allow.refs.items() if name in OF_A_CHANGE}
+    """Whether no entry that was read since, from the view of a logged, valid allow on, can change what it rests on."""
     start = allow.record.view.size
-    if any(start <= index < allow.index for index, _code in view.lies):
+    if any(index >= start for index, _code in view.lies) or view.kinds_since(start) - NAMING_ALL:
         return False
-    between = (view.at(index) for index in range(start, allow.index))
-    return all(one is not None and _is_apart(one, names) for one in between)
-
-
-def _is_apart(one: Logged, names: set[str]) -> bool:
-    if one.kind not in NAMING_ALL:
-        return False
-    return not any(value in names for name, value in one.refs.items() if name in OF_A_CHANGE)
+    names = {value for name, value in allow.refs.items() if name in OF_A_CHANGE}
+    decided = view.sharing("job", allow.record.scope["job_id"], view.size)
+    names |= {one.refs["scope"] for one in decided if one.kind == "gate_decision" and "scope" in one.refs}
+    return view.naming(OF_A_CHANGE, names, start) <= {allow.index}

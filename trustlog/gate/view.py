@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterator, MutableSequence, Sequence
+from collections.abc import Iterable, Iterator, MutableSequence, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any, Final
 
 from trustlog.errors import Refused
@@ -97,6 +98,7 @@ class LogView:
         self._by_kind: dict[str, list[int]] = defaultdict(list)
         self._by_payload: dict[str, list[int]] = defaultdict(list)
         self._late_keys: dict[bytes, int] = {}
+        self._unread_bundles: dict[str, list[int]] = defaultdict(list)  # by signer: themselves, or receipts in them
         self._withdrawals: dict[str, list[int]] = defaultdict(list)
         self._key_revocations: list[int] = []
         self._unread_key_revocations: dict[str, int] = {}
@@ -187,7 +189,7 @@ class LogView:
         index = len(self._entries)
         self._history.add(index, data, [])
         try:
-            entry = parse_entry(data)
+            entry = parse_entry(data) if read is None or read.entry_bytes != data else read.entry
         except Refused as refused:
             self.lies.append((index, refused.code))
             self._entries.append(None)
@@ -225,23 +227,29 @@ class LogView:
 
         Once those bundles are read, the tool receipts in them: so ask again until nothing is left.
         """
-        found = {one.index: one for name, value in refs.items() for one in self.sharing(name, value, size)}
-        bundles = [one for one in self.of_kind("proof_bundle", size) if one.entry.signer_did == bundles_of]
-        found |= {one.index: one for one in bundles}
-        for bundle in (one for one in bundles if one.candidate is not None):
-            inside = (receipt.envelope for receipt in bundle.record.tool_receipts if receipt.envelope is not None)
-            found |= {one.index: one for e in inside for one in self.named(e.payload_hash_b64u, e.kind, bundle.index)}
-        return [
-            found[i]
-            for i in sorted(found)
-            if found[i].kind in BULK_KINDS and found[i].candidate is None and not found[i].void
-        ]
+        found = {
+            one.index: one for name, value in refs.items() for one in self.sharing(name, value, size) if _is_unread(one)
+        }
+        for bundle in list(self._below(self._unread_bundles.get(bundles_of, ()), size)):
+            unread = [bundle] if _is_unread(bundle) else [one for one in self._inside(bundle) if _is_unread(one)]
+            found |= {one.index: one for one in unread}
+            if not unread:
+                self._unread_bundles[bundles_of].remove(bundle.index)
+        return [found[index] for index in sorted(found)]
+
+    def _inside(self, bundle: Logged) -> Iterator[Logged]:
+        """The tool receipts in a bundle that was read, as they stand below it: what is above it never counts there."""
+        if bundle.candidate is not None:
+            for receipt in bundle.record.tool_receipts:
+                if receipt.envelope is not None:
+                    yield from self.named(receipt.envelope.payload_hash_b64u, receipt.envelope.kind, bundle.index)
 
     # Looking up. All answers are in index order and below `size`.
 
     def sharing(self, name: str, value: str, size: int) -> Iterator[Logged]:
         """Entries, void ones included, whose field `name` is `value`: a long value stands in its ref as a hash."""
-        return self._below(self._by_ref.get((name, ref_value(value)), ()), size)
+        found = self._by_ref.get((name, value))  # mostly it is short and plain
+        return self._below(self._by_ref.get((name, ref_value(value)), ()) if found is None else found, size)
 
     def of_kind(self, kind: str, size: int) -> Iterator[Logged]:
         """Entries of a kind, void ones included."""
@@ -267,6 +275,20 @@ class LogView:
     def key_revocations(self, size: int) -> Iterator[Logged]:
         """Entries, void ones included, that name a key as their target: there are few of them in a log."""
         return self._below(self._key_revocations, size)
+
+    def naming(self, names: Iterable[str], values: Iterable[str], start: int) -> set[int]:
+        """The indexes from `start` on of entries, void ones included, of which any of these refs has any of these values."""
+        found = set()
+        for ref in product(names, values):
+            for index in reversed(self._by_ref.get(ref, ())):
+                if index < start:
+                    break
+                found.add(index)
+        return found
+
+    def kinds_since(self, start: int) -> set[str]:
+        """The kinds of the entries from `start` on, void ones included."""
+        return {kind for kind, indexes in self._by_kind.items() if indexes[-1] >= start}
 
     def first(self, payload_hash: str, kind: str, size: int) -> Logged | None:
         """The lowest-indexed valid entry with this payload: the one that counts."""
@@ -345,4 +367,10 @@ class LogView:
         if logged.refs.get("target", "").startswith("key:"):
             self._key_revocations.append(logged.index)
         self._by_kind[logged.kind].append(logged.index)
+        if logged.kind == "proof_bundle":
+            self._unread_bundles[logged.entry.signer_did].append(logged.index)
         self._by_payload[logged.payload_hash].append(logged.index)
+
+
+def _is_unread(one: Logged) -> bool:
+    return one.kind in BULK_KINDS and one.candidate is None and not one.void

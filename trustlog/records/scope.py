@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from trustlog.formats.base64 import encode_b64u
@@ -39,5 +40,12 @@ def is_complete_scope(scope: Mapping[str, str]) -> bool:
 
 def compute_scope_hash(scope: Mapping[str, str]) -> str:
     """The base64url SHA-256 of a complete scope document."""
+    return _hash_members(frozenset(scope.items()))
+
+
+@lru_cache(maxsize=1024)
+def _hash_members(members: frozenset[tuple[str, str]]) -> str:
+    """One scope is hashed many times: when it is asked for, decided, logged, indexed and relied on."""
+    scope = {name: str(value) for name, value in members}
     assert is_complete_scope(scope)
-    return encode_b64u(hashlib.sha256(canonicalize_plain({name: str(value) for name, value in scope.items()})).digest())
+    return encode_b64u(hashlib.sha256(canonicalize_plain(scope)).digest())

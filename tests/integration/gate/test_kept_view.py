@@ -169,7 +169,7 @@ async def read_whole(scene: Scene, state: Path) -> None:
         for index in range(gate.gate.view.size):
             logged = gate.gate.view.at(index)
             assert logged is not None
-            gate.kept.payload(logged.entry.payload_hash)
+            gate.kept.log.payload(logged.entry.payload_hash)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

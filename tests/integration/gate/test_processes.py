@@ -134,5 +134,5 @@ async def test_told_to_stop_it_answers_what_was_asked_and_ends_well(scene: Scene
         finally:
             await loop.run_in_executor(pool, started.__exit__, None, None, None)
     kept = KeptView.open(tmp_path / "state", scene.trust)
-    assert sum(len(entries) for entries, _edge in kept.read_all()) == scene.story.view.size
+    assert sum(len(entries) for entries, _edge in kept.log.read_all()) == scene.story.view.size
     kept.close()

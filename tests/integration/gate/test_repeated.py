@@ -88,7 +88,7 @@ def keep_as_released(scene: Scene, state: Path, request: dict[str, Any], *, enve
     kept = KeptView.open(state, scene.trust)
     members = {"closing_reason": None, "plan_hash": None, "simulation": None, **request}
     digest = request_digest(GateRequest(**members))
-    kept.add_allow(KeptAllow(name, digest, envelope, scene.story.now_ns, index))
+    kept.add_allows([KeptAllow(name, digest, envelope, scene.story.now_ns, index)])
     kept.close()
 
 

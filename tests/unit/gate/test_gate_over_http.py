@@ -22,7 +22,7 @@ from trustlog.client.memory import ProcessMemory
 from trustlog.errors import Refused
 from trustlog.formats.note import ED25519_COSIGNATURE
 from trustlog.formats.trustpolicy import TrustPolicy
-from trustlog.gate import gate as gate_module
+from trustlog.gate import hearing
 from trustlog.gate.gate import Gate
 from trustlog.gate.identify import GateRequest
 from trustlog.log.directory import LogDirectory
@@ -418,7 +418,7 @@ async def test_a_defect_of_the_gate_is_a_deny(
     def broken(*_: object) -> None:
         raise KeyError(scene.story.token)
 
-    monkeypatch.setattr(gate_module, "judge", broken)
+    monkeypatch.setattr(hearing, "judge", broken)
     decision = await (await scene.gate()).decide(scene.request())
     assert codes(decision) == {"INTERNAL_ERROR"}
     assert "KeyError" in caplog.text

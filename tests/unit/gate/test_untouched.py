@@ -1,4 +1,4 @@
-"""What comes between a view and an index: only what can have no bearing spares the second judgement."""
+"""What is read after a decision's view: only what has no bearing spares the second judgement and the look for restrictions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import pytest
 from tests.support.payloads import hash_of
 from tests.unit.gate.story import EXECUTE, Story, people, policy
 from trustlog.gate.judge import Judgement, judge_logged_allow
+from trustlog.gate.release import restrictions_since
 from trustlog.gate.untouched import is_untouched
 from trustlog.gate.view import Logged
+from trustlog.policy.finding import Finding
 
 
 def another_job(story: Story) -> None:
@@ -53,9 +55,27 @@ BETWEEN: dict[str, tuple[Callable[[Story], object], bool]] = {
 }
 
 
+BETWEEN["a denial of what an earlier deny was about"] = (
+    lambda s: s.deny(
+        scope_hash_b64u=next(s.view.of_kind("gate_decision", s.view.size)).refs["scope"],
+        plan_hash_b64u=hash_of("another plan"),
+        binding={"nonce": "n", "run_id": "r"},
+    ),
+    False,
+)
+
+
+def ready_to_allow() -> Story:
+    """All that an allow needs, after a deny that was about another plan."""
+    story = Story().up_to_approvals()
+    scope = {**story.scope(EXECUTE), "plan_hash_b64u": hash_of("another plan")}
+    story.log_decision(EXECUTE, Judgement((Finding("PLAN_MISSING", "a plan", "none"),), scope=scope))
+    return story
+
+
 def allow_after(between: Callable[[Story], object]) -> tuple[Story, Logged]:
     """An allow that was judged before `between` happened, and was logged after it."""
-    story = Story().up_to_approvals()
+    story = ready_to_allow()
     token, judgement, size = story.token, story.ask(EXECUTE), story.view.size
     assert isinstance(judgement, Judgement)
     assert judgement.allow
@@ -89,3 +109,32 @@ def test_some_of_these_would_not_have_passed_it() -> None:
         if judge_logged_allow(story.view, allow, story.plans):
             failing.add(name)
     assert failing >= {"a denial", "a revocation of the job", "an unreadable revocation", "bytes that are no entry"}
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+@pytest.mark.parametrize("comes", ["below the allow", "above the allow"])
+def test_what_is_spared_the_look_for_restrictions_has_none(name: str, comes: str) -> None:
+    between = BETWEEN[name][0]
+    if comes == "below the allow":
+        story, allow = allow_after(between)
+    else:
+        story = ready_to_allow()
+        allow = story.decide(EXECUTE)
+        between(story)
+    assert not (is_untouched(story.view, allow) and restrictions_since(story.view, allow))
+
+
+def test_some_of_these_restrict_what_is_logged_below_them() -> None:
+    restricting = set()
+    for name, (between, _expected) in BETWEEN.items():
+        story = ready_to_allow()
+        allow = story.decide(EXECUTE)
+        between(story)
+        if restrictions_since(story.view, allow):
+            restricting.add(name)
+    assert restricting >= {"a denial", "a revocation of the job", "a denial of what an earlier deny was about"}
+
+
+def test_an_allow_does_not_touch_itself() -> None:
+    story = ready_to_allow()
+    assert is_untouched(story.view, story.decide(EXECUTE))
