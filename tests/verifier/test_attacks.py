@@ -150,6 +150,12 @@ def test_an_approval_in_the_name_of_somebody_else() -> None:
     assert_fails(verdict(change), "APPROVAL_NOT_PERMITTED")
 
 
+def test_an_approver_who_holds_the_agents_key_too() -> None:
+    people = default_people()
+    people[0]["keys"].append(ROLE_KEYS["agents"].did)
+    assert_fails(verdict(build(people=people)), "APPROVAL_BY_REQUESTER")
+
+
 def test_an_automatic_approval() -> None:
     change = build(edit={"approve_execute_1": setting(approval_type="auto_approve")})
     assert_fails(verdict(change), "APPROVAL_MISMATCH")

@@ -165,8 +165,9 @@ def _person_fault(case: Case, allow: Allow, item: Logged, person: Person | None)
         return Refused("APPROVAL_NOT_PERMITTED", where, expected=f"{person.subject} valid at decided_at")
     if person.subject == allow.scope.requester:
         return Refused("APPROVAL_BY_REQUESTER", where, found=person.subject)
-    if did == allow.scope.agent_did:
-        return Refused("APPROVAL_BY_REQUESTER", where, expected="not the agent's key", found=did)
+    holds_the_agents_key = any(holder and allow.scope.agent_did in holder.keys for holder in (earlier, person))
+    if did == allow.scope.agent_did or holds_the_agents_key:
+        return Refused("APPROVAL_BY_REQUESTER", where, expected="neither the agent nor who holds the agent's key", found=did)
     return None
 
 

@@ -299,6 +299,13 @@ def test_the_agent_is_not_a_person_even_if_the_roster_says_so() -> None:
     assert story.codes(EXECUTE) >= {"APPROVAL_BY_REQUESTER", "APPROVALS_INSUFFICIENT"}
 
 
+def test_who_holds_the_agents_key_is_the_agent_whatever_key_they_sign_with() -> None:
+    roster = people()
+    roster[0]["keys"].append(keys.AGENT.did)
+    story = Story().govern(roster=roster).up_to_approvals()
+    assert story.codes(EXECUTE) >= {"APPROVAL_BY_REQUESTER", "APPROVALS_INSUFFICIENT"}
+
+
 def test_the_logs_own_key_is_nobodys() -> None:
     log_as_person = keys.fixture_key(LOG_KEY.key.name)
     trust = TrustPolicy.parse(trust_text().encode())

@@ -85,11 +85,13 @@ def approval_is_by_a_person(approval: ApprovalFact, at_ns: int) -> Iterator[Find
 
 @rule("APPROVAL_BY_REQUESTER", enforces=["approval: not by the requester or the agent"], about="approval")
 def approval_is_by_another(approval: ApprovalFact, token: TokenIssued) -> Iterator[Finding]:
-    """The approver is neither the requester nor the agent.
+    """The approver is neither the requester nor the agent, nor somebody whose key the agent's is.
 
     “Approver is not the job's `requester`, nor its agent, nor any key in a role.”
     """
-    if approval.record.approver_subject == token.requester or approval.signer_did == token.agent_did:
+    holders = [person for person in (approval.person_then, approval.person_now) if person is not None]
+    is_agent = approval.signer_did == token.agent_did or any(token.agent_did in person.keys for person in holders)
+    if approval.record.approver_subject == token.requester or is_agent:
         expected = f"somebody else than the requester {token.requester} and the agent"
         yield Finding("APPROVAL_BY_REQUESTER", expected, f"{approval.record.approver_subject} at index {approval.index}")
 

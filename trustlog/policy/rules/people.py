@@ -36,8 +36,8 @@ def who_could_approve(
     """A few subjects of the roster whose approval would count besides those `counted`, with the role if one is named; or ""."""
 
     def could(person: Person) -> bool:
-        is_another = person.subject != token.requester and person.subject not in counted
-        can_sign = any(key != token.agent_did and key not in roster.revoked_keys for key in person.keys)
+        is_another = person.subject not in (token.requester, *counted) and token.agent_did not in person.keys
+        can_sign = any(key not in roster.revoked_keys for key in person.keys)
         return is_another and can_sign and person.is_valid_at(at_ns)
 
     people = (person.subject for person in roster.record.people if (role is None or role in person.roles) and could(person))
