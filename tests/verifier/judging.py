@@ -42,9 +42,13 @@ def assert_fails(report: Report, code: str, *also: str) -> None:
     assert not shown & {(check.full_name, check.index) for check in failed}, summary(report)
 
 
-def assert_undecided(report: Report, code: str) -> None:
+def assert_undecided(report: Report, code: str, *also: str) -> None:
+    """UNDECIDED for this reason, and `also` for these: a code, or a check's full name and its code."""
     assert (report.status, report.reason_code) == (Status.UNDECIDED, code), summary(report)
     assert report.exit_code == 3
+    open_points = [check for check in report.checks if check.status is Status.UNDECIDED]
+    told = {check.code for check in open_points} | {f"{check.full_name} {check.code}" for check in open_points}
+    assert told >= {code, *also}, summary(report)
 
 
 def assert_passes(report: Report) -> None:
