@@ -29,15 +29,26 @@ def verdict(
 
 
 def assert_fails(report: Report, code: str, *also: str) -> None:
-    """FAIL for this reason; `also` are what other checks must have failed with."""
+    """FAIL for this reason, and `also` for these: a code, or a check's full name and its code.
+
+    No check says both that something was shown and that it fails.
+    """
     assert (report.status, report.reason_code) == (Status.FAIL, code), summary(report)
     assert report.exit_code == 1
-    assert {check.code for check in report.checks if check.status is Status.FAIL} >= {code, *also}, summary(report)
+    failed = [check for check in report.checks if check.status is Status.FAIL]
+    told = {check.code for check in failed} | {f"{check.full_name} {check.code}" for check in failed}
+    assert told >= {code, *also}, summary(report)
+    shown = {(check.full_name, check.index) for check in report.checks if check.status is Status.PASS}
+    assert not shown & {(check.full_name, check.index) for check in failed}, summary(report)
 
 
-def assert_undecided(report: Report, code: str) -> None:
+def assert_undecided(report: Report, code: str, *also: str) -> None:
+    """UNDECIDED for this reason, and `also` for these: a code, or a check's full name and its code."""
     assert (report.status, report.reason_code) == (Status.UNDECIDED, code), summary(report)
     assert report.exit_code == 3
+    open_points = [check for check in report.checks if check.status is Status.UNDECIDED]
+    told = {check.code for check in open_points} | {f"{check.full_name} {check.code}" for check in open_points}
+    assert told >= {code, *also}, summary(report)
 
 
 def assert_passes(report: Report) -> None:

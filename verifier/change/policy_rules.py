@@ -22,7 +22,7 @@ def check_policy(case: Case, findings: Findings, allow: Allow) -> None:
     name, policy_hash = allow.name("policy.in_force"), allow.scope.policy_hash_b64u
     since = case.history.policies.in_force_since(policy_hash)
     if since is None or since >= allow.view or allow.policy is None:
-        fault = _policy_fault(case, policy_hash)
+        fault = _policy_fault(case, allow)
         findings.refused(name, fault, index=allow.index)
         return
     if not allow.policy.is_valid_at(allow.decision.decided_at):
@@ -59,14 +59,16 @@ def check_policy(case: Case, findings: Findings, allow: Allow) -> None:
     )
 
 
-def _policy_fault(case: Case, policy_hash: str) -> Refused:
+def _policy_fault(case: Case, allow: Allow) -> Refused:
+    policy_hash = allow.scope.policy_hash_b64u
     found = case.history.find("work_policy_contract", policy_hash)
     if found is None:
         return Refused("POLICY_NOT_FOUND", "policy", expected=policy_hash)
     if found.fault is not None:
         return found.fault
-    if case.history.policies.in_force_since(policy_hash) is not None:
-        return Refused("POLICY_INVALID", "policy", expected="change-management rules, in force below the view")
+    since = case.history.policies.in_force_since(policy_hash)
+    if since is not None and since < allow.view:
+        return Refused("POLICY_INVALID", "policy", expected="rules for changes")
     return Refused("POLICY_NOT_IN_FORCE", "policy", expected="a quorum of trusted issuers below the view")
 
 
