@@ -311,7 +311,8 @@ def test_contrast_of_every_text_colour_on_its_ground_is_at_least_4_5() -> None:
                 assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground, block)
         for tone in ("good", "bad", "open"):
             assert contrast(colours[tone], colours[f"{tone}box"]) >= 4.5, (tone, block)
-            assert contrast(colours["ink"], colours[f"{tone}box"]) >= 4.5, (tone, block)
+            for text in ("ink", "soft"):
+                assert contrast(colours[text], colours[f"{tone}box"]) >= 4.5, (text, tone, block)
 
 
 def contrast(one: str, other: str) -> float:
