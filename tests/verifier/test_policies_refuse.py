@@ -93,6 +93,17 @@ def test_a_group_is_met_by_as_many_as_it_says(rule: str, needed: int) -> None:
     ]
 
 
+def test_a_group_may_have_one_member_and_be_a_member() -> None:
+    policy = parse_log_policy(f"{THREE}\ngroup g 1 w0\ngroup h all g w1\nquorum h".encode())
+    assert [group.name for group in policy.groups] == ["g", "h"]
+    assert policy.is_met([key_of(0), key_of(1)])
+    assert not policy.is_met([key_of(0), key_of(2)])
+
+
+def test_without_a_quorum_every_set_of_witnesses_will_do() -> None:
+    assert parse_log_policy(f"{THREE}\nquorum none".encode()).is_met([])
+
+
 def test_a_policy_may_name_as_many_keys_as_its_bound() -> None:
     def policy(count: int) -> bytes:
         keys = [f"witness w{number} {Key(f'many {number}').vkey('w.example', 4)}" for number in range(count)]
