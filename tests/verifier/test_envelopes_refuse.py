@@ -92,7 +92,8 @@ def test_what_is_no_envelope_is_refused(change: Change, code: str) -> None:
 
 
 def test_a_value_that_is_no_object_is_no_envelope() -> None:
-    assert [code_of(value) for value in (None, [], "text")] == ["MALFORMED_ENVELOPE"] * 3
+    others: list[object] = [None, [], "text"]
+    assert [code_of(value) for value in others] == ["MALFORMED_ENVELOPE"] * 3
 
 
 @pytest.mark.parametrize(

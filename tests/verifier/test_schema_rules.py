@@ -37,7 +37,8 @@ def accepts(rule: Callable[[object, str], object], value: object) -> bool:
 def test_a_schema_takes_its_members_and_nothing_else() -> None:
     assert s.decode(Point, {"x": 1}, "here") == Point(1, None)
     assert s.decode(Point, {"x": 1, "y": 0}, "here") == Point(1, 0)
-    for value in ({}, {"y": 1}, {"x": 1, "y": None}, {"x": 1, "z": 1}, {"x": 1, "given": "x"}, [], None):
+    others: list[object] = [{}, {"y": 1}, {"x": 1, "y": None}, {"x": 1, "z": 1}, {"x": 1, "given": "x"}, [], None]
+    for value in others:
         assert not accepts(s.object_of(Point), value), value
 
 
