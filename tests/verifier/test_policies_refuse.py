@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from tests.verifier.changebuilder import ROLE_KEYS, trust_toml
-from tests.verifier.logbuilder import Key
+from tests.verifier.logbuilder import Key, b64
 from verifier.errors import Refused
 from verifier.limits import MAX_POLICY_KEYS, MAX_TREE_SIZE, MAX_TRUST_BYTES
 from verifier.note import VerifierKey, parse_verifier_key
 from verifier.policy_text import parse_log_policy
-from verifier.trust import Role, TrustedCheckpoint, TrustPolicy, parse_trust_policy
+from verifier.trust import Role, TrustedCheckpoint, TrustPolicy, open_checkpoint, parse_trust_policy
 
 LOG = f"log {Key('log').vkey('log.example/a')}"
 WITNESSES = [f"witness w{number} {Key(f'witness {number}').vkey(f'w{number}.example', 4)}" for number in range(4)]
@@ -189,7 +189,9 @@ PROVIDER = '[[identity_providers]]\nissuer = "i"\naudience = "a"\n'
         with_log(lines=f"{LOG}\nlog {Key('other').vkey('other.example')}"),
         with_log(lines=f"{LOG}\nwitness w {Key('log').vkey('w.example', 4)}"),
         with_log(f'{ROLES}gates = "{DID}"\n'),
+        with_log("[roles.gates]\n"),
         with_log(f"{ROLES}gates = [1]\n"),
+        with_log(PROVIDER.replace('"i"', '""') + 'algorithms = ["RS256"]\n'),
         with_log(f'{ROLES}gates = ["did:web:a"]\n'),
         with_log(f'{ROLES}gates = [{{did = "{DID}", unknown = 1}}]\n'),
         with_log(f"{ROLES}gates = [{{from_index = 1}}]\n"),
@@ -242,3 +244,58 @@ def test_a_quorum_is_as_old_as_its_last_and_as_fresh_as_its_weakest_member() -> 
     assert (two.quorum_time_s(policy), two.fresh_time_s(policy)) == (30, 10)
     unwitnessed = parse_log_policy(f"{LOG}\nquorum none".encode())
     assert (checkpoint.quorum_time_s(unwitnessed), checkpoint.fresh_time_s(unwitnessed)) == (None, None)
+
+
+# --- a checkpoint under a trust policy
+
+TEXT = f"log.example/a\n1\n{b64(bytes(32))}\n"
+WITNESS = Key("witness 0").cosignature_line("w0.example", TEXT, 7)
+WITNESSED = with_log(quorum="w0", lines=f"{LOG}\n{WITNESSES[0]}")
+
+
+def opened(*lines: str, text: str = TEXT, policy: str = WITNESSED, need_quorum: bool = True) -> TrustedCheckpoint:
+    return open_checkpoint(f"{text}\n{''.join(lines)}".encode(), parse(policy), need_quorum=need_quorum)
+
+
+def code_of(*lines: str, text: str = TEXT, policy: str = WITNESSED) -> str:
+    with pytest.raises(Refused) as caught:
+        opened(*lines, text=text, policy=policy)
+    return caught.value.code
+
+
+def signed(text: str = TEXT, *, name: str = "log.example/a") -> str:
+    return Key("log").note_line(name, text)
+
+
+def test_a_checkpoint_is_opened_by_its_log_and_its_quorum() -> None:
+    found = opened(signed(), WITNESS)
+    assert found.checkpoint.size == 1
+    assert [(key.name, time_s) for key, time_s in found.cosigned] == [("w0.example", 7)]
+    assert found.unknown_signatures == 0
+
+
+def test_a_quorum_of_witnesses_without_the_log_opens_nothing() -> None:
+    assert code_of(WITNESS) == "NOTE_UNVERIFIED"
+
+
+def test_a_log_without_the_quorum_opens_nothing_unless_none_is_needed() -> None:
+    with pytest.raises(Refused, match="QUORUM_NOT_MET") as caught:
+        opened(signed())
+    assert (caught.value.expected, caught.value.found) == ("quorum w0", "0 cosignatures of pinned witnesses")
+    assert opened(signed(), need_quorum=False).cosigned == ()
+    assert opened(signed(), policy=with_log()).cosigned == ()
+
+
+def test_the_origin_is_the_name_of_the_key_that_signed() -> None:
+    other = TEXT.replace("log.example/a", "log.example/b")
+    assert code_of(signed(other), text=other, policy=with_log()) == "ORIGIN_MISMATCH"
+
+
+def test_lines_of_other_keys_are_counted_once_each() -> None:
+    other = Key("other").note_line("other.example", TEXT)
+    assert opened(signed(), other, other, policy=with_log()).unknown_signatures == 1
+
+
+def test_what_is_signed_and_no_checkpoint_is_refused() -> None:
+    text = "log.example/a\n1\n"
+    assert code_of(signed(text), text=text, policy=with_log()) == "CHECKPOINT_MALFORMED"
