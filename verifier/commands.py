@@ -11,6 +11,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from verifier.display import Paint, clean, coloured, plain, to_json_line
 from verifier.errors import Refused, Unusable, VerifierError
@@ -24,6 +25,10 @@ from verifier.reasons import REASONS
 from verifier.report import Report, Status, error_report
 from verifier.text import DEFAULT_COLUMNS, render
 from verifier.times import NS, format_time, parse_judging_time
+from verifier.trust import TrustPolicy
+
+if TYPE_CHECKING:
+    from verifier.many_packs import Table
 
 
 def run(options: Namespace) -> int:
@@ -117,12 +122,24 @@ def _paint() -> Paint:
 
 
 def _write_report(options: Namespace, outcome: Outcome, background: Background, *, at_ns: int) -> None:
-    """The page is written after judging; whether that works changes no verdict."""
+    """Write the page on one verdict."""
     from verifier.html.page import render_page  # noqa: PLC0415 - only where it is asked for
 
-    command = _repeat(options, at_ns)
+    said = {"command": _repeat(options, at_ns), "judged_at": format_time(at_ns)}
+    _write_page(options, render_page(outcome.report, outcome.trust, background, **said))
+
+
+def _write_folder_report(options: Namespace, table: Table, trust: TrustPolicy, *, at_ns: int) -> None:
+    """Write the page on a folder of packs."""
+    from verifier.html.page import render_folder_page  # noqa: PLC0415
+
+    said = {"command": _repeat(options, at_ns), "judged_at": format_time(at_ns)}
+    _write_page(options, render_folder_page(table, trust, folder=options.pack, **said))
+
+
+def _write_page(options: Namespace, page: str) -> None:
+    """A page is written after judging; whether that works changes no verdict."""
     try:
-        page = render_page(outcome.report, outcome.trust, background, command=command, judged_at=format_time(at_ns))
         write_whole(options.report, page.encode("utf-8"))
     except Unusable as error:
         _complain(f"the report was not written: {_sentence(error)}", "the verdict stands; write it somewhere else")
@@ -152,18 +169,23 @@ def _evidence(options: Namespace, *, at_ns: int) -> Outcome:
 def _evidence_of_folder(options: Namespace, *, at_ns: int) -> int:
     from verifier.many_packs import Table, judge_folder, render_table  # noqa: PLC0415
 
-    if options.explain or options.report is not None:
-        raise Unusable("PARAMETER_INVALID", "--explain and --report", expected="one pack, not a folder")
-    found = judge_folder(options, at_ns=at_ns)
+    if options.explain:
+        raise Unusable("PARAMETER_INVALID", "--explain", expected="one pack, not a folder")
+    trust = read_trust(options.trust)
+    found = judge_folder(options, trust, at_ns=at_ns)
     if not isinstance(found, Table):
-        _print(options, found[0])
-        return found[0].exit_code
+        _print(options, found)
+        if options.report is not None:
+            _write_report(options, Outcome(found, trust), Background(), at_ns=at_ns)
+        return found.exit_code
     if options.json:
         for row in found.rows:
             sys.stdout.write(to_json_line(row.to_json()))
         sys.stdout.write(to_json_line({"summary": found.summary()}))
     else:
         sys.stdout.write(render_table(found, columns=_columns(), paint=_paint()))
+    if options.report is not None:
+        _write_folder_report(options, found, trust, at_ns=at_ns)
     return found.exit_code
 
 

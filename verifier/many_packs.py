@@ -11,7 +11,7 @@ from pathlib import Path
 from verifier.change.judge import WholeLog
 from verifier.display import Colour, Paint, clean, pad, plain, width_of, wrap
 from verifier.errors import Refused, Unavailable, Unusable
-from verifier.files import read_file, read_trust, write_state
+from verifier.files import read_file, write_state
 from verifier.limits import MAX_PACK_BYTES
 from verifier.one_pack import add_wanted, judge_bytes, log_report, read_log
 from verifier.pack import parse_pack
@@ -44,14 +44,25 @@ class Table:
     rows: tuple[Row, ...]
 
     @property
-    def exit_code(self) -> int:
-        """That of the worst verdict: a lie (1) before what cannot be judged (2) before what is open (3) before a pass (0).
+    def worst(self) -> Status:
+        """The worst verdict: a lie before what cannot be judged before what is open before a pass.
 
         A single FAIL must not hide behind an unreadable file, nor an unreadable file behind an undecided one: neither
         says that the change is good, but only FAIL says that it is not.
         """
         found = {row.report.status for row in self.rows}
-        return EXIT_CODES[next(status for status in SEVERITY if status in found)]
+        return next(status for status in SEVERITY if status in found)
+
+    @property
+    def exit_code(self) -> int:
+        """That of the worst verdict."""
+        return EXIT_CODES[self.worst]
+
+    def say_counts(self) -> str:
+        """How many packs ended how, in one line, worst first."""
+        counts = Counter(row.report.status for row in self.rows)
+        said = ", ".join(f"{counts[status]} {status.value}" for status in SEVERITY if counts[status])
+        return f"{len(self.rows)} packs: {said}"
 
     def summary(self) -> dict[str, object]:
         """How many packs ended how, and the exit code."""
@@ -63,12 +74,11 @@ class Table:
         }
 
 
-def judge_folder(options: Namespace, *, at_ns: int) -> Table | tuple[Report, TrustPolicy]:
+def judge_folder(options: Namespace, trust: TrustPolicy, *, at_ns: int) -> Table | Report:
     """The verdicts on all packs of a folder, or the log's report if the log of `--log` could not be read whole.
 
-    Raises Unusable INPUT_UNREADABLE for a folder without packs, Refused for the trust policy.
+    Raises Unusable INPUT_UNREADABLE for a folder without packs.
     """
-    trust = read_trust(options.trust)
     files = sorted(path for path in Path(options.pack).glob(PATTERN) if path.is_file())
     if not files:
         raise Unusable("INPUT_UNREADABLE", options.pack, expected=f"files named {PATTERN}")
@@ -78,7 +88,7 @@ def judge_folder(options: Namespace, *, at_ns: int) -> Table | tuple[Report, Tru
             wanted = _gather(files, trust)
             whole, note = read_log(options, trust, wanted) if wanted.sizes else (None, None)
         except (Refused, Unavailable) as error:
-            return log_report(error, trust), trust
+            return log_report(error, trust)
     progress, rows = show_progress("packs", quiet=options.json), []
     for number, path in enumerate(files, start=1):
         rows.append(_row(path, trust, options, at_ns=at_ns, whole=whole))
@@ -119,35 +129,35 @@ _MAX_FILE_COLUMNS = 48
 
 def render_table(table: Table, *, columns: int, paint: Paint = plain) -> str:
     """The summary, the table, and what is proven of none of these packs; ending in a newline."""
-    counts = table.summary()
-    said = ", ".join(f"{counts[status.value]} {status.value}" for status in SEVERITY if counts[status.value])
     rows = [(clean(row.file), clean(row.ticket or "-"), row.report) for row in table.rows]
     files = min(_MAX_FILE_COLUMNS, max(4, *(width_of(file) for file, _, _ in rows)))
     tickets = min(_MAX_FILE_COLUMNS, max(6, *(width_of(ticket) for _, ticket, _ in rows)))
-    lines = [f"{len(rows)} packs: {said}", ""]
+    lines = [table.say_counts(), ""]
     lines.append(
         paint(f"{'file':<{files}}  {'ticket':<{tickets}}  {'verdict':<{_VERDICT_COLUMNS}}  first code", Colour.HEADING)
     )
     for file, ticket, report in rows:
         verdict = paint(report.status.value, _COLOURS[report.status]) + " " * (_VERDICT_COLUMNS - len(report.status.value))
         lines.append(f"{pad(file, files)}  {pad(ticket, tickets)}  {verdict}  {report.reason_code}")
-    lines += _open_points(table.rows, columns)
+    open_points = common_open_points(table.rows)
+    if open_points:
+        lines += ["", "not proven of any of them"]
+    for line in open_points:
+        first, *rest = wrap(clean(line), columns - 4)
+        lines += [f"  - {first}", *(f"    {more}" for more in rest)]
     return "\n".join(lines) + "\n"
 
 
-def _open_points(rows: Sequence[Row], columns: int) -> list[str]:
+def common_open_points(rows: Sequence[Row]) -> list[str]:
     """What is not proven of any pack that could be judged; absences that a gate attests are counted."""
     judged = [row.report for row in rows if row.report.checks]
     if not judged:
         return []
-    common = [line for line in judged[0].not_proven if all(line in report.not_proven for report in judged)]
     attested = sum(any(check.status is Status.ATTESTED for check in report.checks) for report in judged)
     own = {not_proven_line(check) for report in judged for check in report.checks if check.status is Status.ATTESTED}
-    lines = ["", "not proven of any of them"]
+    common = [
+        line for line in judged[0].not_proven if line not in own and all(line in report.not_proven for report in judged)
+    ]
     if attested:
         common.insert(0, f"absences: {attested} of the packs rest on a gate's word for them; each verdict alone names them")
-    for line in common:
-        if line not in own:
-            first, *rest = wrap(clean(line), columns - 4)
-            lines += [f"  - {first}", *(f"    {more}" for more in rest)]
-    return lines
+    return common

@@ -40,7 +40,7 @@ def render(report: Report, *, columns: int = DEFAULT_COLUMNS, paint: Paint = pla
     Control characters of the input are never passed on.
     """
     columns = max(MIN_COLUMNS, min(columns, MAX_COLUMNS))
-    shorten = _Shortener(_texts(report))
+    shorten = Shortener(report)
     lines = [f"{paint(report.status.value, _COLOURS[report.status])}  {report.reason_code}"]
     lines += _paragraph(shorten(clean(report.reason)), columns)
     reason = REASONS.get(report.reason_code)
@@ -55,8 +55,9 @@ def render(report: Report, *, columns: int = DEFAULT_COLUMNS, paint: Paint = pla
             lines += ["", paint(group, Colour.HEADING), *_group(checks, shorten, columns=columns, paint=paint)]
     if report.not_proven:
         lines += ["", paint("not proven", Colour.HEADING)]
-        for line in gather_not_proven(report):
-            lines += _paragraph(shorten(clean(line)), columns, first="  - ", rest="    ")
+        for line, absences in gather_not_proven(report):
+            text = f"{line}: {'; '.join(absences)}" if absences else line
+            lines += _paragraph(shorten(clean(text)), columns, first="  - ", rest="    ")
     if report.trust_policy_sha256:
         lines += ["", "judged under the trust policy with SHA-256", f"  {report.trust_policy_sha256}"]
     return "\n".join(lines) + "\n"
@@ -91,8 +92,8 @@ def say_found(check: Check) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def gather_not_proven(report: Report) -> list[str]:
-    """What is not proven, with one line for all that the same gate attests of the same action."""
+def gather_not_proven(report: Report) -> list[tuple[str, list[str]]]:
+    """What is not proven, each with the absences that it is about: all that the same gate attests of the same action."""
     attested = {not_proven_line(check): check for check in report.checks if check.status is Status.ATTESTED}
     lines: dict[str, list[str]] = {}
     for line in report.not_proven:
@@ -103,17 +104,18 @@ def gather_not_proven(report: Report) -> list[str]:
             what, _, action = (check.expected or "").rpartition(" [")
             head = f"only {check.found}, not proven from the whole log, for {action.removesuffix(']')}"
             lines.setdefault(head, []).append(what)
-    return [f"{line}: {'; '.join(absences)}" if absences else line for line, absences in lines.items()]
+    return list(lines.items())
 
 
-class _Shortener:
+class Shortener:
     """Each DID in full where it first stands, then as its first 16 characters, or as many as tell it from the others."""
 
-    def __init__(self, texts: Iterator[str]) -> None:
-        self._every = {did for text in texts for did in _DID.findall(text)}
+    def __init__(self, report: Report) -> None:
+        self._every = {did for text in _texts(report) for did in _DID.findall(text)}
         self._seen: set[str] = set()
 
     def __call__(self, text: str) -> str:
+        """The text with the DIDs that stood before shortened."""
         return _DID.sub(self._show, text)
 
     def _show(self, match: re.Match[str]) -> str:
@@ -134,7 +136,7 @@ def _texts(report: Report) -> Iterator[str]:
     yield from report.not_proven
 
 
-def _group(checks: list[Check], shorten: _Shortener, *, columns: int, paint: Paint) -> list[str]:
+def _group(checks: list[Check], shorten: Shortener, *, columns: int, paint: Paint) -> list[str]:
     lines: list[str] = []
     names = max(width_of(clean(split_name(check)[0])) for check in checks) + 2
     for subject, about in by_subject(checks).items():
@@ -147,7 +149,7 @@ def _group(checks: list[Check], shorten: _Shortener, *, columns: int, paint: Pai
     return lines
 
 
-def _check(check: Check, shorten: _Shortener, *, indent: str, names: int, columns: int, paint: Paint) -> list[str]:
+def _check(check: Check, shorten: Shortener, *, indent: str, names: int, columns: int, paint: Paint) -> list[str]:
     """One check: mark, name, what was found; the latter below if a hash or key would have to be broken."""
     mark, name = mark_of(check), clean(split_name(check)[0])
     found = shorten(clean(say_found(check)))

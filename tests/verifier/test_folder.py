@@ -151,12 +151,9 @@ def test_a_log_that_cannot_be_read_is_one_verdict(tmp_path: Path, capsys: pytest
     assert any("two keys" in line for line in verdict["not_proven"])
 
 
-@pytest.mark.parametrize("option", [["--explain"], ["--report", "out.html"]])
-def test_what_concerns_one_pack_is_refused_for_a_folder(
-    tmp_path: Path, option: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main([*fill(tmp_path, a=good()), *option]) == 2
+def test_what_concerns_one_pack_is_refused_for_a_folder(tmp_path: Path) -> None:
+    arguments = [*fill(tmp_path, a=good()), "--report", str(tmp_path / "out.html")]
+    assert main([*arguments, "--explain"]) == 2
     assert not (tmp_path / "out.html").exists()
 
 

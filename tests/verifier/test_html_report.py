@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -101,7 +102,8 @@ def test_it_can_be_read_without_eyes_or_colour(page: Page) -> None:
 
 def test_it_says_what_the_verdict_says(page: Page) -> None:
     words = page.words
-    assert page.text.index("PASS") < page.text.index("Not proven") < page.text.index("Checks")
+    places = [page.text.index(title) for title in ("PASS", "Checks", "Not proven", "The change, record by record")]
+    assert places == sorted(places)
     for expected in (
         "that two keys are not in one hand",
         "allow change.execute",
@@ -115,6 +117,55 @@ def test_it_says_what_the_verdict_says(page: Page) -> None:
     assert (
         words.index("policy production-changes") < words.index("roster 1 of 3 people") < words.index("simulation, success")
     )
+
+
+def test_only_groups_whose_checks_ran_are_shown_in_the_order_of_reasoning(tmp_path: Path) -> None:
+    def groups(page: Page) -> list[str]:
+        return [word for word in page.text if word in ("Log", "Evidence", "Policy", "Approvals", "Execution")]
+
+    pack = Change().build().pack()
+    assert groups(report(tmp_path, write(tmp_path, pack))) == ["Log", "Evidence", "Policy", "Approvals", "Execution"]
+    pack["checkpoint"] = pack["checkpoint"].replace("log.example", "log.other")
+    assert groups(report(tmp_path, [*write(tmp_path, pack), "--force"], code=1)) == ["Log"]
+
+
+def test_the_verdict_counts_its_checks_and_what_they_leave_open(page: Page) -> None:
+    checks, open_points = page.text.index("Checks"), page.text.index("Not proven")
+    marks = Counter(page.text[checks:open_points])
+    ended = f"{marks['ok'] + marks['attested']} checks: {marks['ok']} ok, {marks['attested']} attested."
+    assert f"{ended} Not proven: 8 points stand below the checks." in page.text
+
+
+def test_many_model_calls_are_one_line_where_they_stand(tmp_path: Path) -> None:
+    def calls(change: Change) -> None:
+        for number in range(4, 61):
+            change.clock += 0.01
+            change._receipt(f"receipt_{number}")
+
+    page = report(tmp_path, write(tmp_path, Change(before={"simulation": calls}).build().pack()))
+    words = page.words
+    assert words.count("model call to anthropic a-model") == 4
+    assert "57 more: model call to anthropic a-model" in page.text
+    assert any(text.startswith("entries 6 to 62 · one signer · all count · claim 2026-03-01T") for text in page.text)
+    assert words.index("roster 1 of 3 people") < words.index("57 more") < words.index("simulation, success")
+    assert any("34 more entries were checked alike" in text for text in page.text)
+
+
+def test_a_call_that_does_not_count_is_not_among_the_many(tmp_path: Path) -> None:
+    def calls(change: Change) -> None:
+        for number in range(4, 21):
+            change.clock += 0.01
+            change._receipt(f"receipt_{number}")
+
+    pack = Change(before={"simulation": calls}, signer={"receipt_9": Key("nobody")}).build().pack()
+    page = report(tmp_path, write(tmp_path, pack), code=1)
+    assert any(text.startswith("without effect: ") for text in page.text)
+
+
+def test_the_first_path_is_drawn_open(page: Page) -> None:
+    unfolded = [attributes for attributes in page.named("details") if "open" in attributes]
+    assert len(unfolded) == 1
+    assert next(text for text in page.text if text.startswith("Entry ")).startswith("Entry 16: ")
 
 
 def test_it_repeats_the_command_at_the_same_time(tmp_path: Path) -> None:
@@ -215,6 +266,36 @@ def test_the_other_commands_write_a_page_too(tmp_path: Path) -> None:
         assert any("log.example/changes, 5 entries, root" in text for text in page.text)
 
 
+def test_a_folder_of_packs_is_one_page(tmp_path: Path) -> None:
+    place = tmp_path / "packs"
+    place.mkdir()
+    (place / "a.evidence.json").write_bytes(Change().build().pack_bytes())
+    (place / "b.evidence.json").write_bytes(Change(skip={"approve_execute_2"}).build().pack_bytes())
+    (place / "c.evidence.json").write_bytes(HOSTILE.encode())
+    (tmp_path / "trust.toml").write_bytes(trust_toml())
+    arguments = ["evidence", str(place), "--trust", str(tmp_path / "trust.toml"), "--at", "2026-03-02"]
+    page = report(tmp_path, arguments, code=1)
+    assert "3 packs: 1 FAIL, 1 ERROR, 1 PASS" in page.text
+    assert page.text.index("FAIL") < page.text.index("a.evidence.json")
+    rows = {name: page.text[page.text.index(f"{name}.evidence.json") - 1] for name in "abc"}
+    assert rows == {"a": "PASS", "b": "FAIL", "c": "ERROR"}
+    assert {"OK", "APPROVALS_INSUFFICIENT"} <= set(page.text)
+    assert any("split views" in text for text in page.text)
+    assert f"trustlog-verify {' '.join(arguments[:-2])} --at 2026-03-02T00:00:00Z" in page.words
+    assert main([*arguments, "--explain"]) == 2
+
+
+def test_a_folder_whose_log_cannot_be_read_gives_a_page_that_says_so(tmp_path: Path) -> None:
+    place = tmp_path / "packs"
+    place.mkdir()
+    (tmp_path / "log").mkdir()
+    (place / "a.evidence.json").write_bytes(Change().build().pack_bytes())
+    (tmp_path / "trust.toml").write_bytes(trust_toml())
+    trust = ["--trust", str(tmp_path / "trust.toml"), "--at", "2026-03-02"]
+    page = report(tmp_path, ["evidence", str(place), *trust, "--log", str(tmp_path / "log")], code=3)
+    assert any("could not be read whole" in text for text in page.text)
+
+
 def test_markup_escapes_by_construction() -> None:
     assert safe("<b>&\"'\x00") == "&lt;b&gt;&amp;&quot;&#x27;\ufffd"
     assert tag("p", "<", tag("b", ">"), title='"') == '<p title="&quot;">&lt;<b>&gt;</b></p>'
@@ -230,7 +311,8 @@ def test_contrast_of_every_text_colour_on_its_ground_is_at_least_4_5() -> None:
                 assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground, block)
         for tone in ("good", "bad", "open"):
             assert contrast(colours[tone], colours[f"{tone}box"]) >= 4.5, (tone, block)
-            assert contrast(colours["ink"], colours[f"{tone}box"]) >= 4.5, (tone, block)
+            for text in ("ink", "soft"):
+                assert contrast(colours[text], colours[f"{tone}box"]) >= 4.5, (text, tone, block)
 
 
 def contrast(one: str, other: str) -> float:

@@ -16,7 +16,7 @@ from verifier.errors import Refused
 from verifier.explain.checkpoint import explain_checkpoint
 from verifier.explain.text import render_chapters
 from verifier.limits import MAX_NOTE_BYTES
-from verifier.note import parse_verifier_key
+from verifier.note import check_signatures, parse_note, parse_verifier_key
 from verifier.trust import TrustPolicy, open_checkpoint, parse_trust_policy
 
 signing = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.mldsa", reason="the extra mldsa is not installed")
@@ -88,6 +88,17 @@ def test_the_signed_message_is_the_structure_of_the_specification() -> None:
 def test_a_name_that_the_structure_cannot_hold_has_no_message(name: str) -> None:
     assert mldsa.encode_message(name, 2, Checkpoint("bc", 3, bytes(32))) is None
     assert mldsa.encode_message("bc", 2, Checkpoint(name, 3, bytes(32))) is None
+
+
+def test_names_of_255_bytes_still_have_a_message() -> None:
+    assert mldsa.encode_message("x" * 255, 2, Checkpoint("y" * 255, 3, bytes(32))) is not None
+
+
+@pytest.mark.parametrize("text", ["no checkpoint\n", f"{'x' * 256}\n1\n{b64(bytes(32))}\n"])
+def test_over_what_it_cannot_cover_it_rejects_the_note(log: LogBuilder, text: str) -> None:
+    note = text + "\n" + witness().line(text_of(log.note()))
+    with pytest.raises(Refused, match="NOTE_UNVERIFIED"):
+        check_signatures(parse_note(note.encode()), [parse_verifier_key(witness().vkey())])
 
 
 def test_it_counts_for_the_quorum_with_its_time(log: LogBuilder) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable
 
+from verifier.html.folder import render_open_points, render_packs, render_summary
 from verifier.html.markup import Markup, join, raw, tag
 from verifier.html.proofpath import render_path
 from verifier.html.steps import render_chapter
 from verifier.html.style import STYLE
 from verifier.html.timeline import render_timeline
 from verifier.html.verdict import render_checks, render_not_proven, render_verdict
+from verifier.many_packs import Table
 from verifier.outcome import Background
 from verifier.report import Report
+from verifier.text import Shortener
 from verifier.trust import TrustPolicy
 
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode("utf-8")).digest()).decode("ascii")
@@ -28,34 +32,69 @@ _SECURITY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'no
 
 def render_page(report: Report, trust: TrustPolicy | None, background: Background, *, command: str, judged_at: str) -> str:
     """The page, ending in a newline. `command` judges the same again; `judged_at` is the time of judging in UTC."""
-    title = f"{report.status.value} {report.reason_code}"
     subject = next((value for name, value in background.facts if name == "ticket"), None)
+    shorten = Shortener(report)
+    sections = (
+        render_verdict(report, shorten),
+        _section("Checks", render_checks(report, shorten)),
+        _section("Not proven", render_not_proven(report, shorten)),
+        _section("The change, record by record", render_timeline(background.moments)) if background.moments else None,
+        _paths(background) if background.paths else None,
+        _section("Every hash, step by step", tag("p", _STEPS), *map(render_chapter, background.chapters))
+        if background.chapters
+        else None,
+        _section(
+            "What was judged, and how to repeat it",
+            _input(report.trust_policy_sha256, trust, background.facts, command=command, judged_at=judged_at),
+        ),
+    )
+    title = f"{report.status.value} {report.reason_code}"
+    heading = "Verdict of the independent verifier" + (f" on {subject}" if subject else "")
+    return _document(f"{title} – {subject}" if subject else title, heading, sections)
+
+
+def render_folder_page(table: Table, trust: TrustPolicy, *, folder: str, command: str, judged_at: str) -> str:
+    """The page on a folder of packs, ending in a newline; each pack's own page says why."""
+    sections = (
+        render_summary(table),
+        _section("Packs", render_packs(table)),
+        _section("Not proven of any of them", render_open_points(table)),
+        _section(
+            "What was judged, and how to repeat it",
+            _input(trust.sha256, trust, (("folder", folder),), command=command, judged_at=judged_at),
+        ),
+    )
+    counts = table.summary()
+    title = f"{table.worst.value} – {counts['packs']} packs"
+    return _document(title, f"Verdicts of the independent verifier on {counts['packs']} packs", sections)
+
+
+def _document(title: str, heading: str, sections: Iterable[Markup | None]) -> str:
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=_SECURITY),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="referrer", content="no-referrer"),
-        tag("title", f"{title} – {subject}" if subject else title),
+        tag("title", title),
         tag("style", raw(STYLE)),
     )
-    main = tag(
-        "main",
-        tag("h1", "Verdict of the independent verifier" + (f" on {subject}" if subject else "")),
-        render_verdict(report),
-        _section("Not proven", render_not_proven(report)),
-        _section("The change, record by record", render_timeline(background.moments)) if background.moments else None,
-        _section("Checks", render_checks(report)),
-        _section("Inclusion proofs", tag("p", _PATHS), *map(render_path, background.paths)) if background.paths else None,
-        _section("Every hash, step by step", tag("p", _STEPS), *map(render_chapter, background.chapters))
-        if background.chapters
-        else None,
-        _section(
-            "What was judged, and how to repeat it",
-            _input(report, trust, background.facts, command=command, judged_at=judged_at),
-        ),
-    )
+    main = tag("main", tag("h1", heading), *sections)
     return f"<!doctype html>\n{tag('html', head, tag('body', main), lang='en')}\n"
+
+
+def _paths(background: Background) -> Markup:
+    """The first path drawn, the others folded away."""
+    first, *others = background.paths
+    more = len(background.moments) - len(background.paths)
+    rest = f"The paths of {more} more entries were checked alike and are not drawn; --explain-entry draws one of them."
+    return _section(
+        "Inclusion proofs",
+        tag("p", _PATHS),
+        render_path(first, unfolded=True),
+        *map(render_path, others),
+        tag("p", rest) if more > 0 else None,
+    )
 
 
 def _section(title: str, *parts: Markup | None) -> Markup:
@@ -63,7 +102,7 @@ def _section(title: str, *parts: Markup | None) -> Markup:
 
 
 def _input(
-    report: Report,
+    trust_policy_sha256: str | None,
     trust: TrustPolicy | None,
     facts: tuple[tuple[str, str], ...],
     *,
@@ -71,8 +110,8 @@ def _input(
     judged_at: str,
 ) -> Markup:
     rows = [*facts, ("judged at", judged_at)]
-    if report.trust_policy_sha256 is not None:
-        rows.append(("trust policy", f"SHA-256 {report.trust_policy_sha256}"))
+    if trust_policy_sha256 is not None:
+        rows.append(("trust policy", f"SHA-256 {trust_policy_sha256}"))
     table = tag(
         "table",
         tag("caption", "Input"),

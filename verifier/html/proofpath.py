@@ -12,8 +12,8 @@ _LEFT, _RIGHT = 30, 360
 _ORIGIN = {"own": "computed", "sibling": "from proof"}
 
 
-def render_path(path: Path) -> Markup:
-    """The path of one entry, folded away; the first hex digits of each hash."""
+def render_path(path: Path, *, unfolded: bool = False) -> Markup:
+    """The path of one entry, folded away unless asked otherwise; the first hex digits of each hash."""
     levels = inclusion_levels(path.index, path.size) if path.index < path.size else ()
     nodes = [hash_leaf(path.entry)]
     if len(levels) != len(path.proof):
@@ -40,7 +40,8 @@ def render_path(path: Path) -> Markup:
         ]
     height = depth * _ROW + _BOX_HEIGHT + 4
     drawing = tag("svg", *shapes, viewBox=f"-2 -2 {_WIDTH + 4} {height}", role="img", aria_label=title)
-    return tag("details", tag("summary", title), tag("div", drawing, class_="drawing", tabindex=0))
+    folded = tag("summary", title), tag("div", drawing, class_="drawing", tabindex=0)
+    return tag("details", *folded, open="" if unfolded else None)
 
 
 def _own_centre(sibling_is_left: bool) -> int:

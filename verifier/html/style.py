@@ -36,6 +36,12 @@ tbody th{font-weight:500}
 .good .mark,.mark.good{color:var(--good)}.bad .mark,.mark.bad{color:var(--bad)}
 .open .mark,.mark.open{color:var(--open)}.weak .mark,.mark.weak{color:var(--weak)}
 .verdict .mark{white-space:normal}
+.checks tr.bad,.packs tr.bad{background:var(--badbox)}
+.packs{table-layout:fixed}.packs thead th:nth-child(1){width:7.5rem}.packs thead th:nth-child(2){width:15rem}
+.packs thead th:nth-child(3){width:13rem}.packs td:first-child,.packs thead th:first-child{padding-left:.4rem}
+.packs .who{color:var(--soft);font-size:.86rem}
+.checks td:first-child{padding-left:.4rem}.checks th:first-child{padding-left:.4rem}
+ul ul{columns:2;margin:.15rem 0}ul ul li{break-inside:avoid}
 .facts th{width:11rem;color:var(--soft)}
 ul{padding-left:1.2rem}li{margin:.25rem 0}
 .timeline{list-style:none;margin:0;padding:0}
@@ -66,7 +72,10 @@ summary:focus-visible,a:focus-visible{outline:2px solid var(--weak);outline-offs
 @media(max-width:40rem){body{padding:1rem .8rem 3rem;font-size:15px}
 .checks thead{display:none}.checks tr{display:block;padding:.35rem 0;border-bottom:1px solid var(--line)}
 .checks td,.checks th{display:inline;border:0;padding:0 .35rem 0 0;width:auto!important}
+.checks td:first-child{padding-left:0}.checks tr.bad{padding:.35rem .3rem}
 .checks td:last-child{display:block}.checks td:nth-child(2):not(:empty)::before{content:"entry "}
+ul ul{columns:1}.packs thead{display:none}.packs tr{display:block;padding:.35rem 0;border-bottom:1px solid var(--line)}
+.packs td,.packs th{display:block;border:0;padding:0 .35rem;width:auto!important}
 .facts th,.facts td{display:block;width:auto;border:0;padding:0}.facts tr{display:block;padding:.3rem 0;
 border-bottom:1px solid var(--line)}
 .timeline li{padding-left:3.1rem}.timeline .index{width:1.6rem}.timeline svg{left:1.9rem}.timeline li::before{left:2.31rem}}

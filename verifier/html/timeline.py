@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import groupby
+
 from verifier.html.markup import Markup, join, tag
 from verifier.timeline import Moment
 from verifier.times import format_time
 
-MAX_RECEIPTS = 12  # of one run of model calls; the rest is counted
+MAX_ALIKE = 6  # model calls in a row that count; of a longer row the first few, and the rest in one line
+_SHOWN_ALIKE = 3
 _TONES = {"valid": "good", "fails": "bad", "lie": "bad", "void": "bad", "unread": "open"}
 _STANDINGS = {
     "fails": "fails a check",
@@ -22,30 +26,42 @@ _MARKS = {  # shapes, so that nothing is said by colour alone
 
 
 def render_timeline(moments: tuple[Moment, ...]) -> Markup:
-    """An ordered list; of a long run of receipts that count, only the first few."""
-    shown, hidden = _select(moments)
+    """An ordered list; of many receipts in a row that count, the first few and one line for the rest, in its place."""
+    items: list[Markup] = []
+    for is_plain, group in groupby(moments, key=_is_plain_call):
+        alike = list(group)
+        first = _SHOWN_ALIKE if is_plain and len(alike) > MAX_ALIKE else len(alike)
+        items += map(_item, alike[:first])
+        if alike[first:]:
+            items.append(_rest(alike[first:]))
     return join(
         tag(
             "p",
             "The order is the log's, by index; every time is what the signer claims. A dot: the record counts; "
             "a cross: it does not, or a check on it failed; a ring: it cannot be read.",
         ),
-        tag("ol", *(_item(moment) for moment in shown), class_="timeline"),
-        tag("p", f"{hidden} more receipts that count are not listed here.") if hidden else None,
+        tag("ol", *items, class_="timeline"),
     )
 
 
-def _select(moments: tuple[Moment, ...]) -> tuple[list[Moment], int]:
-    shown: list[Moment] = []
-    receipts = hidden = 0
-    for moment in moments:
-        if moment.kind == "gateway_receipt" and moment.standing == "valid":
-            receipts += 1
-            if receipts > MAX_RECEIPTS:
-                hidden += 1
-                continue
-        shown.append(moment)
-    return shown, hidden
+def _is_plain_call(moment: Moment) -> bool:
+    return moment.kind == "gateway_receipt" and moment.standing == "valid" and moment.code is None
+
+
+def _rest(moments: list[Moment]) -> Markup:
+    """One line for model calls that count."""
+    said = Counter(moment.says for moment in moments)
+    times = [moment.time_ns for moment in moments if moment.time_ns is not None]
+    when = f" · claim {format_time(min(times))} to {format_time(max(times))}" if times else ""
+    signers = len({moment.signer_did for moment in moments})
+    who = "one signer" if signers == 1 else f"{signers} signers"
+    return tag(
+        "li",
+        tag("span", "…", class_="index", aria_hidden="true"),
+        tag("svg", _MARKS["good"], viewBox="0 0 16 16", aria_hidden="true"),
+        tag("div", "; ".join(f"{number} more: {says}" for says, number in said.most_common(8)), class_="says"),
+        tag("div", f"entries {moments[0].index} to {moments[-1].index} · {who} · all count{when}", class_="who"),
+    )
 
 
 def _item(moment: Moment) -> Markup:
