@@ -9,7 +9,7 @@ one is void: it has no effect and holds no key. Admission's rate and clock rules
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from verifier.encodings import encode_b64u
 from verifier.entry import Entry, match_entry, parse_entry
@@ -36,8 +36,7 @@ from verifier.trust import Role, TrustPolicy
 _LEAF_DIGEST = 16  # of a leaf hash: enough that no second entry has it
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """How an entry ended: `record` if it is valid, `fault` if it is void, `logged` if it is remembered."""
 
     state: State
