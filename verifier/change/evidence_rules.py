@@ -64,7 +64,7 @@ def _targets(case: Case, allow: Allow, known: list[Logged], listed: set[int]) ->
     if roster is not None:
         targets += [f"key:{key}" for person in roster.roster.people for key in person.keys]
     targets += [item.entry.payload_hash_b64u for item, _ in case.begins]
-    return frozenset(ref_value(target) for target in targets)
+    return frozenset(ref_value(target) for target in set(targets))
 
 
 def _concerns(case: Case, allow: Allow, item: Logged, targets: frozenset[str]) -> bool:

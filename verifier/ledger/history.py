@@ -191,8 +191,8 @@ class History:
             if isinstance(record, Resolution) and person.subject in self._requesters(record.begin_b64u):
                 raise Refused("SIGNER_WRONG_ROLE", "signer_did", expected="somebody else than the requester")
         if isinstance(record, OpenedBundle):
-            for sealed, _ in record.receipts.gateway:
-                self._check_one_role(sealed.signer_did, (Role.GATEWAY,), index)
+            for gateway in dict.fromkeys(sealed.signer_did for sealed, _ in record.receipts.gateway):
+                self._check_one_role(gateway, (Role.GATEWAY,), index)
             for sealed in record.receipts.signed_tools:
                 self._check_one_role(sealed.signer_did, (Role.AGENT, Role.GATEWAY), index)
 
