@@ -127,8 +127,9 @@ def _parse_dump(data: bytes, encoder: json.JSONEncoder) -> object | None:
     in a text that equals its own.
     """
     try:
-        value: object = _PLAIN.decode(data.decode("utf-8"))
-        is_same = encoder.encode(value).encode("utf-8") == data
+        text = data.decode("utf-8")
+        value: object = _PLAIN.decode(text)
+        is_same = encoder.encode(value) == text
     except (ValueError, RecursionError, Refused):
         return None
     return value if is_same and (_has_few_levels(data) or _count_levels(value) <= MAX_JSON_DEPTH) else None

@@ -38,8 +38,8 @@ ANSWER_S = 60  # a whole answer
 CONNECTIONS = 4  # at once, of one process: what is fetched ahead is held in memory
 MAX_WORKERS = 256  # processes of one command
 WORKER_S = 900  # one range of entry bundles in a worker process: some hundred answers at their slowest
-PARALLEL_ENTRIES = 16_384  # from here on worker processes pay for their start, where only hashes are computed
-PARALLEL_DEEP_ENTRIES = 2_048  # the same where signatures are checked
+PARALLEL_ENTRIES = 65_536  # from here on worker processes pay for their start, where only hashes are computed
+PARALLEL_DEEP_ENTRIES = 8_192  # the same where signatures are checked
 
 CLOCK_TOLERANCE_S = 300  # two honest clocks may differ by this much
 DECISION_LIFETIME_S = 60  # a decision expires at most this long after it was made

@@ -25,13 +25,14 @@ def _hash(value: object, where: str) -> bytes:
     """A 32-byte hash in standard base64."""
     text = s.string(value, where)
     try:
-        return _decode_hash(text)
+        return decode_hash(text)
     except Refused as error:
         raise Refused(error.code, where, expected=error.expected, found=error.found) from None
 
 
 @lru_cache(maxsize=1024)  # the proofs of one pack share most of their upper hashes
-def _decode_hash(text: str) -> bytes:
+def decode_hash(text: str) -> bytes:
+    """The 32 bytes of a hash in standard base64. Raises Refused BASE64_INVALID."""
     return decode_b64(text, "hash", length=32)
 
 

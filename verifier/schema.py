@@ -2,7 +2,8 @@
 
 A rule takes a JSON value and where it stood, and returns the decoded value or raises Refused
 SCHEMA_VALIDATION_FAILED. `member(rule)` declares a required field, `optional(rule)` one that may be absent;
-null is never absent.
+null is never absent. Nearly all that is decoded is accepted, so places are not spelled at first: what is refused is
+decoded once more, to say where.
 """
 
 from __future__ import annotations
@@ -51,13 +52,17 @@ def decode(schema: type[T], value: object, where: str) -> T:
     if not value.keys() <= known.keys():
         unknown = next(name for name in value if name not in known)
         refuse(f"{where}.{unknown[:64]}", "no such member")
-    decoded: dict[str, Any] = {}
-    for name, (rule, required) in known.items():
-        if name in value:
-            decoded[name] = rule(value[name], f"{where}.{name}")
-        elif required:
-            refuse(f"{where}.{name}", "this member")
-    return schema(**decoded)
+    try:
+        return schema(
+            **{name: rule(value[name], "") for name, (rule, required) in known.items() if required or name in value}
+        )
+    except (Refused, KeyError):
+        for name, (rule, required) in known.items():
+            if name in value:
+                rule(value[name], f"{where}.{name}")
+            elif required:
+                refuse(f"{where}.{name}", "this member")
+        raise
 
 
 @cache
@@ -83,7 +88,12 @@ def list_of(rule: Rule[T], *, minimum: int = 0, maximum: int = 100_000) -> Rule[
             refuse(where, "an array", value)
         if not minimum <= len(value) <= maximum:
             refuse(where, f"{minimum} to {maximum} items")
-        return tuple(rule(item, f"{where}[{position}]") for position, item in enumerate(value))
+        try:
+            return tuple([rule(item, "") for item in value])
+        except Refused:
+            for position, item in enumerate(value):
+                rule(item, f"{where}[{position}]")
+            raise
 
     return check
 

@@ -23,8 +23,7 @@ def entries_of_a_bundle() -> tuple[bytes, ...]:
 
 
 def write_big_log(folder: Path, size: int, *, last: bytes | None = None) -> None:
-    """A log of `size` entries, below 65,536; `last` replaces the last entry."""
-    assert size < 65_536, "two levels of tiles"
+    """A log of `size` entries; `last` replaces the last entry."""
     one = entries_of_a_bundle()
     above = []
     for number in range((size + 255) // 256):
@@ -37,9 +36,12 @@ def write_big_log(folder: Path, size: int, *, last: bytes | None = None) -> None
         )
         write(folder, f"tile/0/{spell(number)}", len(entries), b"".join(leaves))
         above.append(root_of(tuple(leaves)))
-    full = size // 256
-    if full:
-        write(folder, "tile/1/000", full, b"".join(above[:full]))
+    level, row = 1, above[: size // 256]
+    while row:
+        tiles = [row[begin : begin + 256] for begin in range(0, len(row), 256)]
+        for number, tile in enumerate(tiles):
+            write(folder, f"tile/{level}/{spell(number)}", len(tile), b"".join(tile))
+        level, row = level + 1, [root_of(tuple(tile)) for tile in tiles if len(tile) == 256]
     text = f"{ORIGIN}\n{size}\n{b64(root_of_subtrees(above))}\n"
     (folder / "checkpoint").write_text(f"{text}\n{LogBuilder(ORIGIN).key.note_line(ORIGIN, text)}", encoding="utf-8")
     (folder / "payloads").mkdir(exist_ok=True)

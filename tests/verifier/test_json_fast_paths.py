@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from verifier.errors import Refused
-from verifier.jsontext import canonicalize, check_payload_text, parse_json, stringify
+from verifier.jsontext import canonicalize, check_payload_text, is_at_most, parse_json, parse_sorted, stringify
 from verifier.limits import MAX_JSON_DEPTH
 
 NAMES = st.text(max_size=6) | st.sampled_from(
@@ -37,6 +38,77 @@ def test_both_forms_are_accepted_and_mean_the_same(value: dict[str, Any]) -> Non
     for text in (stringify(value), canonicalize(value)):
         again = check_payload_text(text)
         assert canonicalize(again) == canonicalize(value)
+
+
+@given(VALUES)
+@example({"1": 1, "0": 2, "a": 1e-06})
+def test_the_written_form_is_that_of_the_long_way(value: Any) -> None:
+    """A float in the same text sends all of it the long way."""
+    assert stringify([value, 0.5]) == b"[" + stringify(value) + b",0.5]"
+
+
+def spellings(value: Any) -> list[bytes]:
+    """Texts that mean the value: accepted ones, and some that are not."""
+    plain = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    texts = [plain, json.dumps(value, separators=(",", ":")), json.dumps(value, ensure_ascii=False), plain + "\n"]
+    texts += [plain.replace("{", '{"a":1,', 1), plain.replace("{", '{"a":1,"a":1,', 1), plain.replace(":1", ":1.0")]
+    texts += [plain.replace('"', '"\\ud800', 1), plain.replace(":1", ":-0"), plain.replace(":1", ":9007199254740993")]
+    return [stringify(value), canonicalize(value), *(text.encode("utf-8") for text in texts)]
+
+
+def outcome(read: Callable[[bytes], object], data: bytes) -> str:
+    """The value read and its order, or the code of the refusal."""
+    try:
+        return repr(read(data))
+    except Refused as refused:
+        return refused.code
+
+
+def read_the_long_way(data: bytes) -> object:
+    value = parse_json(data)
+    if data not in (stringify(value), canonicalize(value)):
+        raise Refused("PAYLOAD_TEXT_NOT_ACCEPTED", "text")
+    return value
+
+
+@given(st.dictionaries(NAMES, VALUES | st.just(1), max_size=4))
+@example({"a": 1})
+@example({"10": 1, "9": [1e-06]})
+@example({"b": "\U0001f600", "a": {"\ue000": 1, "\U0001f600": 2}})
+def test_any_text_is_read_as_the_long_way_reads_it(value: dict[str, Any]) -> None:
+    for text in spellings(value):
+        assert outcome(check_payload_text, text) == outcome(read_the_long_way, text)
+
+
+@given(st.dictionaries(NAMES, VALUES | st.just(1), max_size=4))
+@example({"a": 1})
+def test_what_is_read_as_sorted_is_its_own_canonical_form(value: dict[str, Any]) -> None:
+    """Of texts with ASCII keys; and every such text without floats is read."""
+    for text in spellings(value):
+        found = parse_sorted(text)
+        if found is not None and text.isascii():
+            assert repr(found) == repr(parse_json(text))
+            assert canonicalize(found) == text
+    plain = json.loads(json.dumps(value), parse_float=lambda _: 0)
+    if json.dumps(plain).isascii() and canonicalize(plain).isascii():
+        assert parse_sorted(canonicalize(plain)) == plain
+
+
+@given(VALUES, st.integers(-2, 2))
+@example([4e-06] * 20, 0)
+@example({"\x01é": [1e-05, -2.5e-06]}, -1)
+def test_a_length_is_that_of_the_canonical_form(value: Any, beside: int) -> None:
+    length = len(canonicalize(value))
+    assert is_at_most(value, length + beside) == (beside >= 0)
+    assert is_at_most(value, 2 * length)
+
+
+@pytest.mark.parametrize("levels", [MAX_JSON_DEPTH - 1, MAX_JSON_DEPTH, MAX_JSON_DEPTH + 1, 900, 5000])
+@pytest.mark.parametrize("around", [(b'{"a":', b"}"), (b"[", b"]")])
+def test_a_payload_may_be_as_deep_as_any_text(levels: int, around: tuple[bytes, bytes]) -> None:
+    text = b'{"a":' + around[0] * (levels - 1) + b"1" + around[1] * (levels - 1) + b"}"
+    assert outcome(check_payload_text, text) == outcome(read_the_long_way, text)
+    assert (parse_sorted(text) is not None) == (levels <= MAX_JSON_DEPTH)
 
 
 @pytest.mark.parametrize("value", [{"a": 2**53}, {"a": [10**16]}, {"a": -(10**20)}])

@@ -86,6 +86,39 @@ def test_an_interrupted_run_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPatch,
     assert desk.remembers() == 256 * 12
 
 
+LARGE = 256 * 260 + 5  # more than one full tile at level 1, so that there is one at level 2
+
+
+@pytest.mark.parametrize(("at", "read"), [("tile/0/254", 254), ("tile/0/256", 256), ("tile/0/258", 258)])
+def test_an_interrupted_run_goes_on_across_a_full_tile_of_tiles(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, at: str, read: int
+) -> None:
+    """Before, at and after the entry 65,536, where the row of the first level begins anew."""
+    write_big_log(desk.log, LARGE)
+    interrupt(desk, monkeypatch, at=at)
+    progress = parse_progress(desk.file.read_bytes())
+    assert progress.size == 256 * read
+    assert [len(row) for row in progress.rows] == ([read] if read < 256 else [read - 256, 1])
+    for number in range(read):
+        (desk.log / f"tile/entries/{number:03d}").unlink()
+        (desk.log / f"tile/0/{number:03d}").unlink()
+    code, report = desk.run()
+    assert code == 0, report["reason"]
+    again = parse_progress(desk.file.read_bytes())
+    assert (again.size, [len(row) for row in again.rows]) == (256 * 260, [4, 1])
+
+
+@pytest.mark.parametrize("name", ["tile/1/000", "tile/1/001.p/4", "tile/2/000.p/1"])
+def test_a_resumed_run_still_compares_the_tiles_above(desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    write_big_log(desk.log, LARGE)
+    interrupt(desk, monkeypatch, at="tile/0/254")
+    path = desk.log / name
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    code, report = desk.run()
+    assert (code, report["reason_code"]) == (1, "TILE_INVALID")
+    assert name in report["reason"]
+
+
 def test_a_finished_run_is_gone_on_from_when_the_log_has_grown(desk: Desk) -> None:
     assert desk.run()[0] == 0
     write_big_log(desk.log, SIZE + 2000)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.verifier.biglog import write_big_log
 from tests.verifier.changebuilder import Change, trust_toml
+from verifier.limits import PARALLEL_ENTRIES
 from verifier.single_file import build_archive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,7 +83,7 @@ def test_nothing_is_overwritten(archive: Path) -> None:
 
 
 def test_its_worker_processes_find_themselves_in_the_archive(archive: Path) -> None:
-    write_big_log(archive.parent / "log", 16_384 + 17)
+    write_big_log(archive.parent / "log", PARALLEL_ENTRIES + 17)
     (archive.parent / "trust.toml").write_bytes(trust_toml())
     arguments = ["log", "log", "--trust", "trust.toml", "--entries", "--workers", "2", "--json"]
     command = [sys.executable, "-P", str(archive), *arguments]

@@ -6,25 +6,27 @@ from collections.abc import Mapping
 
 from verifier.change.case import Allow, Case
 from verifier.change.findings import Findings
+from verifier.encodings import encode_b64u
 from verifier.entry import ref_value
 from verifier.ledger.logged import Logged
 from verifier.records.decision import Decision
+from verifier.tree import hash_leaf
 
 
-def check_listed(findings: Findings, item: Logged, decision: Decision, packed: Mapping[int, str]) -> None:
+def check_listed(findings: Findings, item: Logged, decision: Decision, packed: Mapping[int, bytes]) -> None:
     """Every entry that a decision lists is below its view, and in the pack with that leaf hash.
 
-    `packed` maps the indexes of the pack to leaf hashes in base64url.
+    `packed` maps the indexes of the pack to the entries' bytes.
     """
     name = f"evidence.listed[{decision.requested.action[:64]}]"
     for seen in decision.evidence:
-        leaf_hash_b64u = packed.get(seen.index)
+        data = packed.get(seen.index)
         problem = None
         if seen.index >= decision.view.size:
             problem = "an entry at or above its view"
-        elif leaf_hash_b64u is None:
+        elif data is None:
             problem = "no such entry in the pack"
-        elif leaf_hash_b64u != seen.leaf_hash_b64u:
+        elif encode_b64u(hash_leaf(data)) != seen.leaf_hash_b64u:
             problem = "another leaf hash"
         if problem is not None:
             findings.failed(name, "EVIDENCE_INCOMPLETE", expected=f"entry {seen.index}", found=problem, index=item.index)
@@ -64,7 +66,7 @@ def _targets(case: Case, allow: Allow, known: list[Logged], listed: set[int]) ->
     if roster is not None:
         targets += [f"key:{key}" for person in roster.roster.people for key in person.keys]
     targets += [item.entry.payload_hash_b64u for item, _ in case.begins]
-    return frozenset(ref_value(target) for target in targets)
+    return frozenset(ref_value(target) for target in set(targets))
 
 
 def _concerns(case: Case, allow: Allow, item: Logged, targets: frozenset[str]) -> bool:

@@ -13,7 +13,6 @@ from verifier.change.execution_rules import check_executions
 from verifier.change.findings import Findings
 from verifier.change.packed import build_history, check_entries, check_payloads, check_unread
 from verifier.change.sighting import check_checkpoint, check_views, collect_sightings
-from verifier.encodings import encode_b64u
 from verifier.errors import Refused, Unavailable
 from verifier.ledger.history import History
 from verifier.pack import Pack, parse_pack
@@ -112,7 +111,7 @@ def _judge_change(case: Case, findings: Findings, pack: Pack) -> None:
     _report_void(case, findings)
     if not _check_subject(case, findings):
         return
-    packed = {item.index: encode_b64u(hash_leaf(item.entry.encode("utf-8"))) for item in pack.entries}
+    packed = {item.index: item.entry.encode("utf-8") for item in pack.entries}
     views = {view.size: view.root_b64u for view in pack.views}
     for item, decision in case.decisions:
         if item.index not in packed:

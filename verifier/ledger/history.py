@@ -9,7 +9,7 @@ one is void: it has no effect and holds no key. Admission's rate and clock rules
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from verifier.encodings import encode_b64u
 from verifier.entry import Entry, match_entry, parse_entry
@@ -36,8 +36,7 @@ from verifier.trust import Role, TrustPolicy
 _LEAF_DIGEST = 16  # of a leaf hash: enough that no second entry has it
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """How an entry ended: `record` if it is valid, `fault` if it is void, `logged` if it is remembered."""
 
     state: State
@@ -192,8 +191,8 @@ class History:
             if isinstance(record, Resolution) and person.subject in self._requesters(record.begin_b64u):
                 raise Refused("SIGNER_WRONG_ROLE", "signer_did", expected="somebody else than the requester")
         if isinstance(record, OpenedBundle):
-            for sealed, _ in record.receipts.gateway:
-                self._check_one_role(sealed.signer_did, (Role.GATEWAY,), index)
+            for gateway in dict.fromkeys(sealed.signer_did for sealed, _ in record.receipts.gateway):
+                self._check_one_role(gateway, (Role.GATEWAY,), index)
             for sealed in record.receipts.signed_tools:
                 self._check_one_role(sealed.signer_did, (Role.AGENT, Role.GATEWAY), index)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 
-from verifier.encodings import decode_exact_b64u, encode_b64u
+from verifier.encodings import decode_exact_b64u
 from verifier.ledger.history import History
 from verifier.records.restrictions import Tombstone
 
@@ -26,13 +26,13 @@ class Unread:
     def explain(self, history: History, *, at_most: int) -> tuple[list[int], int, int]:
         """The indexes that no valid tombstone explains, at most so many; how many they are; how many are explained."""
         tombstones = history.valid("tombstone")
-        erased = {item.record.payload_b64u for item in tombstones if isinstance(item.record, Tombstone)}
+        named = [item.record.payload_b64u for item in tombstones if isinstance(item.record, Tombstone)]
+        erased = {decode_exact_b64u(payload_b64u.encode("ascii")) for payload_b64u in named}
         missing: list[int] = []
-        count = 0
-        for position, index in enumerate(self._indexes):
-            if encode_b64u(bytes(self._hashes[position * _HASH : (position + 1) * _HASH])) in erased:
-                continue
-            count += 1
-            if len(missing) < at_most:
+        explained = 0
+        for position, index in enumerate(self._indexes if erased else self._indexes[:at_most]):
+            if bytes(self._hashes[position * _HASH : (position + 1) * _HASH]) in erased:
+                explained += 1
+            elif len(missing) < at_most:
                 missing.append(index)
-        return missing, count, len(self._indexes) - count
+        return missing, len(self._indexes) - explained, explained
