@@ -9,7 +9,7 @@ from typing import Any, Final
 from trustlog.cli.answer import FAIL, PASS, UNDECIDED, exit_code_of, report, show
 from trustlog.cli.session import LogAccess
 from trustlog.errors import printable
-from trustlog.gate.decision import Decision
+from trustlog.gate.decision import Decision, next_steps
 from trustlog.gate.gate import Gate
 from trustlog.gate.identify import GateRequest
 from trustlog.keys.source import open_signer
@@ -48,7 +48,8 @@ def show_decision(decision: Decision, *, as_json: bool) -> int:
     if not decision.allow:
         first = decision.findings[0]
         more = f"; and {len(decision.findings) - 1} more reasons" if len(decision.findings) > 1 else ""
-        report(f"{first.code}: the gate denies {decision.request.action}: {first.detail}{more}", first.hint)
+        hint = next_steps(decision.findings)[0]
+        report(f"{first.code}: the gate denies {decision.request.action}: {first.detail}{more}", hint)
     return exit_code(decision)
 
 
@@ -60,11 +61,11 @@ def decision_lines(decision: Decision) -> list[str]:
         life = f", good until {decision.expires_at}" if decision.allow else ""
         place = "signed, not logged" if decision.index is None else f"at index {decision.index}"
         lines.append(f"decision {decision.payload_hash} {place}{life}")
-    for finding in decision.findings:
+    for finding, step in zip(decision.findings, next_steps(decision.findings), strict=True):
         lines += [
             finding.code,
             f"  expected  {finding.expected}",
             f"  found     {finding.found}",
-            f"  next      {finding.hint}",
+            f"  next      {step}",
         ]
     return lines
