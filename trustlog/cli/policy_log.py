@@ -10,6 +10,7 @@ from trustlog.errors import Refused
 from trustlog.gate.follow import Reading
 from trustlog.gate.standing import revocations, superseding
 from trustlog.gate.view import Logged, LogView
+from trustlog.policy.rules.whole import AFTER_A_LIE
 from trustlog.policy.standing import Standing
 
 KIND: Final = "work_policy_contract"
@@ -21,9 +22,10 @@ async def read_view(client: LogClient) -> LogView:
     reading = Reading(client)
     await reading.catch_up()
     if reading.view.lies:
-        index, code = reading.view.lies[0]
-        detail = f"the entry at index {index} is not what its payload says"
-        raise Refused("LOG_LIES", detail, param="index", expected="entries that are what they say", found=code)
+        expected = "a log whose entries are what their payloads say"
+        found = reading.view.lies[0].what
+        detail = "an entry is not what its payload says"
+        raise Refused("LOG_LIES", detail, param="index", expected=expected, found=found, hint=AFTER_A_LIE)
     return reading.view
 
 

@@ -30,7 +30,7 @@ def is_untouched(view: LogView, allow: Logged) -> bool:
     """Whether no entry between the view of a logged, valid allow and its index can change what it rests on."""
     names = {value for name, value in allow.refs.items() if name in OF_A_CHANGE}
     start = allow.record.view.size
-    if any(start <= index < allow.index for index, _code in view.lies):
+    if any(start <= lie.index < allow.index for lie in view.lies):
         return False
     between = (view.at(index) for index in range(start, allow.index))
     return all(one is not None and _is_apart(one, names) for one in between)
