@@ -25,6 +25,7 @@ async def get_health(_request: web.Request) -> web.StreamResponse:
 async def get_readiness(request: web.Request) -> web.StreamResponse:
     """The gate has read the log up to a checkpoint of a moment ago; 503 with the reason if it has not, or if the log lies."""
     service = service_of(request)
+    service.check_not_changing()
     gate, age_s = service.gate, _age_s(service)
     if gate.trouble is not None or age_s is None or age_s > READY_AGE_S:
         why = "it is still being read" if gate.trouble is None else f"{gate.trouble.code}: {gate.trouble.found}"
