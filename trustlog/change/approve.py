@@ -79,7 +79,7 @@ class Matter:
             f"more than approvals is missing{more}; nothing was signed",
             expected=first.expected,
             found=first.found,
-            hint=f"see to it first: {first.hint} To approve all the same: --despite-obstacles",
+            hint=f"see to it first: {first.hint.rstrip('.')}. To approve all the same: --despite-obstacles",
         )
 
 

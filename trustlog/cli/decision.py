@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import secrets
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from trustlog.cli.answer import FAIL, PASS, UNDECIDED, exit_code_of, report, show
+from trustlog.cli.desk import check_role
+from trustlog.cli.reading import showing_progress
 from trustlog.cli.session import LogAccess
 from trustlog.errors import printable
 from trustlog.gate.decision import Decision, next_steps
 from trustlog.gate.gate import Gate
 from trustlog.gate.identify import GateRequest
 from trustlog.keys.source import open_signer
+
+if TYPE_CHECKING:
+    from trustlog.client.log import LogClient
 
 AUDIENCE: Final = "trustlog"  # a caller that relays decisions names itself
 NONCE_BYTES: Final = 16
@@ -26,7 +31,14 @@ def new_nonce() -> str:
 def ask_gate(access: LogAccess, request: GateRequest, gate_key: str) -> Decision:
     """The decision of a gate whose key `gate_key` names, over the whole log as it is now."""
     signer = open_signer(gate_key, os.environ)
-    return access.run(lambda client: Gate(client, signer).decide(request))
+    check_role(access, signer, "gates", "nothing was decided")
+
+    async def ask(client: LogClient) -> Decision:
+        gate = Gate(client, signer)
+        async with showing_progress(client, lambda: gate.view.size):
+            return await gate.decide(request)
+
+    return access.run(ask)
 
 
 def exit_code(decision: Decision) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from trustlog.cli.answer import narrate
 from trustlog.cli.options import FILE, key_option, trust_option
 from trustlog.cli.serve import parse_listen
 from trustlog.cli.session import read_credential, read_trust, trust_file
@@ -72,10 +73,15 @@ def serve(
 
     host, port = parse_listen(listen)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    signer, policy = open_signer(key, os.environ), read_trust(trust)
+    if policy.role_of(signer.did) != "gates":
+        narrate(
+            "warning: the key is not trusted as a gate, so no decision of it can be logged: trustlog trust add gates DID"
+        )
     serve_gate(
         GateSettings(
-            signer=open_signer(key, os.environ),
-            trust=read_trust(trust),
+            signer=signer,
+            trust=policy,
             log_url=log,
             state=state,
             host=host,

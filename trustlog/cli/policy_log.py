@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trustlog.cli.policy_source import Named
+from trustlog.cli.reading import showing_progress
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused
 from trustlog.gate.follow import Reading
@@ -20,7 +21,8 @@ UNREADABLE: Final = "PAYLOAD_UNREADABLE"
 async def read_view(client: LogClient) -> LogView:
     """All of the log up to its checkpoint of now. Raises Refused, ``LOG_LIES`` where an entry is not what its payload says."""
     reading = Reading(client)
-    await reading.catch_up()
+    async with showing_progress(client, lambda: reading.view.size):
+        await reading.catch_up()
     if reading.view.lies:
         expected = "a log whose entries are what their payloads say"
         found = reading.view.lies[0].what
