@@ -129,7 +129,9 @@ def test_a_crash_leaves_the_outcome_unknown_until_a_person_resolves_it(approved:
         shell.run(*resolve, "runner.key").check_error("APPROVAL_NOT_PERMITTED", 1)
         resolution = good(shell.run(*resolve, "alice.key"))
         assert resolution["begin_b64u"] == begin
-        shell.run(*resolve, "bob.key").check_error("CONFLICT", 1)
+        again = shell.run(*resolve, "bob.key")
+        again.check_error("CONFLICT", 1)
+        assert f"resolved already by p-alice, at index {resolution['index']}" in again.err
 
         decision = denied(
             check(shell), "APPROVALS_INSUFFICIENT"
@@ -362,6 +364,10 @@ async def test_an_end_is_never_dated_before_its_begin(approved: Shell, tmp_path:
 
 def test_the_command_gets_the_plan_and_none_of_our_secrets(approved: Shell, tmp_path: Path) -> None:
     shell = fork(approved, tmp_path)
+    agents = dict.fromkeys(
+        ("SSH_AUTH_SOCK", "SSH_AGENT_PID", "SSH_ASKPASS", "GPG_AGENT_INFO", "DBUS_SESSION_BUS_ADDRESS"), "1"
+    )
+    shell.environment |= {**agents, "WORK_CREDENTIAL": "theirs"}
     shell.environment["RUNNER_SEED"] = (shell.directory / "runner.key").read_text().strip()
     spy = (sys.executable, "-c", "import json, os, sys; print(json.dumps([sys.stdin.read(), dict(os.environ)]))")
     with shell.serve():
@@ -371,4 +377,5 @@ def test_the_command_gets_the_plan_and_none_of_our_secrets(approved: Shell, tmp_
     assert given.encode() == canonicalize(PLAN)
     ours = {name: value for name, value in environment.items() if name.startswith("TRUSTLOG_")}
     assert ours == {"TRUSTLOG_PLAN_FINGERPRINT": done["plan_hash_b64u"]}
-    assert "RUNNER_SEED" not in environment
+    assert not {"RUNNER_SEED", *agents} & set(environment)
+    assert environment["WORK_CREDENTIAL"] == "theirs"

@@ -10,36 +10,32 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.scripts.change import APPLY, TICKET, approve, build_bundle, check, denied, fork, good, judged
-from tests.scripts.commands import Ended, Shell
-from tests.scripts.gate_stage import CREDENTIAL
+from tests.scripts.commands import TIMEOUT_S, Ended, Shell
 
 ASKED = ("--ticket", TICKET, "--token", "job.token", "--json")
 
 
 @contextmanager
 def gate_of(shell: Shell, key: str = "gate.key") -> Iterator[tuple[str, ...]]:
-    """A gate that is served; the options that name it."""
-    shell.write("credential", f"{CREDENTIAL}\n".encode())
+    """A gate that is served, and asks for a credential; the options that name it. It must stop with exit code 0."""
+    shell.write("credential", b"open-sesame\n")
+    options = ("--key", key, "--state", f"{key}-state", "--listen", "127.0.0.1:0", "--caller-file", "credential")
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "tests.scripts.gate_stage",
-            key,
-            shell.environment["TRUSTLOG_LOG"],
-            shell.environment["TRUSTLOG_TRUST"],
-        ],
+        [sys.executable, "-m", "trustlog.cli", "gate", "serve", *options],
         cwd=shell.directory,
         env=shell.environment,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert process.stdout is not None
     try:
-        url = json.loads(process.stdout.readline())["url"]
-        yield ("--gate", url, "--gate-credential-file", "credential")
+        line = process.stdout.readline()
+        assert line, process.communicate()
+        yield ("--gate", json.loads(line)["url"], "--gate-credential-file", "credential")
     finally:
-        process.kill()
-        process.communicate()
+        process.terminate()
+        _out, err = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0, err.decode()
 
 
 def execute(shell: Shell, *more: str) -> Ended:
@@ -78,7 +74,8 @@ def test_a_deny_of_a_served_gate_is_said_for_people(simulated: Shell, tmp_path: 
         ended = shell.run(*line)
     ended.check_error("APPROVALS_INSUFFICIENT", 1)
     assert ended.out.startswith(f"DENY change.execute for {TICKET}\ndecision ")
-    assert "\nAPPROVALS_INSUFFICIENT\n  because   expected 2 " in ended.out
+    assert "\nAPPROVALS_INSUFFICIENT\n  expected  2 different people approving scope " in ended.out
+    assert "\n  found     0: nobody\n" in ended.out
     assert not (shell.directory / "ran").exists()
 
 

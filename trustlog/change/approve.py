@@ -31,6 +31,10 @@ NEEDS_APPROVALS: Final = frozenset(
         "APPROVAL_BY_REQUESTER",
     }
 )
+# What no step completes: the action is not one that can be approved, or its job is over.
+NOTHING_TO_APPROVE: Final = frozenset(
+    {"TOOL_NOT_LISTED", "TOOL_NOT_ALLOWED", "JOB_ENDED", "JOB_DENIED", "JOB_REVOKED", "TOKEN_REVOKED", "RUN_MISMATCH"}
+)
 # What the token issuer mends while people look: the approval covers the job's terms, and a renewed token has the same.
 PASSES: Final = frozenset({"TOKEN_EXPIRED"})
 
@@ -75,7 +79,7 @@ class Matter:
             f"more than approvals is missing{more}; nothing was signed",
             expected=first.expected,
             found=first.found,
-            hint=f"see to it first: {first.hint} To approve all the same: --despite-obstacles",
+            hint=f"see to it first: {first.hint.rstrip('.')}. To approve all the same: --despite-obstacles",
         )
 
 
@@ -147,9 +151,13 @@ def _what_lacks(matter: Matter) -> str:
 
 
 def check_something_to_approve(matter: Matter) -> None:
-    """Check that there is a complete scope; ``APPROVALS_INSUFFICIENT``."""
+    """Check that there is a complete scope; ``APPROVALS_INSUFFICIENT``, or the code of what no step of anybody's completes."""
     if matter.is_complete:
         return
+    final = next((one for one in matter.against if one.code in NOTHING_TO_APPROVE), None)
+    if final is not None:
+        detail = "no approval can allow this; nothing was signed"
+        raise Refused(final.code, detail, expected=final.expected, found=final.found, hint=final.hint)
     raise Refused(
         "APPROVALS_INSUFFICIENT",
         "there is no complete scope to approve yet",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from trustlog.change.desk import Desk, Published
-from trustlog.errors import Refused
+from trustlog.errors import Conflict, Refused
+from trustlog.formats.base64 import decode_b64u
 from trustlog.formats.envelope import Signer
 from trustlog.gate.view import Logged
 
@@ -11,8 +12,8 @@ from trustlog.gate.view import Logged
 async def resolve(desk: Desk, signer: Signer, *, begin: str, note: str) -> Published:
     """Log that the execution begun by `begin` (its payload hash) has been looked into; `note` says what was found.
 
-    Raises :class:`Refused`: ``NOT_FOUND`` (no such begin), ``PARAMETER_INVALID`` (it has its end), ``APPROVAL_NOT_PERMITTED``
-    (nobody's key), ``APPROVAL_BY_REQUESTER``, and what the log says.
+    Raises :class:`Refused`: ``NOT_FOUND`` (no such begin), ``PARAMETER_INVALID`` (it has its end), ``CONFLICT`` (it was
+    resolved already), ``APPROVAL_NOT_PERMITTED`` (nobody's key), ``APPROVAL_BY_REQUESTER``, and what the log says.
     """
     await desk.reading.catch_up()
     begun = _find_begin(desk, begin)
@@ -43,4 +44,22 @@ def _find_begin(desk: Desk, begin: str) -> Logged:
         detail = f"this execution ended with {end.record.outcome}, at index {end.index}: there is nothing to resolve"
         hint = "a resolution would turn it into a failure; nothing was logged"
         raise Refused("PARAMETER_INVALID", detail, param="begin", expected="a begin without an end", found=begin, hint=hint)
+    earlier = view.valid("resolution", "target", begin, view.size)
+    if earlier:
+        raise _resolved_already(desk, begin, earlier[0])
     return begun
+
+
+def _resolved_already(desk: Desk, begin: str, earlier: Logged) -> Refused:
+    who = desk.reading.view.rosters.person_at(earlier.entry.signer_did, earlier.index)
+    by = "" if who is None else f" by {who.subject}"
+    conflict = Conflict(
+        f"this execution was resolved already{by}, at index {earlier.index}: it counts as ended with failure",
+        index=earlier.index,
+        leaf_hash=decode_b64u(earlier.leaf_hash_b64u, 32, "leaf_hash"),
+        param="begin",
+        found=begin,
+    )
+    conflict.expected = "a begin that nobody has resolved"
+    conflict.hint = "there is nothing left to do for it; nothing was logged"
+    return conflict

@@ -109,7 +109,9 @@ def describe_error(error: TrustlogError) -> dict[str, Any]:
 def error_sentence(error: TrustlogError) -> str:
     """What happened, in one line: code, detail, then whichever of field, expected and found are known."""
     known = [
-        f"{name} {value}" for name, value in (("expected", error.expected), ("found", error.found)) if value is not None
+        f"{name} {value or 'nothing'}"
+        for name, value in (("expected", error.expected), ("found", error.found))
+        if value is not None
     ]
     if error.param is not None and error.param not in error.detail:
         known.insert(0, f"field {error.param}")

@@ -17,10 +17,25 @@ from trustlog.keys.source import ENVIRONMENT_PREFIX
 from trustlog.keys.ssh_agent import SOCKET_VARIABLE
 
 OURS: Final = "TRUSTLOG_"
+AGENTS: Final = frozenset(  # what signs, or hands out secrets, for whoever knows where it is
+    {
+        SOCKET_VARIABLE,
+        "DBUS_SESSION_BUS_ADDRESS",
+        "GNOME_KEYRING_CONTROL",
+        "GNOME_KEYRING_PID",
+        "GPG_AGENT_INFO",
+        "SSH_AGENT_LAUNCHER",
+        "SSH_AGENT_PID",
+        "SSH_ASKPASS",
+        "SSH_ASKPASS_REQUIRE",
+        "SSH_AUTH_INFO_0",
+    }
+)
 STOPS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 COMMAND_HELP: Final = (
-    "COMMAND has no terminal, and gets neither our settings nor our keys. SIGINT, SIGTERM and SIGHUP are passed on to it and to"
+    "COMMAND has no terminal, and gets neither our settings, nor our keys, nor what leads to a key agent (SSH_AUTH_SOCK and the"
+    " like); all else of the environment it gets. SIGINT, SIGTERM and SIGHUP are passed on to it and to"
     " all that it started, a second one more firmly; it then counts as failed, and that is logged."
 )
 
@@ -35,8 +50,8 @@ def prepare_command(command: Sequence[str], keys: Sequence[str | None]) -> PlanC
         hint = "check its name, and that it may be run; nothing was logged"
         raise Refused("PARAMETER_INVALID", "there is no such command", param="COMMAND", found=command[0], hint=hint)
     secret = {key.removeprefix(ENVIRONMENT_PREFIX) for key in keys if key is not None and key.startswith(ENVIRONMENT_PREFIX)}
-    secret.add(SOCKET_VARIABLE)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS) and name not in secret}
+    kept_back = secret | AGENTS
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS) and name not in kept_back}
     return PlanCommand(command, environment)
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import secrets
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from trustlog.cli.answer import FAIL, PASS, UNDECIDED, exit_code_of, report, show
+from trustlog.cli.desk import check_role
+from trustlog.cli.reading import showing_progress
 from trustlog.cli.session import LogAccess
 from trustlog.errors import printable
-from trustlog.gate.decision import Decision
+from trustlog.gate.decision import Decision, next_steps
 from trustlog.gate.gate import Gate
 from trustlog.gate.identify import GateRequest
 from trustlog.keys.source import open_signer
+
+if TYPE_CHECKING:
+    from trustlog.client.log import LogClient
 
 AUDIENCE: Final = "trustlog"  # a caller that relays decisions names itself
 NONCE_BYTES: Final = 16
@@ -26,7 +31,14 @@ def new_nonce() -> str:
 def ask_gate(access: LogAccess, request: GateRequest, gate_key: str) -> Decision:
     """The decision of a gate whose key `gate_key` names, over the whole log as it is now."""
     signer = open_signer(gate_key, os.environ)
-    return access.run(lambda client: Gate(client, signer).decide(request))
+    check_role(access, signer, "gates", "nothing was decided")
+
+    async def ask(client: LogClient) -> Decision:
+        gate = Gate(client, signer)
+        async with showing_progress(client, lambda: gate.view.size):
+            return await gate.decide(request)
+
+    return access.run(ask)
 
 
 def exit_code(decision: Decision) -> int:
@@ -48,7 +60,8 @@ def show_decision(decision: Decision, *, as_json: bool) -> int:
     if not decision.allow:
         first = decision.findings[0]
         more = f"; and {len(decision.findings) - 1} more reasons" if len(decision.findings) > 1 else ""
-        report(f"{first.code}: the gate denies {decision.request.action}: {first.detail}{more}", first.hint)
+        hint = next_steps(decision.findings)[0]
+        report(f"{first.code}: the gate denies {decision.request.action}: {first.detail}{more}", hint)
     return exit_code(decision)
 
 
@@ -60,11 +73,11 @@ def decision_lines(decision: Decision) -> list[str]:
         life = f", good until {decision.expires_at}" if decision.allow else ""
         place = "signed, not logged" if decision.index is None else f"at index {decision.index}"
         lines.append(f"decision {decision.payload_hash} {place}{life}")
-    for finding in decision.findings:
+    for finding, step in zip(decision.findings, next_steps(decision.findings), strict=True):
         lines += [
             finding.code,
             f"  expected  {finding.expected}",
             f"  found     {finding.found}",
-            f"  next      {finding.hint}",
+            f"  next      {step}",
         ]
     return lines

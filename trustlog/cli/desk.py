@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from trustlog.change.desk import Desk, Published
+from trustlog.cli.reading import showing_progress
 from trustlog.cli.session import LogAccess
 from trustlog.errors import Refused
 from trustlog.formats.base64 import decode_b64u
 from trustlog.keys.signer import Signer
+
+if TYPE_CHECKING:
+    from trustlog.client.log import LogClient
 
 T = TypeVar("T")
 
 
 def at_desk(access: LogAccess, act: Callable[[Desk], Awaitable[T]]) -> T:
     """Run `act` with a :class:`~trustlog.change.desk.Desk` of the log, to its end."""
-    return access.run(lambda client: act(Desk(client)))
+
+    async def run(client: LogClient) -> T:
+        desk = Desk(client)
+        async with showing_progress(client, lambda: desk.reading.view.size):
+            return await act(desk)
+
+    return access.run(run)
 
 
 def check_hash(text: str | None, name: str) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
+from trustlog.cli.answer import narrate
 from trustlog.cli.options import FILE, key_option, trust_option
 from trustlog.cli.serve import parse_listen
-from trustlog.cli.session import read_credential, read_trust
+from trustlog.cli.session import read_credential, read_trust, trust_file
 from trustlog.keys.source import open_signer
 
 DEFAULT_LISTEN = "127.0.0.1:8081"
@@ -64,16 +65,23 @@ def serve(
     """Decide for callers over HTTP until interrupted: POST /v1/decisions, POST /v1/restrictions.
 
     Prints one JSON line {"url", "did", "origin", "pid"} on standard output when it listens. What it reads of the log is kept in
-    the directory --state, so that it starts again without reading all of it. SIGTERM stops it gracefully.
+    the directory --state, so that it starts again without reading all of it. SIGTERM stops it gracefully. SIGHUP reads the trust
+    policy again, and judges all that was read by it; a file that cannot be taken is refused, and the old policy stays in force.
     """
-    from trustlog.gate.service.server import GateSettings, serve_gate  # noqa: PLC0415 (loaded when they are used)
+    from trustlog.gate.service.running import GateSettings  # noqa: PLC0415 (loaded when they are used)
+    from trustlog.gate.service.server import serve_gate  # noqa: PLC0415 (loaded when they are used)
 
     host, port = parse_listen(listen)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    signer, policy = open_signer(key, os.environ), read_trust(trust)
+    if policy.role_of(signer.did) != "gates":
+        narrate(
+            "warning: the key is not trusted as a gate, so no decision of it can be logged: trustlog trust add gates DID"
+        )
     serve_gate(
         GateSettings(
-            signer=open_signer(key, os.environ),
-            trust=read_trust(trust),
+            signer=signer,
+            trust=policy,
             log_url=log,
             state=state,
             host=host,
@@ -81,6 +89,7 @@ def serve(
             log_credential=None if credential_file is None else read_credential(credential_file),
             callers=frozenset(hashlib.sha256(read_credential(file).encode()).digest() for file in caller_files),
             adopt_trust=adopt_trust,
+            trust_path=trust_file(trust),
         )
     )
     return 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -16,6 +17,8 @@ from trustlog.cli.options import FILE, F
 from trustlog.cli.session import read_credential
 from trustlog.errors import REASONS, printable
 from trustlog.gate.identify import GateRequest
+
+DETAIL: Final = re.compile(r"expected (.*?); found (.*)", re.DOTALL)  # as trustlog.policy.finding writes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,17 @@ def show_service_deny(decision: ServiceDecision, request: GateRequest, *, as_jso
     if decision.decision_b64u is not None:
         lines.append(f"decision {decision.decision_b64u}")
     for one in decision.reasons:
-        lines += [one.code, f"  because   {one.detail}", f"  next      {one.hint}"]
+        lines += [one.code, *_because(one.detail), f"  next      {one.hint}"]
     show(_answer(decision), [printable(line) for line in lines], as_json=as_json)
     code = first.code if first.code in REASONS else "INTERNAL_ERROR"
     report(f"{code}: the gate denies {request.action}: {first.detail}{more}", first.hint)
     return UNDECIDED if exit_code_of(code) == UNDECIDED else FAIL
+
+
+def _because(detail: str) -> list[str]:
+    """A reason's detail as it is printed elsewhere: ``expected …; found …``, on two lines."""
+    parts = DETAIL.fullmatch(detail)
+    return [f"  because   {detail}"] if parts is None else [f"  expected  {parts[1]}", f"  found     {parts[2]}"]
 
 
 def _answer(decision: ServiceDecision) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import click
 
 from trustlog.cli.answer import narrate, show
 from trustlog.cli.options import FILE, json_option
+from trustlog.errors import Refused
 
 
 @click.command(epilog="\b\nExample:\n  trustlog init ./log --origin log.example/changes")
@@ -22,7 +23,13 @@ def init(directory: Path, *, origin: str, as_json: bool) -> None:
     """
     from trustlog.log.directory import LogDirectory, init_directory  # noqa: PLC0415 (databases are not needed for --help)
 
-    signer = init_directory(directory, origin)
+    try:
+        signer = init_directory(directory, origin)
+    except Refused as refused:
+        if refused.code == "INPUT_UNREADABLE" and directory.exists():
+            is_it = f"if this is a log, serve it: trustlog serve {directory}; " if directory.is_dir() else ""
+            refused.hint = f"{is_it}a new log needs a directory of its own: name another"
+        raise
     vkey = signer.key.encode()
     trust_path = LogDirectory(directory).trust_path
     narrate(f"next: trustlog trust add ROLE DID --trust {trust_path}, then trustlog serve {directory}")

@@ -108,4 +108,4 @@ def _usage_error(error: click.ClickException) -> Refused:
     if isinstance(error, click.UsageError) and error.ctx is not None:
         path = error.ctx.command_path
     hint = f"{path} --help shows the options and an example"
-    return Refused("PARAMETER_INVALID", error.format_message(), hint=hint)
+    return Refused("PARAMETER_INVALID", " ".join(error.format_message().split()), hint=hint)

@@ -41,7 +41,12 @@ def check(policy: str, *, roster: str | None, strict: bool, open_access: Callabl
     Exit code 0 for a valid policy, 1 for an invalid one, which names the field, 2 for a file that cannot be read. A hash stands
     for a policy, or a roster, of the log that --log and --trust name.
     """
-    (named,) = read_named([policy], open_access)
+    try:
+        (named,) = read_named([policy], open_access)
+    except Refused as refused:
+        if refused.code == "POLICY_INVALID" and hash_in(policy) is None:
+            refused.hint = f"correct the field that is named, then look again: trustlog policy check {policy}"
+        raise
     people = None if roster is None else read_people(roster, open_access)
     traps = find_traps(named.policy, time.time_ns(), people)
     warnings = describe_traps(named, (trap for trap in traps if trap.is_warning))

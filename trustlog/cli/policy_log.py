@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from trustlog.cli.policy_source import Named
+from trustlog.cli.reading import showing_progress
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused
 from trustlog.gate.follow import Reading
 from trustlog.gate.standing import revocations, superseding
 from trustlog.gate.view import Logged, LogView
+from trustlog.policy.rules.whole import AFTER_A_LIE
 from trustlog.policy.standing import Standing
 
 KIND: Final = "work_policy_contract"
@@ -19,11 +21,13 @@ UNREADABLE: Final = "PAYLOAD_UNREADABLE"
 async def read_view(client: LogClient) -> LogView:
     """All of the log up to its checkpoint of now. Raises Refused, ``LOG_LIES`` where an entry is not what its payload says."""
     reading = Reading(client)
-    await reading.catch_up()
+    async with showing_progress(client, lambda: reading.view.size):
+        await reading.catch_up()
     if reading.view.lies:
-        index, code = reading.view.lies[0]
-        detail = f"the entry at index {index} is not what its payload says"
-        raise Refused("LOG_LIES", detail, param="index", expected="entries that are what they say", found=code)
+        expected = "a log whose entries are what their payloads say"
+        found = reading.view.lies[0].what
+        detail = "an entry is not what its payload says"
+        raise Refused("LOG_LIES", detail, param="index", expected=expected, found=found, hint=AFTER_A_LIE)
     return reading.view
 
 

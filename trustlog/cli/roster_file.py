@@ -13,6 +13,7 @@ from trustlog.keys.public import did_of_public_key, is_public_key
 from trustlog.limits import MAX_ENVELOPE_BYTES
 
 DRAFT_MEMBERS: Final = frozenset({"number", "previous_b64u", "people"})
+CORRECT: Final = "correct the file: trustlog roster --help shows what is in one"
 
 
 def read_roster(file: Path) -> dict[str, Any]:
@@ -20,7 +21,12 @@ def read_roster(file: Path) -> dict[str, Any]:
     value = parse_json(read_input(file, max_bytes=MAX_ENVELOPE_BYTES), "roster")
     if not isinstance(value, dict):
         raise Refused(
-            "SCHEMA_VALIDATION_FAILED", "a roster is an object", param="roster", expected="object", found=describe(value)
+            "SCHEMA_VALIDATION_FAILED",
+            "a roster is an object",
+            param="roster",
+            expected="object",
+            found=describe(value),
+            hint=CORRECT,
         )
     if "record" in value:
         return value
@@ -28,10 +34,11 @@ def read_roster(file: Path) -> dict[str, Any]:
     if "people" not in value or unknown:
         raise Refused(
             "SCHEMA_VALIDATION_FAILED",
-            "not a draft of a roster",
+            "this is not a draft of a roster",
             param="roster",
             expected="people, and if you like number and previous_b64u",
             found=", ".join(sorted(value)) or "nothing",
+            hint=CORRECT,
         )
     people = value["people"]
     if not isinstance(people, list):

@@ -14,6 +14,7 @@ from trustlog.cli.answer import narrate
 from trustlog.cli.desk import at_desk, check_hash, check_role
 from trustlog.cli.did import read_did
 from trustlog.cli.files import check_writable, write_file
+from trustlog.cli.names import JOB_ID, SUBJECT, TICKET, check_name
 from trustlog.cli.options import FILE, force_option, json_option, key_option
 from trustlog.cli.record import show_published
 from trustlog.cli.session import LogAccess, log_options
@@ -22,6 +23,7 @@ from trustlog.cli.token_inspect import inspect
 from trustlog.cli.token_jwks import jwks
 from trustlog.formats.timestamp import NS, format_timestamp
 from trustlog.keys.source import open_signer
+from trustlog.records.fields import Id, Subject, Ticket
 
 MINT_EXAMPLE = """\b
 Example:
@@ -82,6 +84,9 @@ def mint(
     """
     policy = policy.removeprefix("b64u:")
     check_hash(policy, "policy")
+    check_name(job, Id, param="job", expected=JOB_ID)
+    check_name(ticket, Ticket, param="ticket", expected=TICKET)
+    check_name(requester, Subject, param="requester", expected=SUBJECT)
     agent = read_did(agent, "agent")
     if out is not None:
         check_writable(out, force=force)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,10 @@ from trustlog.gate.judge import Judgement
 from trustlog.limits import DECISION_TTL_S
 from trustlog.policy.finding import Finding
 from trustlog.tokens.scoped_token import ScopedToken
+
+# What ends a job for ever, and what then needs no next step: nothing of it can be mended in this job.
+JOB_OVER: Final = ("JOB_ENDED", "JOB_DENIED", "JOB_REVOKED", "TOKEN_REVOKED", "APPROVAL_REVOKED", "RUN_MISMATCH")
+MOOT: Final = ("APPROVAL", "BUNDLE_", "PLAN_MI", "RECEIPT", "REQUIRED_STEP_", "ROUND_", "SIMULATION_", "TOKEN_EXPIRED")
 
 MAX_LOGGED_REASONS: Final = 64
 MAX_LOGGED_DETAIL_CHARACTERS: Final = 1000
@@ -59,7 +63,8 @@ class Decision:
 
     def answer(self) -> dict[str, Any]:
         """The decision as JSON: ``decision``, ``status``, ``reason_code``, ``reasons`` and what it rests on."""
-        reasons = [{"code": f.code, "detail": f.detail, "hint": f.hint} for f in self.findings]
+        hints = next_steps(self.findings)
+        reasons = [{"code": f.code, "detail": f.detail, "hint": h} for f, h in zip(self.findings, hints, strict=True)]
         return {
             "decision": "allow" if self.allow else "deny",
             "status": "PASS" if self.allow else "FAIL",
@@ -77,6 +82,15 @@ class Decision:
             "index": self.index,
             "decision_b64u": self.payload_hash,
         }
+
+
+def next_steps(findings: Sequence[Finding]) -> list[str]:
+    """The next step of each finding; where the job is over, what could have been mended in it has none of its own."""
+    over = next((one.code for one in findings if one.code in JOB_OVER), None)
+    if over is None:
+        return [one.hint for one in findings]
+    moot = f"Nothing mends this any more: the job is over for ever, see {over}."
+    return [moot if one.code not in JOB_OVER and one.code.startswith(MOOT) else one.hint for one in findings]
 
 
 def decision_payload(

@@ -23,7 +23,6 @@ from trustlog.policy.facts import (
     ExecutedFact,
     ExecutionsFact,
     Facts,
-    Lie,
     Missing,
     ReceiptFact,
     RosterFact,
@@ -109,7 +108,7 @@ class _Establishing:
         facts = Facts(
             at_ns=self.q.at_ns,
             action=self.q.action,
-            lies=tuple(Lie(index, code) for index, code in self.view.lies if index < self.size),
+            lies=tuple(lie for lie in self.view.lies if lie.index < self.size),
             token=self.token,
             policy=policy,
             tool=tool,

@@ -30,7 +30,7 @@ OF_A_CHANGE: Final = ("job", "ticket", "run", "token", "token_scope", "plan", "s
 def is_untouched(view: LogView, allow: Logged) -> bool:
     """Whether no entry that was read since, from the view of a logged, valid allow on, can change what it rests on."""
     start = allow.record.view.size
-    if any(index >= start for index, _code in view.lies) or view.kinds_since(start) - NAMING_ALL:
+    if any(lie.index >= start for lie in view.lies) or view.kinds_since(start) - NAMING_ALL:
         return False
     names = {value for name, value in allow.refs.items() if name in OF_A_CHANGE}
     decided = view.sharing("job", allow.record.scope["job_id"], view.size)

@@ -20,6 +20,7 @@ from trustlog.formats.envelope import check_signature
 from trustlog.formats.trustpolicy import TrustPolicy
 from trustlog.gate.stacked import StackedIndex, StackedList
 from trustlog.merkle.hashing import hash_leaf
+from trustlog.policy.facts import Lie
 from trustlog.records.candidate import Candidate, read_logged
 from trustlog.records.fields import UnsetType
 from trustlog.records.kinds import BULK_KINDS
@@ -87,7 +88,7 @@ class LogView:
 
     def __init__(self, trust: TrustPolicy) -> None:
         self.trust = trust
-        self.lies: list[tuple[int, str]] = []
+        self.lies: list[Lie] = []
         self.well_founded: dict[
             int, Sightings
         ] = {}  # allows that were judged at their own index, below which nothing changes
@@ -191,7 +192,7 @@ class LogView:
         try:
             entry = parse_entry(data) if read is None or read.entry_bytes != data else read.entry
         except Refused as refused:
-            self.lies.append((index, refused.code))
+            self.lies.append(_lie(index, refused))
             self._entries.append(None)
             return
         logged = Logged(index, data, entry)
@@ -345,7 +346,7 @@ class LogView:
 
     def _void(self, logged: Logged, refused: Refused) -> Logged:
         if refused.code in LIES:
-            self.lies.append((logged.index, refused.code))
+            self.lies.append(_lie(logged.index, refused))
         return replace(logged, void=refused.code)
 
     def _is_taken(self, logged: Logged, candidate: Candidate) -> bool:
@@ -374,3 +375,7 @@ class LogView:
 
 def _is_unread(one: Logged) -> bool:
     return one.kind in BULK_KINDS and one.candidate is None and not one.void
+
+
+def _lie(index: int, refused: Refused) -> Lie:
+    return Lie(index, refused.code, refused.param, refused.expected, refused.found)

@@ -35,10 +35,20 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Lie:
-    """An entry that is not what the log says it is: the reason code of what it breaks."""
+    """An entry that is not what the log says it is: the reason code of what it breaks, what that expected, and what it found."""
 
     index: int
     code: str
+    param: str | None = None
+    expected: str | None = None
+    found: str | None = None
+
+    @property
+    def what(self) -> str:
+        """What is wrong with it, in one line."""
+        known = (("field", self.param), ("expected", self.expected), ("found", self.found))
+        said = "; ".join(f"{name} {value}" for name, value in known if value is not None)
+        return f"the entry at index {self.index}: {self.code}" + (f" ({said})" if said else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,11 +81,13 @@ def parse_token(compact: str) -> ScopedToken:
     if len(compact) > MAX_TOKEN_CHARACTERS or len(parts) != 3 or not compact.isascii():
         raise _malformed("three base64url parts", f"{len(parts)} parts, {len(compact)} characters")
     try:
-        header = parse_json(_decode_part(parts[0]), "token header")
-        claims = parse_json(_decode_part(parts[1]), "token claims")
+        header = parse_json(_decode_part(parts[0], "header"), "token header")
+        claims = parse_json(_decode_part(parts[1], "claims"), "token claims")
         signature = decode_b64u(parts[2], 64, "token signature")
         known = convert_record(claims, TokenClaims, param="token claims")
     except Refused as refused:
+        if refused.code == "TOKEN_MALFORMED":
+            raise
         raise _malformed(refused.expected or "a scoped token", f"something else in {refused.param}") from None
     if not _is_our_header(header):
         raise _malformed('the header {"alg":"EdDSA","typ":"JWT","kid":"<16 hex digits>"}', "another header")
@@ -168,8 +170,13 @@ def _encode_part(value: Mapping[str, Any]) -> str:
     return encode_b64u(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8"))
 
 
-def _decode_part(text: str) -> bytes:
-    return decode_b64u(text, len(text) * 6 // 8, "token part")
+def _decode_part(text: str, name: str) -> bytes:
+    try:
+        return decode_b64u(text, len(text) * 6 // 8, "")
+    except Refused:
+        raise _malformed(
+            f"base64url without padding in the token's {name}", f"something else, {len(text)} characters long"
+        ) from None
 
 
 def _malformed(expected: str, found: str) -> Refused:

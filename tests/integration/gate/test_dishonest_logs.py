@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests.integration.gate.lying_story_log import StoryLog, gate_over, hash_of_payload
-from tests.unit.gate.scene import codes
+from tests.integration.gate.serving import asked, serving_gate
+from tests.unit.gate.scene import Scene, codes
 from tests.unit.gate.story import EXECUTE, Story
 from trustlog.formats.bundle import encode_bundle
 from trustlog.formats.checkpoint import Checkpoint
@@ -57,6 +61,30 @@ async def test_refs_that_are_not_those_of_the_payload_are_a_lie_that_denies_ever
     log.entries[-1] = log.entries[-1].replace(story.job.encode(), b"another-job")
     assert parse_entry(log.entries[-1]).refs["target"] == "job:another-job"
     assert "LOG_LIES" in await decide(log, story)
+
+
+async def test_a_lie_is_named_with_its_index_and_what_an_operator_can_do_wherever_the_gate_is_asked(tmp_path: Path) -> None:
+    story = Story().up_to_approvals()
+    story.revoke(f"job:{story.job}")
+    log = StoryLog(story)
+    index = len(log.entries) - 1
+    log.entries[index] = log.entries[index].replace(story.job.encode(), b"another-job")
+    async with TestServer(log.application(), host="127.0.0.1") as server, AsyncExitStack() as stack:
+        scene = Scene(str(server.make_url("/")), story.trust, stack)
+        scene.story = story
+        async with serving_gate(scene, tmp_path) as gate:
+            decision = await gate.decide(asked(scene))
+            ready = await gate.get("/readyz")
+            metrics = (await gate.get("/metrics")).body.decode()
+    [reason] = [one for one in decision["reasons"] if one["code"] == "LOG_LIES"]
+    for said in (reason["detail"], ready.json()["found"]):
+        assert f"the entry at index {index}: ENTRY_REFS_MISMATCH (" in said
+        assert story.job in said
+        assert "another-job" in said
+    for hint in (reason["hint"], ready.json()["hint"]):
+        assert "trustlog-verify log URL --trust FILE --deep" in hint
+    assert (ready.status, "LOG_LIES" in ready.json()["detail"]) == (503, True)
+    assert "\ntrustlog_gate_log_lies 1\n" in metrics
 
 
 async def test_a_restriction_whose_payload_is_withheld_restricts_all_the_same() -> None:

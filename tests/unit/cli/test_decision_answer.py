@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from trustlog.cli.decision import answer, decision_lines, exit_code, show_decision
-from trustlog.gate.decision import Decision
+from trustlog.errors import REASONS
+from trustlog.gate.decision import JOB_OVER, Decision
 from trustlog.gate.identify import GateRequest
 from trustlog.policy.finding import Finding
 
@@ -44,7 +45,7 @@ def test_the_exit_code_and_the_status_agree(codes: tuple[str, ...], code: int, s
 
 
 def test_every_reason_is_said_with_what_to_do_next() -> None:
-    lines = decision_lines(decision("APPROVALS_INSUFFICIENT", "JOB_DENIED"))
+    lines = decision_lines(decision("APPROVALS_INSUFFICIENT", "TOOL_NOT_ALLOWED"))
     assert lines[0] == "DENY change.execute for t:1"
     assert lines[1:4] == [
         "APPROVALS_INSUFFICIENT",
@@ -52,7 +53,21 @@ def test_every_reason_is_said_with_what_to_do_next() -> None:
         "  found     something else",
     ]
     assert lines[4].startswith("  next      Ask the missing people")
-    assert lines[5] == "JOB_DENIED"
+    assert lines[5] == "TOOL_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize("over", JOB_OVER)
+def test_of_a_job_that_is_over_nothing_is_asked_that_would_not_help(over: str) -> None:
+    said = decision(
+        over, "APPROVALS_INSUFFICIENT", "BUNDLE_REFERENCE_MISSING", "POLICY_REVOKED", "EXECUTION_OUTCOME_UNKNOWN"
+    )
+    hints = {reason["code"]: reason["hint"] for reason in said.answer()["reasons"]}
+    assert {hints["APPROVALS_INSUFFICIENT"], hints["BUNDLE_REFERENCE_MISSING"]} == {
+        f"Nothing mends this any more: the job is over for ever, see {over}."
+    }
+    assert hints[over] == REASONS[over].next_step
+    assert hints["POLICY_REVOKED"] == REASONS["POLICY_REVOKED"].next_step  # a new job would meet it, too
+    assert "trustlog resolve" in hints["EXECUTION_OUTCOME_UNKNOWN"]  # somebody must look all the same
 
 
 def test_no_reason_obeys_the_terminal_and_the_token_is_nowhere(capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,6 +55,9 @@ async def _keep_warm(app: web.Application) -> AsyncIterator[None]:
 
     async def read() -> None:
         while True:
+            if service.is_changing:
+                await asyncio.sleep(AHEAD_S)
+                continue
             caught_up_s = service.gate.caught_up_s
             if caught_up_s is None or service.clock() - caught_up_s >= WARM_S or service.gate.nearing:
                 await service.gate.catch_up()
@@ -72,7 +75,8 @@ async def _keep_sending(app: web.Application) -> AsyncIterator[None]:
         while True:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_RESEND_S) if len(service.gate.restrictions) else RESEND_S
-            await service.gate.restrictions.send()
+            if not service.is_changing:
+                await service.gate.restrictions.send()
 
     async for _ in _beside(send(), "log what was handed in"):
         yield

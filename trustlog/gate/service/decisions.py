@@ -53,7 +53,8 @@ async def post_decisions(request: web.Request) -> web.StreamResponse:
     asked = _read(value)
     if service.gate.waiting + len(asked) > MAX_WAITING:
         raise Refused("UNAVAILABLE", "as many requests wait for a decision as are taken", found=service.gate.waiting)
-    answers = await asyncio.gather(*(_decide(service, one) for one in asked))
+    with service.asking():
+        answers = await asyncio.gather(*(_decide(service, one) for one in asked))
     return json_response(answers if isinstance(value, list) else answers[0])
 
 

@@ -16,6 +16,7 @@ GAUGES: Final = {
     "trustlog_gate_waiting": "Requests that wait for a decision.",
     "trustlog_gate_restrictions_pending": "Restrictions that count and are not logged yet.",
     "trustlog_gate_restrictions_refused": "Of these, those that the log will never take: they must be signed again, see /readyz.",
+    "trustlog_gate_log_lies": "Entries of the log that are not what their payloads say: one denies everything, see /readyz.",
     "trustlog_gate_unreleased": "Allows that were sent to the log and not released.",
 }
 COUNTERS: Final = {

@@ -42,14 +42,15 @@ async def post_restriction(request: web.Request) -> web.StreamResponse:
             found=request.content_type,
         )
     envelope = await read_body(request, MAX_ENVELOPE_BYTES)
-    restricted = await _take(service.gate, envelope)
-    index = restricted.index
-    if index is None:
-        service.metrics.count_restriction(restricted.kind)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOGGED_WITHIN_S):
-                index = await service.gate.restrictions.send(restricted.payload_hash)
-    waiting = [] if index is not None else service.gate.restrictions.waiting(restricted.payload_hash)
+    with service.asking():
+        restricted = await _take(service.gate, envelope)
+        index = restricted.index
+        if index is None:
+            service.metrics.count_restriction(restricted.kind)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOGGED_WITHIN_S):
+                    index = await service.gate.restrictions.send(restricted.payload_hash)
+        waiting = [] if index is not None else service.gate.restrictions.waiting(restricted.payload_hash)
     answer = {
         "kind": restricted.kind,
         "payload_hash_b64u": restricted.payload_hash,

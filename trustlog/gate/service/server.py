@@ -8,95 +8,70 @@ import json
 import logging
 import os
 import signal
-import time
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import suppress
 from typing import Final
 
 import uvloop
 from aiohttp import web
 
 from trustlog.client.http import open_session
-from trustlog.client.log import LogClient
 from trustlog.errors import TrustlogError
-from trustlog.formats.envelope import Signer
-from trustlog.formats.trustpolicy import TrustPolicy
-from trustlog.gate.answered import Answered
-from trustlog.gate.gate import Gate
-from trustlog.gate.kept_view import KeptView
 from trustlog.gate.service.app import create_gate_app
-from trustlog.gate.service.context import Service
-from trustlog.gate.service.metrics import GateMetrics
+from trustlog.gate.service.running import GateSettings, RunningGate
 from trustlog.service.app import make_runner
 
-ANSWER_WITHIN_S: Final = 10.0  # a deny LOG_UNREACHABLE by then
-LOG_TIMEOUT_S: Final = 5.0  # of one request to the log
 GARBAGE_THRESHOLD: Final = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class GateSettings:
-    """What a gate is served with. `callers` are SHA-256 values of bearer tokens; `log_credential` is the gate's own at the log."""
-
-    signer: Signer
-    trust: TrustPolicy
-    log_url: str
-    state: Path
-    host: str
-    port: int
-    log_credential: str | None = None
-    callers: frozenset[bytes] = frozenset()
-    adopt_trust: bool = False
-
-
 def serve_gate(settings: GateSettings) -> None:
-    """Serve until SIGTERM or SIGINT; what was asked by then is answered first. Raises TrustlogError if it cannot start.
+    """Serve until SIGTERM or SIGINT; what was asked by then is answered first. Raises TrustlogError if it cannot go on.
 
-    Prints one JSON line ``{"url","did","origin","pid"}`` on stdout once it listens.
+    Prints one JSON line ``{"url","did","origin","pid"}`` on stdout once it listens. SIGHUP reads the trust policy again; one that
+    comes during the start waits for its end.
     """
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # a client that vanishes is no news
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     uvloop.run(_serve(settings))
 
 
 async def _serve(settings: GateSettings) -> None:
-    kept = KeptView.open(settings.state, settings.trust, adopt_trust=settings.adopt_trust)
-    try:
-        async with open_session() as session:
-            client = LogClient(
-                settings.log_url,
-                settings.trust,
-                session,
-                credential=settings.log_credential,
-                memory=kept.memory,
-                timeout_s=LOG_TIMEOUT_S,
-            )
-            gate = Gate(client, settings.signer, kept=kept, answer_within_s=ANSWER_WITHIN_S)
-            answered = Answered(time.time_ns)
-            for digest, decision in (await gate.start()).items():
-                answered.restore(digest, decision)
-            gc.freeze()  # what was read stays: no collection needs to look at it again
-            gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
-            metrics = GateMetrics()
-            did = settings.signer.did
-            service = Service(gate, settings.trust, did, answered, metrics, settings.callers, time.monotonic)
-            await _run(service, settings)
-            await gate.close()
-    finally:
-        kept.close()
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
+    async with open_session() as session:
+        running = await RunningGate.open(settings, session)
+        try:
+            await _run(running, settings)
+        finally:
+            await running.close()
 
 
-async def _run(service: Service, settings: GateSettings) -> None:
-    stop = asyncio.Event()
+async def _run(running: RunningGate, settings: GateSettings) -> None:
+    stop, reread = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = make_runner(create_gate_app(service))
+    loop.add_signal_handler(signal.SIGHUP, reread.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    runner = make_runner(create_gate_app(running.service))
     await runner.setup()
+    stopping = asyncio.ensure_future(stop.wait())
+    rereading = asyncio.ensure_future(_reread(running, reread, stop))
     try:
         await _listen(runner, settings)
-        await stop.wait()
+        await asyncio.wait({stopping, rereading}, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        stopping.cancel()
+        if not running.service.is_changing:  # else it is a matter of moments, or has failed
+            rereading.cancel()
         await runner.cleanup()
+    with suppress(asyncio.CancelledError):
+        await rereading
+
+
+async def _reread(running: RunningGate, asked: asyncio.Event, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        await asked.wait()
+        asked.clear()
+        await running.reload_trust()
 
 
 async def _listen(runner: web.AppRunner, settings: GateSettings) -> None:

@@ -13,6 +13,11 @@ from trustlog.records.fields import UnsetType
 from trustlog.records.token_issued import TokenIssued
 from trustlog.records.work_policy_contract import Tool
 
+MOST_LIES: Final = 16  # that are told apart; one is enough
+AFTER_A_LIE: Final = (
+    "Ask the independent verifier, too: trustlog-verify log URL --trust FILE --deep. If it says the same, nothing mends this log,"
+    " and no gate decides on it again: its operator keeps it for the auditors and starts one with an origin of its own."
+)
 MINT: Final = "trustlog token mint --job NEW-ID …"
 
 
@@ -24,9 +29,8 @@ def log_is_what_it_says(lies: tuple[Lie, ...]) -> Iterator[Finding]:
 
     A log that holds such an entry cannot be decided on at all.
     """
-    for lie in lies:
-        found = f"the entry at index {lie.index}: {lie.code}"
-        yield Finding("LOG_LIES", "a log whose entries are what their payloads say", found)
+    for lie in lies[:MOST_LIES]:
+        yield Finding("LOG_LIES", "a log whose entries are what their payloads say", lie.what, AFTER_A_LIE)
 
 
 @rule(
