@@ -16,7 +16,7 @@ from typing import Any, Final
 import aiohttp
 
 from trustlog.bench.changes import ACTION, ORIGIN, PreparedChange, Workshop
-from trustlog.bench.gate_load import Offered, Stretch, measure_stretch
+from trustlog.bench.gate_load import Offered, Stretch, look_at, measure_stretch
 from trustlog.bench.processes import measure_usage
 from trustlog.client.http import open_session
 from trustlog.client.log import LogClient
@@ -99,6 +99,7 @@ async def _load(
     judge_s = await _judge_alone(log["url"], trust, changes[: min(len(changes), 200)])
     url, entries = gate["url"], 2 + sum(len(change.envelopes) for change in changes)
     await _await_view(url, entries)
+    await look_at(changes, url)  # all of them, or the gate would read ahead while it is measured
     stretches = []
     for number, offered in enumerate(plan.loads):
         own = changes[number * plan.changes : (number + 1) * plan.changes]
