@@ -8,18 +8,16 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 
 from trustlog.bench.changes import ACTION, ORIGIN, PreparedChange, Workshop
-from trustlog.bench.machine import describe_machine
-from trustlog.bench.percentiles import percentile
-from trustlog.bench.processes import measure_usage, sum_cpu_s
+from trustlog.bench.gate_load import Offered, Stretch, look_at, measure_stretch
+from trustlog.bench.processes import measure_usage
 from trustlog.client.http import open_session
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused
@@ -34,32 +32,23 @@ SUBMIT_AT_ONCE: Final = 256
 STORE_AT_ONCE: Final = 16
 READY_S: Final = 120.0
 STOP_S: Final = 30.0
-INCLUDED: Final = (
-    "from request to answer over HTTP: token, judgement, signed record, logged (SQLite WAL, synchronous=FULL), published,"
-    " read back and proven to the signed root, released"
-)
 
 
 @dataclass(frozen=True, slots=True)
 class GatePlan:
-    """How many changes, asked for over how many connections."""
+    """The loads, one after the other, each with so many changes of its own."""
 
     changes: int
-    connections: int
+    loads: Sequence[Offered]
 
 
 @dataclass(frozen=True, slots=True)
 class GateRun:
-    """What came out: latencies in seconds, CPU seconds, answers by first reason code ("" for allow)."""
+    """What came out: a stretch for each load; `judge_s` is the CPU time of one judgement in process."""
 
     plan: GatePlan
-    latencies_s: Sequence[float]
-    elapsed_s: float
-    gate_cpu_s: float
-    log_cpu_s: float
-    load_cpu_s: float
+    stretches: Sequence[Stretch]
     judge_s: float
-    answers: Counter[str]
     view_size: int
     rss_bytes: int
 
@@ -73,7 +62,7 @@ def run_gate_bench(place: Path, plan: GatePlan) -> GateRun:
     directory.trust_path.write_bytes(text)
     log, log_said = _start("serve", str(place / "log"), "--listen", "127.0.0.1:0")
     try:
-        changes = [workshop.change(number) for number in range(plan.changes)]
+        changes = [workshop.change(number) for number in range(plan.changes * len(plan.loads))]
         asyncio.run(_log(log_said["url"], TrustPolicy.parse(text), workshop.rules(), changes))
         gate, gate_said = _start(
             "gate", "serve", "--key", str(place / "gate.key"), "--log", log_said["url"], "--trust", str(directory.trust_path),
@@ -108,58 +97,27 @@ async def _load(
     plan: GatePlan, changes: Sequence[PreparedChange], log: dict[str, Any], gate: dict[str, Any], trust: TrustPolicy
 ) -> GateRun:
     judge_s = await _judge_alone(log["url"], trust, changes[: min(len(changes), 200)])
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=plan.connections)) as session:
-        url = gate["url"]
-        await _await_warm(session, url, 2 + sum(len(change.envelopes) for change in changes))
-        for change in changes:  # each job was looked at before, as a ticket system's reading does
-            await _ask(session, url, change, "ticket.read")
-        waiting = list(reversed(changes))
-        latencies: list[float] = []
-        answers: Counter[str] = Counter()
-
-        async def ask() -> None:
-            while waiting:
-                change = waiting.pop()
-                began_s = time.perf_counter()
-                answer = await _ask(session, url, change, ACTION)
-                latencies.append(time.perf_counter() - began_s)
-                answers[answer["reason_code"] or ""] += 1
-
-        before = [measure_usage(one["pid"]) for one in (gate, log)]
-        began_s, began_cpu_s = time.perf_counter(), time.process_time()
-        await asyncio.gather(*(ask() for _ in range(plan.connections)))
-        elapsed_s, load_cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
-        after = [measure_usage(one["pid"]) for one in (gate, log)]
-        async with session.get(f"{url}/readyz") as ready:
-            view_size = (await ready.json())["view_size"]
-    used = [sum_cpu_s([one for one in pair if one is not None]) for pair in zip(before, after, strict=True)]
-    rss_bytes = 0 if after[0] is None else after[0].rss_bytes
-    return GateRun(plan, latencies, elapsed_s, used[0], used[1], load_cpu_s, judge_s, answers, view_size, rss_bytes)
+    url, entries = gate["url"], 2 + sum(len(change.envelopes) for change in changes)
+    await _await_view(url, entries)
+    await look_at(changes, url)  # all of them, or the gate would read ahead while it is measured
+    stretches = []
+    for number, offered in enumerate(plan.loads):
+        own = changes[number * plan.changes : (number + 1) * plan.changes]
+        stretches.append(await measure_stretch(offered, own, url, gate_pid=gate["pid"], log_pid=log["pid"]))
+    view_size = await _await_view(url, entries)
+    usage = measure_usage(gate["pid"])
+    return GateRun(plan, stretches, judge_s, view_size, 0 if usage is None else usage.rss_bytes)
 
 
-async def _ask(session: aiohttp.ClientSession, url: str, change: PreparedChange, action: str) -> dict[str, Any]:
-    body = {
-        "action": action,
-        "ticket": change.ticket,
-        "token": change.token,
-        "audience": "bench",
-        "nonce": os.urandom(12).hex(),
-    }
-    async with session.post(f"{url}/v1/decisions", json=body) as response:
-        answer: dict[str, Any] = await response.json()
-        if response.status != 200:
-            raise Refused("UNAVAILABLE", f"the gate answered {response.status}", found=answer.get("code"))
-        return answer
-
-
-async def _await_warm(session: aiohttp.ClientSession, url: str, size: int) -> None:
-    """Until the gate has read `size` entries."""
+async def _await_view(url: str, size: int) -> int:
+    """Wait until the gate has read `size` entries; how many it has."""
     deadline = time.monotonic() + READY_S
-    while time.monotonic() < deadline:
-        async with session.get(f"{url}/readyz") as response:
-            if response.status == 200 and (await response.json())["view_size"] >= size:
-                return
-        await asyncio.sleep(0.1)
+    async with aiohttp.ClientSession() as session:
+        while time.monotonic() < deadline:
+            async with session.get(f"{url}/readyz") as response:
+                if response.status == 200 and (view_size := int((await response.json())["view_size"])) >= size:
+                    return view_size
+            await asyncio.sleep(0.1)
     raise Refused("UNAVAILABLE", "the gate did not read the log in time", expected=f"{size} entries")
 
 
@@ -185,54 +143,6 @@ async def _judge_alone(url: str, trust: TrustPolicy, changes: Sequence[PreparedC
             assert all(judgement.allow for judgement in judgements), judgements[0].findings
             return spent_s / len(questions)
     raise AssertionError
-
-
-def compute_gate_figures(run: GateRun) -> dict[str, Any]:
-    """The figures of a run, as ``--json`` prints them; latencies in milliseconds."""
-    asked = len(run.latencies_s)
-    return {
-        "machine": asdict(describe_machine()),
-        "included": INCLUDED,
-        "a_change": "three receipts, a dry run, two approvals of two people; each asked for once, and looked at once before",
-        "changes": run.plan.changes,
-        "connections": run.plan.connections,
-        "allowed": run.answers[""],
-        "denied": {code: count for code, count in run.answers.items() if code},
-        "elapsed_s": round(run.elapsed_s, 3),
-        "decisions_a_second": round(asked / run.elapsed_s, 1),
-        "decisions_a_second_of_gate_cpu": round(asked / run.gate_cpu_s, 1) if run.gate_cpu_s else None,
-        "latency_ms": {
-            f"p{share * 100:g}": round(percentile(run.latencies_s, share) * 1000, 2) for share in (0.5, 0.95, 0.99)
-        },
-        "gate_cpu_ms_a_decision": round(run.gate_cpu_s / asked * 1000, 3),
-        "log_cpu_ms_a_decision": round(run.log_cpu_s / asked * 1000, 3),
-        "load_cpu_ms_a_decision": round(run.load_cpu_s / asked * 1000, 3),
-        "judge_alone_ms": round(run.judge_s * 1000, 3),
-        "judge_alone_a_second": round(1 / run.judge_s, 1),
-        "view_size": run.view_size,
-        "gate_rss_bytes": run.rss_bytes,
-    }
-
-
-def describe_gate(figures: dict[str, Any]) -> list[str]:
-    """The figures as lines for a person."""
-    machine, latency = figures["machine"], figures["latency_ms"]
-    rows = {
-        "machine": f"{machine['cores']} cores, {machine['cpu']}, Python {machine['python']}; load average"
-        f" {machine['load_average']} after; gate, log and load share them",
-        "included": figures["included"],
-        "a change": figures["a_change"],
-        "load": f"{figures['changes']:,} changes over {figures['connections']} connections",
-        "result": f"{figures['allowed']:,} allowed in {figures['elapsed_s']:.2f} s: {figures['decisions_a_second']:,.0f}"
-        f" decisions/s; {figures['decisions_a_second_of_gate_cpu'] or 0:,.0f} a second of the gate's CPU",
-        "denied": ", ".join(f"{count:,} {code}" for code, count in sorted(figures["denied"].items())),
-        "latency": ", ".join(f"{name} {value:.1f} ms" for name, value in latency.items()),
-        "cpu": f"a decision: gate {figures['gate_cpu_ms_a_decision']} ms, log {figures['log_cpu_ms_a_decision']} ms, load"
-        f" {figures['load_cpu_ms_a_decision']} ms",
-        "judge alone": f"{figures['judge_alone_ms']} ms, {figures['judge_alone_a_second']:,.0f} a second, in process",
-        "view": f"{figures['view_size']:,} entries, {figures['gate_rss_bytes'] / 2**20:,.0f} MiB",
-    }
-    return [f"{name:<12}{text}" for name, text in rows.items() if text]
 
 
 def _start(*arguments: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:

@@ -28,9 +28,7 @@ Repeat = Callable[[GateRequest, Decision], Awaitable[Decision | None]]
 
 def request_digest(request: GateRequest) -> bytes:
     """What makes requests the same: every member, the nonce among them. 32 bytes, from which no token can be read."""
-    members = (request.action, request.ticket, request.token, request.audience, request.nonce)
-    optional = (request.plan_hash, request.simulation, request.closing_reason)
-    return hashlib.sha256(msgspec.json.encode(members + optional)).digest()
+    return hashlib.sha256(msgspec.json.encode(request.members)).digest()
 
 
 @dataclass(slots=True)

@@ -33,6 +33,12 @@ class GateRequest:
     simulation: str | None = None
     closing_reason: str | None = None
 
+    @property
+    def members(self) -> tuple[str | None, ...]:
+        """Every word of it, in order."""
+        asked = (self.action, self.ticket, self.token, self.audience, self.nonce)
+        return (*asked, self.plan_hash, self.simulation, self.closing_reason)
+
 
 def identify(view: LogView, size: int, request: GateRequest) -> tuple[Logged | None, ScopedToken | None, list[Finding]]:
     """The issuance of the caller's token, the token, and what stands against them.

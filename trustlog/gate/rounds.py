@@ -1,9 +1,12 @@
 """Decisions are made in rounds, one after the other, as long as anybody waits for one.
 
-A round first reads up to the log's checkpoint of now, which shows what the round before has logged: that is released, or
+A round first reads up to the log's checkpoint of now, which shows what the log took before the round began: that is released, or
 withdrawn. On the same view it judges what was asked before it began to read, and sends what is to be logged in one request. So
 however many ask at once, they share one reading and one submission, and each is decided on a checkpoint that was fetched after it
 asked.
+
+A round does not wait for the log to take what it sends: the next one may read and judge meanwhile. Of one job there is never
+more than one allow on its way; what is asked for the same job waits until that has landed, and is judged on what it made.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Final
 from trustlog.gate.asked import Asked, Judged, Sent
 from trustlog.gate.decision import ViewOfLog
 from trustlog.gate.failing import Failing
+from trustlog.gate.flights import Flights
 from trustlog.gate.follow import Reading
 from trustlog.gate.freshness import Freshness
 from trustlog.gate.hearing import Case, Hearing
@@ -60,14 +64,16 @@ class Rounds:
         self._clock = clock
         self._within_s = within_s
         self._queue: deque[Asked] = deque()
-        self._sent: list[Sent] = []
+        self._postponed: list[Asked] = []  # until something has landed
         self._readers: list[asyncio.Future[None]] = []  # those who wait for the next round
+        self._flights = Flights(steps.sending, failing, within_s=within_s, on_landing=self._wake)
         self._running: asyncio.Task[None] | None = None
+        self._news: asyncio.Future[None] | None = None  # set while there is nothing to be done
 
     @property
     def waiting(self) -> int:
         """How many requests wait for a round."""
-        return len(self._queue)
+        return len(self._queue) + len(self._postponed)
 
     def ask(self, asked: Asked) -> None:
         """Have a request decided in a round that has not begun."""
@@ -89,26 +95,41 @@ class Rounds:
     def _wake(self) -> None:
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._run(), name="rounds of the gate")
+        elif self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
     async def _run(self) -> None:
-        while self._queue or self._sent or self._readers:
-            readers, self._readers = self._readers, []
-            sent, self._sent = self._sent, []
-            taken = self._take()
-            try:
-                async with asyncio.timeout(self._within_s):
-                    await self._round(sent, taken)
-            except Exception as error:  # noqa: BLE001 - a gate that breaks must not open
-                finding = self._failing.finding(error)
-                for asked in (*(one.asked for one in sent), *taken):
-                    asked.give(self._failing.deny(asked.request, finding))
-            for reader in readers:
-                if not reader.done():
-                    reader.set_result(None)
+        while self._queue or self._readers or self._flights:
+            if self._readers or self._flights.has_landed or (self._queue and not self._flights.is_full):
+                await self._try_round()
+            else:
+                self._news = asyncio.get_running_loop().create_future()
+                await self._news
+
+    async def _try_round(self) -> None:
+        """One round; what it fails for answers all that it was about."""
+        readers, self._readers = self._readers, []
+        sent, taken = self._land(), self._take()
+        try:
+            async with asyncio.timeout(self._within_s):
+                await self._round(sent, taken)
+        except Exception as error:  # noqa: BLE001 - a gate that breaks must not open
+            finding = self._failing.finding(error)
+            for asked in (*(one.asked for one in sent), *taken):
+                asked.give(self._failing.deny(asked.request, finding))
+        for reader in readers:
+            if not reader.done():
+                reader.set_result(None)
+
+    def _land(self) -> list[Sent]:
+        if self._flights.has_landed:
+            self._queue.extendleft(reversed(self._postponed))
+            self._postponed = []
+        return self._flights.land()
 
     def _take(self) -> list[Asked]:
         taken: list[Asked] = []
-        while self._queue and len(taken) < MAX_ROUND:
+        while self._queue and len(taken) < MAX_ROUND and not self._flights.is_full:
             asked = self._queue.popleft()
             if not asked.is_over:
                 taken.append(asked)
@@ -117,16 +138,16 @@ class Rounds:
     async def _round(self, sent: Sequence[Sent], taken: Sequence[Asked]) -> None:
         steps = self._steps
         seen = await steps.freshness.catch_up()
-        withdraw = [*(await steps.releasing.release(sent)), *steps.withdrawing.settle()]
+        withdraw = [*(await steps.releasing.release(sent)), *steps.withdrawing.settle(self._flights.allows)]
         if withdraw:
             seen = await steps.withdrawing.withdraw(withdraw, seen)
         cases = await asyncio.gather(*(self._prepare(asked, seen) for asked in taken))
         at_ns = self._clock()  # nothing is waited for until all are judged: what is handed in before an answer counts
         judged = [one for case in cases if case is not None and (one := self._judge(case, at_ns)) is not None]
-        sorted_ = steps.sending.sort(judged, seen, at_ns)
-        self._queue.extendleft(sorted_.postponed)
+        sorted_ = steps.sending.sort(judged, seen, at_ns, busy=self._flights.jobs)
+        self._postponed += sorted_.postponed
         if sorted_.to_send:
-            self._sent = await steps.sending.send(sorted_.to_send, seen, at_ns)
+            self._flights.launch(sorted_.to_send, seen, at_ns)
         if not taken and not sent and not self._queue:
             await self._reading.read_ahead(READ_AHEAD)
         if self._kept is not None:

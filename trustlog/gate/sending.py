@@ -64,11 +64,13 @@ class Sending:
         self._allows = allows
         self._failing = failing
 
-    def sort(self, judged: Sequence[Judged], seen: ViewOfLog, at_ns: int) -> Sorted:
-        """Answer what is not to be logged, and sign what is: of one job at most one allow."""
+    def sort(
+        self, judged: Sequence[Judged], seen: ViewOfLog, at_ns: int, *, busy: frozenset[str | None] = frozenset()
+    ) -> Sorted:
+        """Answer what is not to be logged, and sign what is: of one job at most one allow, of those that are `busy` none."""
         to_send: list[Sent] = []
         postponed: list[Asked] = []
-        allowed: set[str | None] = set()
+        allowed = set(busy)
         for one in judged:
             if one.judgement.allow and not one.judgement.is_logged:
                 one.asked.give(unlogged_decision(one.asked.request, one.judgement, at_ns))

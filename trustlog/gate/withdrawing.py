@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -63,10 +64,15 @@ class Withdrawing:
         self._allows = allows
         self._clock = clock
 
-    def settle(self) -> list[ToWithdraw]:
-        """Every allow that is in the log although its caller was told nothing or deny, and that nothing withdraws yet."""
+    def settle(self, in_flight: AbstractSet[str]) -> list[ToWithdraw]:
+        """Every allow that is in the log although its caller was told nothing or deny, and that nothing withdraws yet.
+
+        Those `in_flight`, by payload hash, may still be released.
+        """
         view, withdraw = self._reading.view, []
         for one in self._allows.all():
+            if one.payload_hash in in_flight:
+                continue
             logged = view.first(one.payload_hash, "gate_decision", view.size)
             if logged is None:
                 if self._clock() - one.at_ns > UNRELEASED_S * NS:

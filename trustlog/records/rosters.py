@@ -34,6 +34,7 @@ class RosterChain:
         self._in_force: list[RosterInForce] = []
         self._signers: dict[str, set[str]] = {}
         self._owners: dict[str, str] = {}
+        self._personal: dict[str, bool] = {}  # what is asked of each key whose signature counts
 
     def fork(self) -> RosterChain:
         """A copy that changes alone."""
@@ -54,7 +55,8 @@ class RosterChain:
     def person_at(self, did: str, index: int) -> Person | None:
         """The person whose key `did` is at `index`; None for a key that anyone else may hold."""
         roster = self.at(index)
-        return None if roster is None or not self._is_personal(did) else roster.record.person_of_key(did)
+        person = None if roster is None else roster.record.person_of_key(did)
+        return None if person is None or not self._is_personal(did) else person
 
     def check_continues(self, record: Roster, index: int) -> None:
         """Check that a roster continues the one in force at `index` and moves nobody's key to another person."""
@@ -91,6 +93,12 @@ class RosterChain:
             self._owners.update(dict.fromkeys((*person.keys, *person.idp), person.subject))
 
     def _is_personal(self, did: str) -> bool:
+        known = self._personal.get(did)
+        if known is None:
+            known = self._personal[did] = self._find_out_whether_personal(did)
+        return known
+
+    def _find_out_whether_personal(self, did: str) -> bool:
         if self._trust.role_of(did) is not None:
             return False
         public_key = parse_did_key(did)
