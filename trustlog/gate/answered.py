@@ -40,7 +40,7 @@ class _Answer:
 
 def size_of(decision: Decision) -> int:
     """About how many bytes a decision holds: those of its record and of the caller's words, which are most of it."""
-    words = (word for word in astuple(decision.request) if word is not None)
+    words = (word for word in decision.request.members if word is not None)
     said = (len(finding.expected) + len(finding.found) for finding in decision.findings)
     return 1000 + len(decision.envelope or b"") + sum(map(len, words)) + sum(said)
 
