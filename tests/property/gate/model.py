@@ -297,3 +297,8 @@ class Model(Naive):
         if begin.payload["environment"] != allow.payload["scope"]["environment"]:
             yield "executed in another environment"
         yield from self.conditions(allow.payload["scope"], allow.index, seconds(allow.payload["decided_at"]))
+
+
+def missing(story: Jobs, action: str) -> list[str]:
+    """What the model misses for an action of the job at hand."""
+    return Model(story).missing(action, story.scope(action), story.request(action).closing_reason)

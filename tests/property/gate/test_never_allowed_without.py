@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from tests.property.gate.jobs import POLICIES, Jobs, another_persons, nonsense, rosters
-from tests.property.gate.model import MACHINES, Model
+from tests.property.gate.model import MACHINES, Model, missing
 from tests.support import keys
 from tests.unit.gate.story import CLOSE, EXECUTE, PEOPLE, plan_bytes
 from trustlog.errors import Refused
@@ -32,11 +32,6 @@ PLANS = {
     "staging": plan_bytes(environment="staging"),
     "elsewhere": plan_bytes(environment="laboratory"),
 }
-
-
-def missing(story: Jobs, action: str) -> list[str]:
-    """What the model misses for an action of the job at hand."""
-    return Model(story).missing(action, story.scope(action), story.request(action).closing_reason)
 
 
 class Histories(RuleBasedStateMachine):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.property.gate.jobs import POLICIES, Jobs, rosters
-from tests.property.gate.test_never_allowed_without import missing
+from tests.property.gate.model import missing
 from tests.support import keys
 from tests.unit.gate.story import CLOSE, EXECUTE, plan_bytes
 
