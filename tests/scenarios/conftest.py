@@ -27,4 +27,6 @@ async def stage(request: pytest.FixtureRequest, shared_log: World, tmp_path: Pat
     async with AsyncExitStack() as stack:
         stage = Stage(request.function, shared_log, tmp_path, stack, parameter=parameter)
         yield stage
-    assert len(stage.left) == stage.pieces, "every story leaves evidence: of its good end, if nothing dishonest can be signed"
+    assert len(stage.left) == stage.pieces, (
+        "every story leaves evidence: of its good end, if nothing dishonest can be signed"
+    )

@@ -106,7 +106,7 @@ APPROVE_FIRST: Final = _under(
 # About the log, the policy, the token.
 
 _GROUNDS: Final = (
-    Broken("an entry that lies", ("log_is_what_it_says",), steps={"last": odd.lie}),
+    Broken("an entry that lies", ("log_is_what_it_says",), steps={"last": odd.lie}, governed=False),
     Broken(
         "policy not published",
         ("policy_is_valid_now",),
@@ -158,7 +158,7 @@ _GROUNDS: Final = (
 
 _JOB: Final = (
     Broken("unreadable simulation", ("job_is_readable",), steps={"last": odd.withheld_simulation}),
-    Broken("unreadable roster", ("job_is_readable",), steps={"last": odd.withheld_roster}),
+    Broken("unreadable roster", ("job_is_readable",), steps={"last": odd.withheld_roster}, governed=False),
     Broken("job revoked", ("job_is_not_revoked",), steps={"last": lambda one: one.revoke(f"job:{one.job}")}),
     Broken(
         "an earlier token revoked",
@@ -177,7 +177,7 @@ _JOB: Final = (
     ),
     Broken("denied, tied by the scope asked for", ("job_is_not_denied",), steps={"last": odd.denied_by_this_scope}),
     Broken("an unreadable approval", ("job_is_not_denied", "plan_is_not_denied"), steps={"last": odd.denied_unreadably}),
-    Broken("closed before", ("job_is_open",), CLOSE, {"last": odd.closed_then_again}, asked={}),
+    Broken("closed before", ("job_is_open",), CLOSE, {"last": odd.closed_then_again}, asks=EXECUTE),
     Broken(
         "a call of another run",
         ("job_names_one_run",),
@@ -273,6 +273,11 @@ _STEPS: Final = (
         "executed in another environment",
         ("executions_are_founded",),
         steps={"last": lambda one: odd.begun(one, environment="staging")},
+    ),
+    Broken(
+        "another plan was executed, and somebody looked into it",
+        ("executions_are_founded",),
+        steps={"last": odd.begun_and_looked_into},
     ),
     Broken("executed after the withdrawal", ("executions_are_founded",), steps={"last": odd.begun_after_withdrawal}),
     Broken("executed too late", ("executions_are_founded",), steps={"last": odd.begun_too_late}),
@@ -427,7 +432,10 @@ _APPROVALS: Final = (
         governed=False,
     ),
     Broken(
-        "no roster", ("roster_is_in_force",), steps={"govern": odd.without_a_roster, "approve": _nothing}, governed=False
+        "no roster, where nobody has to approve",
+        ("roster_is_in_force",),
+        steps={"govern": odd.without_a_roster, "approve": _nothing},
+        governed=False,
     ),
     Broken(
         "one person",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from tests.property.gate.course import Step, bundle, end_of, execute, govern
+from tests.property.gate.course import Step, bundle, decide, end_of, execute, govern
 from tests.property.gate.jobs import Jobs, nonsense
 from tests.support import keys, payloads
 from tests.support.payloads import Payload, hash_of
@@ -117,14 +117,14 @@ def withheld_roster(story: Jobs) -> None:
 
 def used_then_revoked(story: Jobs) -> None:
     """An allow uses the approvals, one of them is revoked, and two people approve the next round."""
-    story.execute(used := story.decide(EXECUTE))
+    story.execute(used := decide(story, EXECUTE))
     story.revoke(f"approval:{min(used.record.approvals)}")
     again(story)
 
 
 def decided_then_denied_by_scope(story: Jobs) -> None:
     """A denial that only its scope ties to the job: that of a decision made before, of another plan than the one asked for."""
-    story.execute(decided := story.decide(EXECUTE))
+    story.execute(decided := decide(story, EXECUTE))
     story.plan = OTHER_PLAN
     story.simulate()
     scope_hash = compute_scope_hash(dict(decided.record.scope))
@@ -147,31 +147,38 @@ def denied_unreadably(story: Jobs) -> None:
 
 def closed_then_again(story: Jobs) -> None:
     """The job is closed; then people approve to execute once more."""
-    story.close(story.decide(CLOSE))
+    story.close(decide(story, CLOSE))
     again(story)
 
 
 def begun(story: Jobs, **changes: Any) -> None:
     """An execution begins, ends with success, and two people approve the next round."""
-    begin = story.begin(story.decide(EXECUTE), **changes)
+    begin = story.begin(decide(story, EXECUTE), **changes)
     story.end(begin, **changes)
     again(story)
 
 
+def begun_and_looked_into(story: Jobs) -> None:
+    """Another plan was begun than the one decided on; a person resolved it, and two people approve the next round."""
+    begin = story.begin(decide(story, EXECUTE), plan_hash_b64u=nonsense())
+    story.own_log("resolution", keys.ALICE, begin_b64u=begin.payload_hash)
+    again(story)
+
+
 def begun_and_lost(story: Jobs) -> None:
-    story.begin(story.decide(EXECUTE))
+    story.begin(decide(story, EXECUTE))
     again(story)
 
 
 def begun_after_withdrawal(story: Jobs) -> None:
-    allow = story.decide(EXECUTE)
+    allow = decide(story, EXECUTE)
     story.withdraw(allow)
     story.execute(allow)
     again(story)
 
 
 def begun_too_late(story: Jobs) -> None:
-    allow = story.decide(EXECUTE)
+    allow = decide(story, EXECUTE)
     story.pass_time(61)
     story.execute(allow)
     again(story)
@@ -184,7 +191,7 @@ def begun_under_a_forged_allow(story: Jobs) -> None:
 
 
 def executed_in_vain(story: Jobs) -> None:
-    story.end(story.begin(story.decide(EXECUTE)), outcome="failure")
+    story.end(story.begin(decide(story, EXECUTE)), outcome="failure")
 
 
 def executed_another_plan(story: Jobs) -> None:
@@ -366,5 +373,6 @@ def revoke_an_approval(story: Jobs) -> None:
 
 
 def without_a_roster(story: Jobs) -> None:
-    """A policy, and nobody who could approve."""
-    story.publish_policy(policy())
+    """A policy that wants nobody's approval, and no roster."""
+    nobody = {"step_up_approvals": None, "two_person_rule": None, "approver_constraints": None}
+    story.publish_policy(policy(tools={EXECUTE: nobody}))

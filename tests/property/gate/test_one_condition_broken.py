@@ -38,7 +38,7 @@ def test_a_change_with_one_condition_broken_is_denied(broken: Broken) -> None:
         return  # only the caller's words were wrong, or their token
     if len(judgement.scope) < len(SCOPE_MEMBERS) or not (judgement.run_id and judgement.roster_b64u):
         return  # nothing that could be logged as an allow
-    forged = story.log_decision(broken.action, replace(judgement, findings=()))
+    forged = story.log_decision(broken.asked_for, replace(judgement, findings=()))
     assert forged.candidate is None or story.rejudge(forged), "an allow that a careless gate logs"
 
 
