@@ -93,6 +93,11 @@ class Change(making.Change):
         await log_closure(self.world.desk, self.world.signer("gate"), decision.decision)
         return self
 
+    async def carried_out(self, decision: Answer) -> Change:
+        """All that is left to do after a decision to execute."""
+        await self.run(decision)
+        return await self.closed()
+
     async def finished(self) -> Change:
         """All that is left to do after the simulation."""
         await self.executed()

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from making.world import World, open_world
 
-from tests.scenarios.stage import EVIDENCE, ORIGIN, Stage
+from tests.scenarios.stage import ORIGIN, Stage
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -22,7 +22,11 @@ async def shared_log(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def stage(request: pytest.FixtureRequest, shared_log: World, tmp_path: Path) -> AsyncIterator[Stage]:
+    told = getattr(request.node, "callspec", None)
+    parameter = "" if told is None else str(next(iter(told.params.values())))
     async with AsyncExitStack() as stack:
-        stage = Stage(request.function, shared_log, tmp_path, stack, case=request.node.name)
+        stage = Stage(request.function, shared_log, tmp_path, stack, parameter=parameter)
         yield stage
-    assert len(stage.left) == EVIDENCE.get(request.function, 0)
+    assert len(stage.left) == stage.pieces, (
+        "every story leaves evidence: of its good end, if nothing dishonest can be signed"
+    )

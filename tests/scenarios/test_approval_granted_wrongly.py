@@ -6,17 +6,16 @@ import json
 
 import pytest
 from making.case import PASS, fail
-from making.dishonest import execute_anyway
+from making.dishonest import close_on, execute_anyway
 from making.inputs import OWNER, SECURITY
 from making.scenes import collect_pack
 
-from tests.scenarios.change import EXECUTE, owner, security
-from tests.scenarios.stage import Stage, leaves_evidence
+from tests.scenarios.change import CLOSE, EXECUTE, owner, security
+from tests.scenarios.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@leaves_evidence()
 async def test_revoked_before_it_was_used(stage: Stage) -> None:
     """Platform security approved in haste. They revoke the approval, the issuer revokes the token, and a new job begins.
 
@@ -38,8 +37,8 @@ async def test_revoked_before_it_was_used(stage: Stage) -> None:
     assert second.plan == first.plan
     assert (await second.ask(EXECUTE)).denied_with("APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
     await second.finished()
-    await stage.verdict(second, PASS, with_log=True)
-    await stage.verdict(second, PASS, leave="")
+    await stage.verdict(second, PASS)
+    await stage.leave(second, PASS)
 
     pack = json.loads(await collect_pack(world, second.ticket))
     entries = {entry["index"]: json.loads(entry["entry"]) for entry in pack["entries"]}
@@ -59,6 +58,12 @@ async def test_revoked_after_it_was_used(stage: Stage) -> None:
     denied = await change.ask(EXECUTE)
     assert denied.denied_with("APPROVAL_REVOKED")
     assert denied.says(used)
+    careless = await stage.simulated()
+    approvals = await careless.approve(EXECUTE, OWNER, SECURITY)
+    await (await careless.executed_as_approved()).bundled()
+    await careless.revoke(f"approval:{approvals[0]}", "roster authority", why="not theirs to approve")
+    await close_on(careless, careless.bundle, await careless.approve(CLOSE, OWNER, SECURITY, bundle=careless.bundle))
+    await stage.leave(careless, fail("APPROVAL_REVOKED"), like=denied)
     corrected = change.another_job()
     await corrected.prepare()
     await corrected.finished()
@@ -74,7 +79,7 @@ async def test_a_third_person_denies(stage: Stage) -> None:
     approvals = await careless.approve(EXECUTE, OWNER, SECURITY)
     await careless.deny(EXECUTE, "service-owner-2")
     await execute_anyway(careless, approvals)
-    await stage.verdict(careless, fail("JOB_DENIED"), like=denied)
+    await stage.leave(careless, fail("JOB_DENIED"), like=denied)
     same = change.another_job()
     await same.prepare()
     await same.approved()

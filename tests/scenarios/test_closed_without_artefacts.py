@@ -8,12 +8,12 @@ from making.dishonest import close_anyway, report_violation
 
 from tests.scenarios.change import CLOSE, closing_reason
 from tests.scenarios.policies import publish_policy
-from tests.scenarios.stage import Stage, leaves_evidence
+from tests.scenarios.stage import Stage, leaves
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@leaves_evidence(2)
+@leaves(2)
 async def test_in_the_ticket_system(stage: Stage) -> None:
     """The gate said no, and somebody closed the ticket in the ticket system all the same. The log has no closure of it.
 
@@ -23,7 +23,7 @@ async def test_in_the_ticket_system(stage: Stage) -> None:
     closed_by_hand = await (await stage.simulated(world)).executed()
     denied = await closed_by_hand.ask(CLOSE, reason="Replicas raised, closing.")
     assert denied.denied_with("BUNDLE_REFERENCE_MISSING", "APPROVALS_INSUFFICIENT")
-    await stage.verdict(closed_by_hand, undecided("ABSENCE_NOT_PROVEN"), leave="before")
+    await stage.leave(closed_by_hand, undecided("CLOSURE_MISSING"), piece="before")
     violation = await report_violation(
         closed_by_hand, "BUNDLE_REFERENCE_MISSING", [], expected="a closure", found="none", done="ticket reopened"
     )
@@ -39,18 +39,17 @@ async def test_in_the_ticket_system(stage: Stage) -> None:
     assert (await corrected.ask(CLOSE)).denied_with("APPROVALS_INSUFFICIENT")
     await corrected.approve(CLOSE, "service-owner-2", bundle=corrected.bundle)
     await corrected.closed_as_approved()
-    await stage.verdict(corrected, PASS, with_log=True)
-    await stage.verdict(corrected, PASS, leave="corrected")
+    await stage.verdict(corrected, PASS)
+    await stage.leave(corrected, PASS, piece="corrected")
     assert violation.index < world.desk.reading.view.size
 
 
-@leaves_evidence()
 async def test_by_a_gate_that_did_not_look(stage: Stage) -> None:
     """A gate logs a closure under its decision to execute: nobody decided to close. It closes nothing, and ends the job."""
     change = await (await (await stage.simulated()).executed()).bundled()
     [execution] = change.executions
     await close_anyway(change, execution, change.bundle, closing_reason(change.bundle))
-    await stage.verdict(change, fail("CLOSURE_INVALID"), leave="")
+    await stage.leave(change, fail("CLOSURE_INVALID"))
     await change.approved(CLOSE)
     assert (await change.ask(CLOSE)).denied_with("JOB_ENDED", "BUNDLE_ALREADY_USED")
     corrected = change.another_job()
@@ -67,3 +66,4 @@ async def test_with_a_bundle_of_another_change(stage: Stage) -> None:
     assert "BUNDLE_MISMATCH" in denied.codes
     assert "BUNDLE_ALREADY_USED" in denied.codes
     await change.closed()
+    await stage.leave(change, PASS)

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from making.case import AT, PACK, PASS, TRUST, fail
-from making.dishonest import Allow, allow_anyway, begin_anyway, close_anyway, close_on, end_anyway
+from making.case import PASS, fail, undecided
+from making.dishonest import Allow, allow_anyway, begin_anyway, close_anyway, close_on, end_anyway, execute_anyway
 from making.inputs import OWNER, SECURITY
-from making.logs import read_export
 from making.scenes import collect_pack
-from making.trust import trust_text
 
-from tests.integration.evidence.stage import judge
 from tests.scenarios.change import CLOSE, EXECUTE, closing_reason, owner
 from tests.scenarios.front import each_result
 from tests.scenarios.refusing import refuses
-from tests.scenarios.stage import LOG, Stage, leaves_evidence
+from tests.scenarios.stage import Stage
 from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.timestamp import NS
 
@@ -27,29 +23,44 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_hides_the_payload_of_a_revocation(stage: Stage) -> None:
-    """The revocation's text is not to be had any more. Its refs are in the entry, so it is taken at its worst."""
-    change = await (await stage.simulated()).approved()
+    """The revocation's text is not to be had any more. Its refs are in the entry, so it is taken at its worst.
+
+    A gate goes on all the same. The pack that the operator hands out holds the entry, and not its text.
+    """
+    change = await stage.simulated()
+    approvals = await change.approve(EXECUTE, OWNER, SECURITY)
     revoked = await change.revoke_token()
     front = await stage.front()
     front.lies = [lambda path, body: None if path == f"/v1/payloads/{revoked.payload_hash}" else body]
     denied = await change.ask(EXECUTE, gate=front.gate())
     assert denied.denied_with("TOKEN_REVOKED")
     assert denied.says(str(revoked.index))
+    await execute_anyway(change, approvals)
+    pack = await collect_pack(stage.world, change.ticket, erased=[revoked.payload_hash])
+    await stage.leave(change, fail("PAYLOAD_MISSING"), pack=pack)
 
 
 async def test_hides_a_revocation_from_searches(stage: Stage) -> None:
-    """The log's index does not find it. No gate decides from what an index finds: it reads every entry."""
-    change = await (await stage.simulated()).approved()
+    """The log's index does not find it. No gate decides from what an index finds: it reads every entry.
+
+    One that goes on all the same has listed it as evidence.
+    """
+    change = await stage.simulated()
+    approvals = await change.approve(EXECUTE, OWNER, SECURITY)
     await change.revoke_token()
     front = await stage.front()
     front.lies = [lambda path, body: _without_revocations(body) if path.startswith("/v1/entries?") else body]
-    assert (await change.ask(EXECUTE, gate=front.gate())).denied_with("TOKEN_REVOKED")
+    denied = await change.ask(EXECUTE, gate=front.gate())
+    assert denied.denied_with("TOKEN_REVOKED")
+    await execute_anyway(change, approvals)
+    await stage.leave(change, fail("TOKEN_REVOKED"), like=denied)
 
 
 async def test_hides_a_revocation_by_showing_an_old_checkpoint(stage: Stage) -> None:
     """The operator shows the gate the log of before. A gate that saw more refuses; one that did not is told by the log itself.
 
-    The allow that it wants to log is logged, the log says so, and the old checkpoint does not show it.
+    The allow that it wants to log is logged, the log says so, and the old checkpoint does not show it. A runner that begins under
+    it begins under nothing: the revocation stands below it.
     """
     change = await (await stage.simulated()).approved()
     front = await stage.front()
@@ -62,10 +73,13 @@ async def test_hides_a_revocation_by_showing_an_old_checkpoint(stage: Stage) -> 
     denied = await change.ask(EXECUTE, gate=new)
     assert denied.denied_with("DECISION_NOT_LOGGED")
     front.lies = []
-    assert "TOKEN_REVOKED" in (await change.ask(EXECUTE, gate=new)).codes
+    denied = await change.ask(EXECUTE, gate=new)
+    assert "TOKEN_REVOKED" in denied.codes
+    [allow] = (await stage.world.desk.job(change.job_id)).entries().decisions("allow")
+    await begin_anyway(change, allow.payload_hash)
+    await stage.leave(change, fail("TOKEN_REVOKED"), like=denied)
 
 
-@leaves_evidence()
 async def test_hides_a_revocation_with_the_gate(stage: Stage) -> None:
     """The token was revoked; gate and operator hide it, and the pack that they hand out does not hold it.
 
@@ -86,7 +100,7 @@ async def test_hides_a_revocation_with_the_gate(stage: Stage) -> None:
     pack = await collect_pack(world, change.ticket, hidden=[revoked.index])
     told = await stage.verdict(change, PASS, pack=pack)
     assert any("revo" in line and "not proven from the whole log" in line for line in told["not_proven"]), told["not_proven"]
-    await stage.verdict(change, fail("EVIDENCE_INCOMPLETE"), pack=pack, with_log=True, leave="")
+    await stage.leave(change, fail("EVIDENCE_INCOMPLETE"), pack=pack)
 
 
 def _without_revocations(body: bytes) -> bytes:
@@ -108,8 +122,9 @@ def _other_letter(body: bytes, word: str) -> bytes:
 
 async def test_rewrites_an_entry(stage: Stage) -> None:
     """One letter of an entry is another: it is not under the root that was signed."""
-    change = await (await stage.simulated()).approved()
-    front = await stage.front()
+    world = await stage.log_of_its_own()
+    change = await (await stage.simulated(world)).approved()
+    front = await stage.front(world)
     front.lies = [lambda path, body: _other_letter(body, change.job_id) if path.startswith("/tile/entries/") else body]
     denied = await change.ask(EXECUTE, gate=front.gate())
     assert not denied.decision.allow
@@ -120,19 +135,27 @@ async def test_rewrites_an_entry(stage: Stage) -> None:
         "INCLUSION_PROOF_INVALID",
         "LOG_LIES",
     }
+    shown = {
+        path: _other_letter(data, change.job_id) if path.startswith("tile/entries/") else data
+        for path, data in stage.export(world).items()
+    }
+    await stage.leave(change, fail("TILE_INVALID"), shown=shown)
     assert (await change.ask(EXECUTE)).allowed
 
 
 async def test_rewrites_a_payload(stage: Stage) -> None:
     """The roster that the log gives names somebody else's key: it does not have the hash that the entry commits to."""
-    change = await (await stage.simulated()).approved()
-    roster = stage.world.desk.reading.view.rosters.at(change.world.desk.reading.view.size)
+    world = await stage.log_of_its_own()
+    change = await (await stage.simulated(world)).approved()
+    roster = world.desk.reading.view.rosters.at(world.desk.reading.view.size)
     assert roster is not None
-    front = await stage.front()
+    front = await stage.front(world)
     address = f"/v1/payloads/{roster.payload_hash_b64u}"
     front.lies = [lambda path, body: body.replace(b"service_owner", b"servile_owner") if path == address else body]
     denied = await change.ask(EXECUTE, gate=front.gate())
     assert denied.denied_with("PAYLOAD_UNREADABLE", "ROSTER_MISSING", "APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
+    shown = {path: data.replace(b"service_owner", b"servile_owner") for path, data in stage.export(world).items()}
+    await stage.leave(change, fail("HASH_MISMATCH"), shown=shown)
     assert (await change.ask(EXECUTE)).allowed
 
 
@@ -148,12 +171,15 @@ async def test_rewrites_the_plan(stage: Stage) -> None:
         await change.run(decision, desk=front.desk())
     assert change.applied == []
     await change.run(decision)
+    pack = (await collect_pack(stage.world, change.ticket)).replace(b'\\"replicas\\":4', b'\\"replicas\\":5')
+    await stage.leave(change, fail("HASH_MISMATCH"), pack=pack)
 
 
 async def test_answers_with_another_entry(stage: Stage) -> None:
     """The operator says that something else was logged than what the gate submitted: no answer is believed, the log is read.
 
     The gate releases its allow because it found it there, under a root that it computed; a desk, which does not read on, refuses.
+    Nothing ran, and nobody knows until a person has looked.
     """
     change = await (await stage.simulated()).approved()
     front = await stage.front()
@@ -163,9 +189,11 @@ async def test_answers_with_another_entry(stage: Stage) -> None:
     with refuses("LOG_LIES"):
         await change.run(decision, desk=front.desk())
     assert change.applied == []
+    denied = await (await change.approved()).ask(EXECUTE)
+    assert denied.denied_with("EXECUTION_OUTCOME_UNKNOWN")  # its `begin` is logged all the same
+    await stage.leave(change, undecided("CLOSURE_MISSING"))
 
 
-@leaves_evidence()
 async def test_forks(stage: Stage) -> None:
     """Two logs with one key: the operator shows an auditor another history than the gate saw.
 
@@ -175,7 +203,7 @@ async def test_forks(stage: Stage) -> None:
     change = await stage.simulated(world)
     other = await stage.log_of_its_own(origin=world.origin)
     await (await stage.simulated(other)).approved()
-    await stage.verdict(change, fail("CHECKPOINT_INCONSISTENT"), with_log=True, world=other, leave="")
+    await stage.leave(change, fail("CHECKPOINT_INCONSISTENT"), shown=stage.export(other))
     front = await stage.front(world)
     gate = front.gate()
     assert (await change.ask("ticket.read", gate=gate)).allowed
@@ -183,22 +211,14 @@ async def test_forks(stage: Stage) -> None:
     assert (await change.ask("ticket.read", gate=gate)).denied_with("CHECKPOINT_INCONSISTENT")
 
 
-async def test_forks_and_withholds_the_payloads(stage: Stage, tmp_path: Path) -> None:
+async def test_forks_and_withholds_the_payloads(stage: Stage) -> None:
     """The other history is shown without one payload, as if there were nothing to compare. Its tree is another all the same."""
     world = await stage.log_of_its_own()
     change = await stage.simulated(world)
     other = await stage.log_of_its_own(origin=world.origin)
     await (await stage.simulated(other)).approved()
-    pack, trust = tmp_path / PACK, tmp_path / TRUST
-    pack.write_bytes(await collect_pack(world, change.ticket))
-    trust.write_bytes(trust_text(world.origin, absence="log"))
-    for name, data in read_export(other.directory, tmp_path / "work").items():
-        if "/payloads/" not in name:
-            file = tmp_path / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(data)
-    said = judge(pack, trust, "--at", AT, "--log", str(tmp_path / LOG))
-    assert (said.code, said.reason_code) == (1, "CHECKPOINT_INCONSISTENT")
+    shown = {path: data for path, data in stage.export(other).items() if not path.startswith("payloads/")}
+    await stage.leave(change, fail("CHECKPOINT_INCONSISTENT"), shown=shown)
 
 
 async def test_backdates_by_writing_history_again(stage: Stage) -> None:
@@ -216,10 +236,11 @@ async def test_backdates_by_writing_history_again(stage: Stage) -> None:
     written_again = await stage.log_of_its_own(origin=world.origin)
     again = await (await stage.simulated(written_again)).approved()
     front.world = written_again
-    assert (await again.ask(EXECUTE, gate=remembering)).denied_with("CHECKPOINT_INCONSISTENT")
+    denied = await again.ask(EXECUTE, gate=remembering)
+    assert denied.denied_with("CHECKPOINT_INCONSISTENT")
+    await stage.leave(change, fail("CHECKPOINT_INCONSISTENT"), shown=stage.export(written_again), like=denied)
 
 
-@leaves_evidence()
 async def test_backdates_a_closure(stage: Stage) -> None:
     """The ticket closes two minutes after the decision. A closure that says so is void.
 
@@ -239,4 +260,4 @@ async def test_backdates_a_closure(stage: Stage) -> None:
     decision = await late.ask(CLOSE)
     stage.world.clock.step(120)
     await close_anyway(late, decision.payload_hash, late.bundle, closing_reason(late.bundle))
-    await stage.verdict(late, fail("DECISION_EXPIRED"), leave="")
+    await stage.leave(late, fail("DECISION_EXPIRED"))

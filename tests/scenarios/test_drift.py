@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from making.case import fail
+from making.case import PASS, fail
 from making.dishonest import Allow, allow_anyway, begin_anyway, close_on, end_anyway, log_other_bundle
 from making.inputs import OWNER, SECURITY
 
 from tests.scenarios.change import CLOSE, EXECUTE
 from tests.scenarios.refusing import refuses
-from tests.scenarios.stage import Stage, leaves_evidence
+from tests.scenarios.stage import Stage
 from trustlog.records.plan import compute_fingerprint
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -31,6 +31,8 @@ async def test_of_the_file_at_execution(stage: Stage) -> None:
     assert change.applied == []
     await change.run(decision, change.plan)
     assert change.applied == [change.plan]
+    await change.closed()
+    await stage.leave(change, PASS)
 
 
 async def test_of_the_plan_asked_for(stage: Stage) -> None:
@@ -40,7 +42,8 @@ async def test_of_the_plan_asked_for(stage: Stage) -> None:
     denied = await change.ask(EXECUTE, plan_hash=drifted)
     assert denied.denied_with("PLAN_MISMATCH", "APPROVALS_INSUFFICIENT")
     assert denied.says(drifted, compute_fingerprint(change.plan))
-    assert (await change.ask(EXECUTE)).allowed
+    await change.carried_out(await change.ask(EXECUTE))
+    await stage.leave(change, PASS)
 
 
 async def test_of_spelling(stage: Stage) -> None:
@@ -55,6 +58,7 @@ async def test_of_spelling(stage: Stage) -> None:
         await change.simulate(change.plan.replace(change.ticket.encode(), b"tickets.example:CHG-999"))
     await change.simulate()
     await change.finished()
+    await stage.leave(change, PASS)
 
 
 async def test_by_the_runner(stage: Stage) -> None:
@@ -68,7 +72,7 @@ async def test_by_the_runner(stage: Stage) -> None:
     denied = await change.ask(EXECUTE)
     assert "EXECUTION_MISMATCH" in denied.codes
     assert denied.says(str(begin.index))
-    await stage.verdict(change, fail("EXECUTION_MISMATCH"), like=denied)
+    await stage.leave(change, fail("EXECUTION_MISMATCH"), like=denied)
     with refuses("REQUIRED_STEP_MISSING"):
         await change.bundled()
     corrected = change.another_job()
@@ -76,7 +80,6 @@ async def test_by_the_runner(stage: Stage) -> None:
     await corrected.finished()
 
 
-@leaves_evidence()
 async def test_of_the_bundle(stage: Stage) -> None:
     """The bundle says that another plan was executed, and a gate that does not look closes with it."""
     change = await (await stage.simulated()).executed()
@@ -90,7 +93,7 @@ async def test_of_the_bundle(stage: Stage) -> None:
     careless.bundle = await log_other_bundle(careless, plan_hash_b64u=drifted)
     approvals = await careless.approve(CLOSE, OWNER, SECURITY, bundle=careless.bundle)
     await close_on(careless, careless.bundle, approvals)
-    await stage.verdict(careless, fail("BUNDLE_MISMATCH"), like=denied, leave="")
+    await stage.leave(careless, fail("BUNDLE_MISMATCH"), like=denied)
     await change.closed()
 
 
@@ -102,7 +105,8 @@ async def test_after_the_decision_has_expired(stage: Stage) -> None:
     with refuses("DECISION_EXPIRED"):
         await change.run(decision)
     assert change.applied == []
-    await change.executed()
+    await begin_anyway(change, decision.payload_hash)
+    await stage.leave(change, fail("DECISION_EXPIRED"))
 
 
 async def test_twice(stage: Stage) -> None:
@@ -113,9 +117,10 @@ async def test_twice(stage: Stage) -> None:
     with refuses("EXECUTION_ALREADY_BEGUN"):
         await change.run(decision)
     assert change.applied == [change.plan]
+    await change.closed()
+    await stage.leave(change, PASS)
 
 
-@leaves_evidence()
 async def test_of_the_environment(stage: Stage) -> None:
     """A gate that does not look allows an environment that the policy does not name."""
     change = await stage.simulated(environment="laboratory")
@@ -127,7 +132,7 @@ async def test_of_the_environment(stage: Stage) -> None:
     approvals = await careless.approve(EXECUTE, OWNER, SECURITY)
     allow = await allow_anyway(careless, Allow(EXECUTE, approvals))
     await begin_anyway(careless, allow, environment="laboratory")
-    await stage.verdict(careless, fail("ENVIRONMENT_NOT_ALLOWED"), like=denied, leave="")
+    await stage.leave(careless, fail("ENVIRONMENT_NOT_ALLOWED"), like=denied)
     corrected = change.another_job(environment="staging")
     await corrected.prepare()
     await corrected.finished()

@@ -9,7 +9,7 @@ from making.scenes import collect_pack
 
 from tests.scenarios.change import EXECUTE
 from tests.scenarios.policies import publish_policy
-from tests.scenarios.stage import Stage, leaves_evidence
+from tests.scenarios.stage import Stage, leaves
 from trustlog.change.execute import Ran, execute
 from trustlog.change.resolve import resolve
 from trustlog.records.plan import compute_fingerprint
@@ -17,7 +17,7 @@ from trustlog.records.plan import compute_fingerprint
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@leaves_evidence(2)
+@leaves(2)
 async def test_another_plan_ran(stage: Stage) -> None:
     """The runner's `begin` names another plan than the decision. The policy is tightened until somebody knows why.
 
@@ -38,7 +38,7 @@ async def test_another_plan_ran(stage: Stage) -> None:
         diverged, "EXECUTION_MISMATCH", [begin], expected=approved, found=ran, done="job revoked; executing disallowed"
     )
     await diverged.revoke(f"job:{diverged.job_id}")
-    await stage.verdict(diverged, fail("EXECUTION_MISMATCH"), like=denied, leave="before")
+    await stage.leave(diverged, fail("EXECUTION_MISMATCH"), like=denied, piece="before")
 
     only_staging = {EXECUTE: {"environments": ["staging"]}}
     strict = await publish_policy(world, "no production", tools=only_staging, supersedes=f"b64u:{world.policy_hash}")
@@ -52,8 +52,8 @@ async def test_another_plan_ran(stage: Stage) -> None:
     corrected = held.another_job(policy=again)
     await corrected.prepare()
     await corrected.finished()
-    await stage.verdict(corrected, PASS, with_log=True)
-    await stage.verdict(corrected, PASS, leave="corrected")
+    await stage.verdict(corrected, PASS)
+    await stage.leave(corrected, PASS, piece="corrected")
     pack = await collect_pack(world, corrected.ticket)
     assert f'"index":{violation.index},'.encode() in pack
 
@@ -70,6 +70,7 @@ async def test_nobody_knows_how_it_ended(stage: Stage) -> None:
     owner = stage.world.signer("service-owner-1")
     await resolve(stage.world.desk, owner, begin=begin.payload_hash, note="nothing was applied")
     await change.finished()
+    await stage.leave(change, PASS)
 
 
 async def test_it_failed(stage: Stage) -> None:
@@ -80,4 +81,4 @@ async def test_it_failed(stage: Stage) -> None:
     await execute(stage.world.desk, runner, decision=decision.payload_hash, run=lambda _plan: Ran(1, b"no quota"))
     assert (await change.ask(EXECUTE)).denied_with("APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
     await change.finished()
-    await stage.verdict(change, PASS)
+    await stage.leave(change, PASS)

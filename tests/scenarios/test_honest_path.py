@@ -10,13 +10,12 @@ from making.change import PROMPTS
 from making.scenes import collect_pack
 
 from tests.scenarios.change import CLOSE, EXECUTE, closing_reason, owner, security
-from tests.scenarios.stage import Stage, leaves_evidence
+from tests.scenarios.stage import Stage
 from trustlog.change.close import log_closure
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@leaves_evidence()
 async def test_from_policy_to_closure(stage: Stage) -> None:
     """An agent drafts a change, two people approve it, the runner executes it, and the ticket closes.
 
@@ -58,7 +57,8 @@ async def test_from_policy_to_closure(stage: Stage) -> None:
     closure = await log_closure(world.desk, world.signer("gate"), decision.decision)
     assert closure.payload["closing_reason"] == closing_reason(change.bundle)
 
-    told = await stage.verdict(change, PASS, with_log=True, leave="")
+    await stage.leave(change, PASS)
+    told = await stage.verdict(change, PASS, with_log=True)
     for words in ("in one hand", "model calls outside", "before"):
         assert any(words in line for line in told["not_proven"]), told["not_proven"]
     attested = await stage.verdict(change, PASS)
@@ -68,6 +68,7 @@ async def test_from_policy_to_closure(stage: Stage) -> None:
 async def test_everything_in_the_pack_is_in_order(stage: Stage) -> None:
     """The order in the log is the order of evidence: nothing that an act rests on comes after it."""
     change = await (await stage.simulated()).finished()
+    await stage.leave(change, PASS)
     pack = json.loads(await collect_pack(stage.world, change.ticket))
     kinds = [json.loads(entry["entry"])["kind"] for entry in pack["entries"]]
     assert kinds == [

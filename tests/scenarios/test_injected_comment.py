@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from making.case import fail
+from making.case import PASS, fail
 from making.dishonest import close_on
 from making.inputs import OWNER, SECURITY
 
 from tests.scenarios.change import CLOSE, EXECUTE, closing_reason
 from tests.scenarios.refusing import refuses
-from tests.scenarios.stage import Stage, leaves_evidence
+from tests.scenarios.stage import Stage
 from trustlog.records.scope import compute_scope_hash
 from trustlog.tokens.scoped_token import parse_token
 
@@ -28,9 +28,10 @@ async def test_the_agent_calls_approve(stage: Stage) -> None:
     assert (await change.ask("ticket.approve")).denied_with("APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
     await change.approved("ticket.approve")
     assert (await change.ask("ticket.approve")).allowed
+    await change.finished()
+    await stage.leave(change, PASS)
 
 
-@leaves_evidence()
 async def test_the_agent_calls_close(stage: Stage) -> None:
     """A comment says *close now, it was approved in the meeting*; the agent closes with its own bundle, and the gate believes it.
 
@@ -42,7 +43,7 @@ async def test_the_agent_calls_close(stage: Stage) -> None:
     assert denied.denied_with("APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
     credulous = await (await (await stage.simulated()).executed()).bundled()
     await close_on(credulous, credulous.bundle, [])
-    await stage.verdict(credulous, fail("APPROVALS_INSUFFICIENT"), like=denied, leave="")
+    await stage.leave(credulous, fail("APPROVALS_INSUFFICIENT"), like=denied)
     await change.closed()
 
 
@@ -53,6 +54,7 @@ async def test_the_agent_closes_with_a_bundle_that_it_invented(stage: Stage) -> 
     assert invented.denied_with("BUNDLE_NOT_LOGGED", "APPROVALS_INSUFFICIENT")
     assert invented.says("A" * 43)
     await change.closed()
+    await stage.leave(change, PASS)
 
 
 async def test_the_agent_reaches_for_another_tool(stage: Stage) -> None:
@@ -62,7 +64,8 @@ async def test_the_agent_reaches_for_another_tool(stage: Stage) -> None:
         denied = await change.ask(tool)
         assert denied.denied_with("TOOL_NOT_LISTED")
         assert denied.says("change.execute", "ticket.close", tool)
-    assert (await change.ask(EXECUTE)).allowed
+    await change.carried_out(await change.ask(EXECUTE))
+    await stage.leave(change, PASS)
 
 
 async def test_the_agent_claims_another_ticket(stage: Stage) -> None:
@@ -71,7 +74,8 @@ async def test_the_agent_claims_another_ticket(stage: Stage) -> None:
     denied = await change.ask(EXECUTE, ticket="tickets.example:CHG-999")
     assert denied.denied_with("TOKEN_TICKET_MISMATCH")
     assert denied.says("tickets.example:CHG-999", change.ticket)
-    assert (await change.ask(EXECUTE)).allowed
+    await change.carried_out(await change.ask(EXECUTE))
+    await stage.leave(change, PASS)
 
 
 async def test_the_agent_signs_for_others(stage: Stage) -> None:
@@ -104,4 +108,5 @@ async def test_the_agent_signs_for_others(stage: Stage) -> None:
         await change.revoke(f"job:{change.job_id}", "agent")
     assert (await change.ask(EXECUTE)).denied_with("APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
     await change.approve(EXECUTE, OWNER, SECURITY)
-    assert (await change.ask(EXECUTE)).allowed
+    await change.carried_out(await change.ask(EXECUTE))
+    await stage.leave(change, PASS)

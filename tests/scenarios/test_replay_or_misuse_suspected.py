@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from making.case import PASS, fail
+from making.case import PASS, fail, undecided
 from making.dishonest import execute_anyway, log_stolen_bundle
 from making.inputs import OWNER, SECURITY, fixture_signer
 
 from tests.scenarios.change import CLOSE, EXECUTE
 from tests.scenarios.refusing import refuses
-from tests.scenarios.stage import Stage, leaves_evidence
+from tests.scenarios.stage import Stage, leaves
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -17,7 +17,7 @@ NEW = "second agent"
 AGENTS = {"agents": [f'"{fixture_signer(label).did}"' for label in ("agent", NEW)]}
 
 
-@leaves_evidence(2)
+@leaves(2)
 async def test_job_invalidated_and_keys_rotated(stage: Stage) -> None:
     """The agent's machine was stolen. Its job is revoked, and its key; a new agent with a new token starts again.
 
@@ -33,7 +33,7 @@ async def test_job_invalidated_and_keys_rotated(stage: Stage) -> None:
     denied = await suspected.ask(EXECUTE)
     assert denied.denied_with("JOB_REVOKED")
     await execute_anyway(careless, approvals)
-    await stage.verdict(careless, fail("JOB_REVOKED"), like=denied, roles=AGENTS, leave="before")
+    await stage.leave(careless, fail("JOB_REVOKED"), like=denied, piece="before")
     await suspected.issue_token()  # a renewed token of a revoked job is one of a revoked job
     assert (await suspected.ask("ticket.read")).denied_with("JOB_REVOKED")
 
@@ -49,8 +49,8 @@ async def test_job_invalidated_and_keys_rotated(stage: Stage) -> None:
     await renewed.approved(CLOSE)
     assert (await renewed.ask(CLOSE)).denied_with("RECEIPT_SET_INCOMPLETE", "BUNDLE_MISMATCH")
     await renewed.closed()
-    await stage.verdict(renewed, PASS, with_log=True, roles=AGENTS)
-    await stage.verdict(renewed, PASS, roles=AGENTS, leave="after")
+    await stage.verdict(renewed, PASS)
+    await stage.leave(renewed, PASS, piece="after")
 
 
 async def test_the_stolen_key_signs_on(stage: Stage) -> None:
@@ -60,6 +60,7 @@ async def test_the_stolen_key_signs_on(stage: Stage) -> None:
     await change.revoke(f"key:{fixture_signer('agent').did}", "agent", why="stolen")  # a key may always revoke itself
     with refuses("KEY_REVOKED"):
         await change.bundled()
+    await stage.leave(change, undecided("CLOSURE_MISSING"))
 
 
 async def test_the_bundle_of_a_revoked_key(stage: Stage) -> None:
@@ -68,4 +69,5 @@ async def test_the_bundle_of_a_revoked_key(stage: Stage) -> None:
     change = await (await (await stage.simulated(world)).executed()).bundled()
     await change.revoke(f"key:{fixture_signer('agent').did}", "agent", why="rotated")
     await change.approved(CLOSE)
-    assert (await change.ask(CLOSE)).allowed
+    await change.closed_as_approved()
+    await stage.leave(change, PASS)

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from making.case import fail
+from making.case import PASS, fail
 from making.dishonest import execute_anyway
 from making.inputs import OWNER, REQUESTER, SECOND_OWNER, SECURITY, fixture_signer
 from making.world import ROSTER, World
 
-from tests.scenarios.change import EXECUTE, Person, owner, requester, second_owner, security
+from tests.scenarios.change import CLOSE, EXECUTE, Person, owner, requester, second_owner, security
 from tests.scenarios.refusing import refuses
-from tests.scenarios.stage import Stage, leaves_evidence
+from tests.scenarios.stage import Stage
 from trustlog.formats.timestamp import NS, format_timestamp
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -43,12 +43,11 @@ async def test_one_person_twice(stage: Stage) -> None:
     assert denied.says(OWNER, "again")
     careless = await stage.simulated()
     await execute_anyway(careless, await careless.approve(EXECUTE, OWNER, OWNER))
-    await stage.verdict(careless, fail("APPROVAL_SAME_PERSON"), like=denied)
+    await stage.leave(careless, fail("APPROVAL_SAME_PERSON"), like=denied)
     await security.approve(change)
     await change.finished()
 
 
-@leaves_evidence()
 async def test_one_person_with_two_keys(stage: Stage) -> None:
     """The service owner has a second key, on a second device, and approves with both. People are counted, not keys."""
     keys = [fixture_signer(OWNER).did, fixture_signer(SECOND_KEY).did]
@@ -60,12 +59,11 @@ async def test_one_person_with_two_keys(stage: Stage) -> None:
     assert denied.denied_with("APPROVAL_SAME_PERSON", "APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
     careless = await stage.simulated(world)
     await execute_anyway(careless, await careless.approve(EXECUTE, OWNER, SECOND_KEY))
-    await stage.verdict(careless, fail("APPROVAL_SAME_PERSON"), like=denied, leave="")
+    await stage.leave(careless, fail("APPROVAL_SAME_PERSON"), like=denied)
     await security.approve(change)
     await change.finished()
 
 
-@leaves_evidence()
 async def test_their_own_request(stage: Stage) -> None:
     """Whoever asked for the change is one of the two, with the right role even."""
     world = await stage.log_of_its_own(roster=roster_with(REQUESTER, roles=["platform_security"]))
@@ -77,7 +75,7 @@ async def test_their_own_request(stage: Stage) -> None:
     assert denied.says(REQUESTER)
     careless = await stage.simulated(world)
     await execute_anyway(careless, await careless.approve(EXECUTE, OWNER, REQUESTER))
-    await stage.verdict(careless, fail("APPROVAL_BY_REQUESTER"), like=denied, leave="")
+    await stage.leave(careless, fail("APPROVAL_BY_REQUESTER"), like=denied)
     await security.approve(change)
     await change.finished()
 
@@ -101,6 +99,9 @@ async def test_two_people_with_one_key(stage: Stage) -> None:
     await owner.approve(change)
     denied = await change.ask(EXECUTE)
     assert denied.denied_with("APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
+    careless = await stage.simulated(world)
+    await execute_anyway(careless, await careless.approve(EXECUTE, OWNER))
+    await stage.leave(careless, fail("APPROVALS_INSUFFICIENT"), like=denied)
     await security.approve(change)
     assert (await change.ask(EXECUTE)).allowed
 
@@ -114,7 +115,11 @@ async def test_a_machine_among_the_people(stage: Stage, role: str) -> None:
     await next_roster(world, roster_with(SECURITY, keys=[fixture_signer(SECURITY).did, fixture_signer(role).did]))
     with refuses("APPROVAL_NOT_PERMITTED"):
         await Person(role).approve(change)
-    assert (await change.ask(EXECUTE)).denied_with("APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
+    denied = await change.ask(EXECUTE)
+    assert denied.denied_with("APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
+    careless = await stage.simulated(world)
+    await execute_anyway(careless, await careless.approve(EXECUTE, OWNER))
+    await stage.leave(careless, fail("APPROVALS_INSUFFICIENT"), like=denied)
     await security.approve(change)
     assert (await change.ask(EXECUTE)).allowed
 
@@ -129,7 +134,7 @@ async def test_a_role_is_missing(stage: Stage) -> None:
     assert denied.says("platform_security", OWNER, SECOND_OWNER)
     careless = await stage.simulated()
     await execute_anyway(careless, await careless.approve(EXECUTE, OWNER, SECOND_OWNER))
-    await stage.verdict(careless, fail("APPROVAL_ROLE_MISSING"), like=denied)
+    await stage.leave(careless, fail("APPROVAL_ROLE_MISSING"), like=denied)
     await security.approve(change)
     await change.finished()
 
@@ -142,10 +147,13 @@ async def test_one_person_with_both_roles(stage: Stage) -> None:
     denied = await change.ask(EXECUTE)
     assert denied.denied_with("APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
     await second_owner.approve(change)  # the owner then stands for platform security
-    assert (await change.ask(EXECUTE)).allowed
+    await change.run(await change.ask(EXECUTE))
+    await change.bundled()
+    await change.approve(CLOSE, OWNER, SECOND_OWNER, bundle=change.bundle)
+    await change.closed_as_approved()
+    await stage.leave(change, PASS)
 
 
-@leaves_evidence()
 async def test_somebody_who_left(stage: Stage) -> None:
     """An approver whose time in the roster is over does not count; whoever took their place does."""
     over = format_timestamp(stage.world.clock() - 3600 * NS)
@@ -162,12 +170,11 @@ async def test_somebody_who_left(stage: Stage) -> None:
     assert denied.says(SECURITY, "validity")
     careless = await stage.simulated(world)
     await execute_anyway(careless, await careless.approve(EXECUTE, OWNER, SECURITY))
-    await stage.verdict(careless, fail("APPROVAL_NOT_PERMITTED"), like=denied, leave="")
+    await stage.leave(careless, fail("APPROVAL_NOT_PERMITTED"), like=denied)
     await Person("new-one").approve(change)
     assert (await change.ask(EXECUTE)).allowed
 
 
-@leaves_evidence()
 async def test_a_stolen_key(stage: Stage) -> None:
     """An approver's key is revoked after it approved, before the gate decides."""
     draft = {"people": [*ROSTER["people"]]}
@@ -183,7 +190,7 @@ async def test_a_stolen_key(stage: Stage) -> None:
     denied = await change.ask(EXECUTE)
     assert denied.denied_with("KEY_REVOKED", "APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
     await execute_anyway(careless, approvals)
-    await stage.verdict(careless, fail("KEY_REVOKED"), like=denied, leave="")
+    await stage.leave(careless, fail("KEY_REVOKED"), like=denied)
     with refuses("KEY_REVOKED"):
         await security.approve(change)
     await Person("new-one").approve(change)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from making.case import fail
+from making.case import PASS, fail
 from making.dishonest import close_on, execute_anyway, log_stolen_bundle
 from making.inputs import OWNER, SECURITY, fixture_signer
 
 from tests.scenarios.change import CLOSE, EXECUTE, Change
 from tests.scenarios.refusing import refuses
-from tests.scenarios.stage import Stage, leaves_evidence
+from tests.scenarios.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -17,7 +17,6 @@ THIEF = "second agent"
 AGENTS = {"agents": [f'"{fixture_signer(label).did}"' for label in ("agent", THIEF)]}
 
 
-@leaves_evidence()
 async def test_instead_of_its_own(stage: Stage) -> None:
     """An agent made no call through the proxy, and names another agent's run as its own."""
     world = await stage.log_of_its_own(roles=AGENTS)
@@ -30,7 +29,7 @@ async def test_instead_of_its_own(stage: Stage) -> None:
     careless = stage.change(world, agent=THIEF)
     await careless.prepare(prompts=())
     await execute_anyway(careless, await careless.approve(EXECUTE, OWNER, SECURITY))
-    await stage.verdict(careless, fail("RECEIPTS_MISSING"), like=denied, roles=AGENTS, leave="")
+    await stage.leave(careless, fail("RECEIPTS_MISSING"), like=denied)
     await thief.call_model("draft the plan")
     await thief.simulate()
     await thief.finished()
@@ -47,6 +46,7 @@ async def test_in_its_run(stage: Stage) -> None:
     with refuses("CONFLICT"):
         await thief.simulate()
     await honest.finished()
+    await stage.leave(honest, PASS)
 
 
 class _OfAnotherRun(Change):
@@ -59,7 +59,6 @@ class _OfAnotherRun(Change):
         return self.stolen_run
 
 
-@leaves_evidence()
 async def test_in_its_bundle(stage: Stage) -> None:
     """An agent puts another agent's run and receipts into its bundle, and a gate that does not look closes with it."""
     world = await stage.log_of_its_own(roles=AGENTS)
@@ -72,7 +71,7 @@ async def test_in_its_bundle(stage: Stage) -> None:
     careless = await (await stage.simulated(world, agent=THIEF)).executed()
     careless.bundle = await log_stolen_bundle(careless, honest)
     await close_on(careless, careless.bundle, await careless.approve(CLOSE, OWNER, SECURITY, bundle=careless.bundle))
-    await stage.verdict(careless, fail("BUNDLE_MISMATCH"), like=denied, roles=AGENTS, leave="")
+    await stage.leave(careless, fail("BUNDLE_MISMATCH"), like=denied)
     await thief.closed()
 
 
@@ -86,6 +85,7 @@ async def test_with_its_bundle(stage: Stage) -> None:
     assert denied.denied_with("BUNDLE_NOT_LOGGED", "APPROVALS_INSUFFICIENT")
     assert denied.says(honest.bundle)
     await thief.closed()
+    await stage.leave(thief, PASS)
     await honest.closed()
 
 
@@ -102,5 +102,10 @@ async def test_the_same_agent_with_two_jobs(stage: Stage) -> None:
     await second.executed()
     second.bundle = await log_stolen_bundle(second, first)
     await second.approved(CLOSE)
-    assert "RECEIPT_SET_INCOMPLETE" in (await second.ask(CLOSE)).codes
+    denied = await second.ask(CLOSE)
+    assert "RECEIPT_SET_INCOMPLETE" in denied.codes
     await second.closed()
+    careless = await (await stage.simulated()).executed()
+    careless.bundle = await log_stolen_bundle(careless, first)
+    await close_on(careless, careless.bundle, await careless.approve(CLOSE, OWNER, SECURITY, bundle=careless.bundle))
+    await stage.leave(careless, fail("BUNDLE_MISMATCH"), like=denied)

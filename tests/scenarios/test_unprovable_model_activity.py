@@ -9,7 +9,7 @@ from making.inputs import OWNER, SECURITY
 
 from tests.scenarios.change import CLOSE, EXECUTE
 from tests.scenarios.policies import publish_policy
-from tests.scenarios.stage import Stage, leaves_evidence
+from tests.scenarios.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,14 +25,13 @@ async def test_no_call_has_a_receipt(stage: Stage) -> None:
     careless = stage.change()
     await careless.prepare(prompts=())
     await execute_anyway(careless, await careless.approve(EXECUTE, OWNER, SECURITY))
-    await stage.verdict(careless, fail("RECEIPTS_MISSING"), like=denied)
+    await stage.leave(careless, fail("RECEIPTS_MISSING"), like=denied)
     await change.call_model("draft the plan")
     assert (await change.ask(EXECUTE)).denied_with("RECEIPTS_MISSING")  # it is above the simulation
     await change.simulate()
     await change.finished()
 
 
-@leaves_evidence()
 async def test_the_receipt_comes_late(stage: Stage) -> None:
     """The receipt is logged after the plan was simulated: the answer was used before anybody could know of it."""
     change = stage.change()
@@ -45,7 +44,7 @@ async def test_the_receipt_comes_late(stage: Stage) -> None:
     await careless.prepare(prompts=())
     await careless.call_model("draft the plan")
     await execute_anyway(careless, await careless.approve(EXECUTE, OWNER, SECURITY))
-    await stage.verdict(careless, fail("RECEIPTS_MISSING"), like=denied, leave="")
+    await stage.leave(careless, fail("RECEIPTS_MISSING"), like=denied)
     await change.simulate()
     await change.finished()
 
@@ -61,12 +60,17 @@ async def test_a_receipt_that_is_not_bound(stage: Stage, unbound: str) -> None:
     denied = await change.ask(EXECUTE)
     assert "RECEIPTS_MISSING" in denied.codes
     assert denied.codes <= {"RECEIPTS_MISSING", "RUN_MISMATCH"}
+    careless = stage.change()
+    await careless.issue_token()
+    await careless.call_model("draft the plan", **{unbound: None})
+    await careless.simulate()
+    await execute_anyway(careless, await careless.approve(EXECUTE, OWNER, SECURITY))
+    await stage.leave(careless, fail("RECEIPTS_MISSING"), like=denied)
     corrected = change.another_job()
     await corrected.prepare()
     await corrected.finished()
 
 
-@leaves_evidence()
 async def test_a_receipt_of_another_run(stage: Stage) -> None:
     """One call of the job names another run: which of them led to the request?"""
     change = stage.change()
@@ -84,7 +88,7 @@ async def test_a_receipt_of_another_run(stage: Stage) -> None:
     await careless.call_model("draft it again")
     await careless.simulate()
     await execute_anyway(careless, await careless.approve(EXECUTE, OWNER, SECURITY))
-    await stage.verdict(careless, fail("RUN_MISMATCH"), like=denied, leave="")
+    await stage.leave(careless, fail("RUN_MISMATCH"), like=denied)
     corrected = change.another_job()
     await corrected.prepare()
     await corrected.finished()
@@ -104,8 +108,11 @@ async def test_receipts_under_another_policy(stage: Stage) -> None:
     await change.simulate()
     await change.executed()  # one call under the right policy is enough to execute, but not to close
     await change.bundled()
-    await change.approved(CLOSE)
-    assert (await change.ask(CLOSE)).denied_with("RECEIPT_SET_INCOMPLETE")
+    approvals = await change.approve(CLOSE, OWNER, SECURITY, bundle=change.bundle)
+    denied = await change.ask(CLOSE)
+    assert denied.denied_with("RECEIPT_SET_INCOMPLETE")
+    await close_on(change, change.bundle, approvals)
+    await stage.leave(change, fail("RECEIPT_SET_INCOMPLETE"), like=denied)
 
 
 async def test_a_call_is_left_out_of_the_bundle(stage: Stage) -> None:
@@ -119,11 +126,10 @@ async def test_a_call_is_left_out_of_the_bundle(stage: Stage) -> None:
     careless = await (await stage.simulated()).executed()
     careless.bundle = await log_short_bundle(careless)
     await close_on(careless, careless.bundle, await careless.approve(CLOSE, OWNER, SECURITY, bundle=careless.bundle))
-    await stage.verdict(careless, fail("RECEIPT_SET_INCOMPLETE"), like=denied)
+    await stage.leave(careless, fail("RECEIPT_SET_INCOMPLETE"), like=denied)
     await change.closed()
 
 
-@leaves_evidence()
 async def test_a_bundle_without_its_receipts(stage: Stage) -> None:
     """A bundle that has the events and none of the receipts closes nothing."""
     change = await (await stage.simulated()).executed()
@@ -134,5 +140,5 @@ async def test_a_bundle_without_its_receipts(stage: Stage) -> None:
     careless = await (await stage.simulated()).executed()
     careless.bundle = await log_other_bundle(careless, without=("receipts",))
     await close_on(careless, careless.bundle, await careless.approve(CLOSE, OWNER, SECURITY, bundle=careless.bundle))
-    await stage.verdict(careless, fail("RECEIPT_SET_INCOMPLETE"), like=denied, leave="")
+    await stage.leave(careless, fail("RECEIPT_SET_INCOMPLETE"), like=denied)
     await change.closed()

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from making.case import fail, undecided
-from making.dishonest import execute_anyway
+from making.case import PASS, fail, undecided
+from making.dishonest import begin_anyway, close_on, execute_anyway
 from making.inputs import OWNER, SECURITY, fixture_seed
+from making.scenes import collect_pack
 from making.trust import trust_text
 from making.world import ROSTER
 
 from tests.scenarios.change import CLOSE, EXECUTE, closing_reason
 from tests.scenarios.policies import policy, publish_policy
 from tests.scenarios.refusing import refuses
-from tests.scenarios.stage import Stage, leaves_evidence
+from tests.scenarios.stage import Stage
 from trustlog.formats.jsontext import canonicalize
 from trustlog.formats.note import ED25519_COSIGNATURE, NoteSigner
 from trustlog.formats.timestamp import NS
@@ -48,7 +49,8 @@ async def test_log_unreachable(stage: Stage) -> None:
     async with asyncio.timeout(60):  # a hang, not a slow machine
         assert (await change.ask(EXECUTE, gate=gate)).denied_with("LOG_UNREACHABLE")
     front.is_silent = False
-    assert (await change.ask(EXECUTE, gate=front.gate())).allowed
+    await change.carried_out(await change.ask(EXECUTE, gate=front.gate()))
+    await stage.leave(change, PASS)
 
 
 async def test_log_unreachable_for_the_runner(stage: Stage) -> None:
@@ -63,6 +65,8 @@ async def test_log_unreachable_for_the_runner(stage: Stage) -> None:
     front.is_away = False
     await change.run(decision, desk=front.desk())
     assert change.applied == [change.plan]
+    await change.closed()
+    await stage.leave(change, PASS)
 
 
 async def test_checkpoint_stale(stage: Stage) -> None:
@@ -82,7 +86,8 @@ async def test_checkpoint_stale(stage: Stage) -> None:
     front.lies = [lambda path, body: old.note if path == "/checkpoint" else body]
     assert (await change.ask(EXECUTE, gate=gate)).denied_with("CHECKPOINT_STALE")
     front.lies = []
-    assert (await change.ask(EXECUTE, gate=gate)).allowed
+    await change.carried_out(await change.ask(EXECUTE, gate=gate))
+    await stage.leave(change, PASS)
 
 
 async def test_checkpoint_inconsistent_with_the_one_remembered(stage: Stage) -> None:
@@ -97,6 +102,7 @@ async def test_checkpoint_inconsistent_with_the_one_remembered(stage: Stage) -> 
     front.world = other
     denied = await change.ask(EXECUTE, gate=gate)
     assert denied.denied_with("CHECKPOINT_INCONSISTENT")
+    await stage.leave(change, fail("CHECKPOINT_INCONSISTENT"), shown=stage.export(other), like=denied)
     front.world = world
     assert (await change.ask(EXECUTE, gate=gate)).allowed
 
@@ -111,6 +117,7 @@ async def test_quorum_not_met(stage: Stage) -> None:
         denied = await change.ask(EXECUTE, gate=gate)
         assert denied.denied_with("QUORUM_NOT_MET")
         assert denied.says("two")
+    await stage.leave(change, fail("QUORUM_NOT_MET"), quorum=TWO_OF_THREE, like=denied)
     front.witnesses = WITNESSES[1:]
     assert (await change.ask(EXECUTE, gate=gate)).allowed
 
@@ -125,10 +132,10 @@ async def test_clock_skewed(stage: Stage, seconds: int) -> None:
     denied = await change.ask(EXECUTE, gate=gate)
     assert not denied.decision.allow
     assert denied.codes & {"CLOCK_SKEW", "DECISION_NOT_LOGGED", "TOKEN_EXPIRED"}
-    assert (await change.ask(EXECUTE)).allowed
+    await change.carried_out(await change.ask(EXECUTE))
+    await stage.leave(change, PASS)
 
 
-@leaves_evidence()
 async def test_policy_not_found_by_its_hash(stage: Stage) -> None:
     """The token is pinned to a policy that nobody published. Once it is, the job goes on."""
     document = policy(stage.name)
@@ -140,12 +147,11 @@ async def test_policy_not_found_by_its_hash(stage: Stage) -> None:
     await change.call_model("draft the plan")
     await change.simulate()
     assert (await change.ask(EXECUTE)).denied_with("POLICY_NOT_FOUND")
-    await stage.verdict(change, undecided("CLOSURE_MISSING"), leave="")
     assert await publish_policy(stage.world, stage.name) == change.policy_hash
     await change.finished()
+    await stage.leave(change, PASS)
 
 
-@leaves_evidence()
 async def test_policy_superseded_in_mid_flow(stage: Stage) -> None:
     """Between approval and decision a new policy supersedes the one under which people approved."""
     old = await publish_policy(stage.world, f"{stage.name} 1")
@@ -157,28 +163,27 @@ async def test_policy_superseded_in_mid_flow(stage: Stage) -> None:
     assert denied.denied_with("POLICY_SUPERSEDED")
     assert denied.says(old, new)
     await execute_anyway(careless, approvals)
-    await stage.verdict(careless, fail("POLICY_SUPERSEDED"), like=denied, leave="")
+    await stage.leave(careless, fail("POLICY_SUPERSEDED"), like=denied)
     corrected = change.another_job(policy=new)
     await corrected.prepare()
     await corrected.finished()
 
 
-@leaves_evidence()
 async def test_policy_revoked_in_mid_flow(stage: Stage) -> None:
     """Between execution and closing the policy is revoked: what was executed under it cannot be closed under it."""
     old = await publish_policy(stage.world, f"{stage.name} 1")
     change = await (await (await stage.simulated(policy=old)).executed()).bundled()
-    await change.approved(CLOSE)
+    approvals = await change.approve(CLOSE, OWNER, SECURITY, bundle=change.bundle)
     await change.revoke(f"policy:{old}", "policy issuer", why="a hole in it")
     denied = await change.ask(CLOSE)
     assert denied.denied_with("POLICY_REVOKED")
-    await stage.verdict(change, undecided("ABSENCE_NOT_PROVEN"), leave="")
+    await close_on(change, change.bundle, approvals)
+    await stage.leave(change, fail("POLICY_REVOKED"), like=denied)
     corrected = change.another_job(policy=await publish_policy(stage.world, f"{stage.name} 2"))
     await corrected.prepare()
     await corrected.finished()
 
 
-@leaves_evidence()
 async def test_token_revoked_in_mid_flow(stage: Stage) -> None:
     """The token is revoked after two people approved: before the gate looks, and while it decides."""
     change = await (await stage.simulated()).approved()
@@ -190,7 +195,9 @@ async def test_token_revoked_in_mid_flow(stage: Stage) -> None:
     front.before_submission = racing.revoke_token
     withdrawn = await racing.ask(EXECUTE, gate=front.gate())
     assert withdrawn.denied_with("DECISION_WITHDRAWN", "TOKEN_REVOKED")
-    await stage.verdict(racing, undecided("CLOSURE_MISSING"), leave="")
+    [allow] = (await stage.world.desk.job(racing.job_id)).entries().decisions("allow")
+    await begin_anyway(racing, allow.payload_hash)
+    await stage.leave(racing, fail("TOKEN_REVOKED"), like=withdrawn)
     corrected = change.another_job()
     await corrected.prepare()
     await corrected.finished()
@@ -205,9 +212,10 @@ async def test_token_revoked_between_allow_and_begin(stage: Stage) -> None:
     await change.bundled()
     denied = await change.ask(CLOSE, reason=closing_reason(change.bundle))
     assert "TOKEN_REVOKED" in denied.codes
+    await close_on(change, change.bundle, await change.approve(CLOSE, OWNER, SECURITY, bundle=change.bundle))
+    await stage.leave(change, fail("TOKEN_REVOKED"), like=denied)
 
 
-@leaves_evidence()
 async def test_simulation_impossible(stage: Stage) -> None:
     """The dry run fails: nothing is executed until one succeeds."""
     change = stage.change()
@@ -219,9 +227,9 @@ async def test_simulation_impossible(stage: Stage) -> None:
     assert denied.denied_with("SIMULATION_FAILED", "APPROVALS_INSUFFICIENT")
     with refuses("APPROVALS_INSUFFICIENT"):
         await change.approved()
-    await stage.verdict(change, undecided("CLOSURE_MISSING"), leave="")
     await change.simulate()
     await change.finished()
+    await stage.leave(change, PASS)
 
 
 async def test_simulation_without_its_plan(stage: Stage) -> None:
@@ -233,7 +241,9 @@ async def test_simulation_without_its_plan(stage: Stage) -> None:
     denied = await change.ask(EXECUTE, gate=front.gate())
     assert "PLAN_MISSING" in denied.codes
     assert denied.says(compute_fingerprint(change.plan))
-    assert (await change.ask(EXECUTE)).allowed
+    await change.carried_out(await change.ask(EXECUTE))
+    pack = await collect_pack(stage.world, change.ticket, erased=[compute_fingerprint(change.plan)])
+    await stage.leave(change, undecided("PLAN_MISSING"), pack=pack, like=denied)
 
 
 async def test_receipts_missing(stage: Stage) -> None:
@@ -244,10 +254,11 @@ async def test_receipts_missing(stage: Stage) -> None:
     front.lies = [lambda path, body: None if path in receipts else body]
     denied = await change.ask(EXECUTE, gate=front.gate())
     assert denied.denied_with("PAYLOAD_UNREADABLE", "RECEIPTS_MISSING")
-    assert (await change.ask(EXECUTE)).allowed
+    await change.carried_out(await change.ask(EXECUTE))
+    pack = await collect_pack(stage.world, change.ticket, erased=[one.payload_hash for one in change.receipts])
+    await stage.leave(change, fail("PAYLOAD_MISSING"), pack=pack)
 
 
-@leaves_evidence()
 async def test_roster_missing(stage: Stage) -> None:
     """Nobody has said who the people are: nobody can approve. With a roster the same job goes on."""
     world = await stage.log_of_its_own(roster=None)
@@ -256,12 +267,11 @@ async def test_roster_missing(stage: Stage) -> None:
     assert denied.denied_with("ROSTER_MISSING", "APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
     with refuses("APPROVAL_NOT_PERMITTED"):
         await change.approved()
-    await stage.verdict(change, undecided("CLOSURE_MISSING"), leave="")
     await world.publish("roster", {"number": 1, "previous_b64u": None, **ROSTER}, "roster authority")
     await change.finished()
+    await stage.leave(change, PASS)
 
 
-@leaves_evidence()
 async def test_identity_provider_unreachable(stage: Stage) -> None:
     """A policy wants step-up evidence, which no gate here can check yet: denied, never waved through."""
     step_up = {EXECUTE: {"step_up": {"acr": ["c1"], "max_age_s": 300}}}
@@ -271,7 +281,7 @@ async def test_identity_provider_unreachable(stage: Stage) -> None:
     assert denied.denied_with("STEP_UP_UNSUPPORTED")
     careless = await stage.simulated(policy=change.policy)
     await execute_anyway(careless, await careless.approve(EXECUTE, OWNER, SECURITY))
-    await stage.verdict(careless, fail("STEP_UP_UNSUPPORTED"), like=denied, leave="")
+    await stage.leave(careless, fail("STEP_UP_UNSUPPORTED"), like=denied)
     corrected = change.another_job(policy="")
     await corrected.prepare()
     await corrected.finished()

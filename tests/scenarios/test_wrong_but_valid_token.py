@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from making.case import fail
+from making.case import PASS, fail
 from making.dishonest import execute_anyway
 from making.inputs import OWNER, REQUESTER, SECURITY
 
-from tests.scenarios.change import EXECUTE
+from tests.scenarios.change import EXECUTE, Change
 from tests.scenarios.policies import publish_policy
 from tests.scenarios.refusing import refuses
-from tests.scenarios.stage import Stage, leaves_evidence
+from tests.scenarios.stage import Stage
 from trustlog.tokens.scoped_token import issuance_members
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -31,6 +31,9 @@ async def test_of_a_laxer_policy(stage: Stage) -> None:
     await change.approve(EXECUTE, OWNER)
     denied = await change.ask(EXECUTE)
     assert denied.denied_with("APPROVALS_INSUFFICIENT", "APPROVAL_ROLE_MISSING")
+    careless = await stage.simulated()
+    await execute_anyway(careless, await careless.approve(EXECUTE, OWNER))
+    await stage.leave(careless, fail("APPROVALS_INSUFFICIENT"), like=denied)
     await change.approve(EXECUTE, SECURITY)
     assert (await change.ask(EXECUTE)).allowed
 
@@ -47,6 +50,15 @@ async def test_that_claims_another_policy(stage: Stage) -> None:
         await stage.world.publish("token_issued", {**members, "policy_hash_b64u": change.policy_hash}, "token issuer")
     await change.issue_token()
     assert (await change.ask("ticket.read")).allowed
+    await _goes_on(stage, change)
+
+
+async def _goes_on(stage: Stage, change: Change) -> None:
+    """With the right token the change is made after all, and its evidence is left."""
+    await change.call_model("draft the plan")
+    await change.simulate()
+    await change.finished()
+    await stage.leave(change, PASS)
 
 
 async def test_that_was_never_logged(stage: Stage) -> None:
@@ -57,6 +69,7 @@ async def test_that_was_never_logged(stage: Stage) -> None:
     assert denied.denied_with("TOKEN_NOT_LOGGED")
     await change.issue_token()
     assert (await change.ask("ticket.read")).allowed
+    await _goes_on(stage, change)
 
 
 async def test_by_another_issuer(stage: Stage) -> None:
@@ -71,9 +84,9 @@ async def test_by_another_issuer(stage: Stage) -> None:
     assert (await change.ask("ticket.read")).denied_with("TOKEN_SIGNATURE_INVALID")
     await change.issue_token()
     assert (await change.ask("ticket.read")).allowed
+    await _goes_on(stage, change)
 
 
-@leaves_evidence()
 async def test_that_lives_too_long(stage: Stage) -> None:
     """The policy lets a token live for a quarter of an hour; this one lives for a day, and the gate does not mind."""
     change = stage.change()
@@ -86,12 +99,11 @@ async def test_that_lives_too_long(stage: Stage) -> None:
     await careless.call_model("draft the plan")
     await careless.simulate()
     await execute_anyway(careless, await careless.approve(EXECUTE, OWNER, SECURITY))
-    await stage.verdict(careless, fail("TOKEN_TTL_EXCEEDED"), like=denied, leave="")
+    await stage.leave(careless, fail("TOKEN_TTL_EXCEEDED"), like=denied)
     await change.issue_token()
     assert (await change.ask("ticket.read")).allowed
 
 
-@leaves_evidence()
 async def test_that_has_expired(stage: Stage) -> None:
     """The token ran out between the approvals and the request. A new one for the same job continues it."""
     change = await (await stage.simulated()).approved()
@@ -101,7 +113,7 @@ async def test_that_has_expired(stage: Stage) -> None:
     denied = await change.ask(EXECUTE)
     assert denied.denied_with("TOKEN_EXPIRED")
     await execute_anyway(careless, approvals)
-    await stage.verdict(careless, fail("TOKEN_EXPIRED"), like=denied, leave="")
+    await stage.leave(careless, fail("TOKEN_EXPIRED"), like=denied)
     await change.issue_token()
     await change.executed_as_approved()
 
@@ -122,6 +134,9 @@ async def test_with_another_scope(stage: Stage) -> None:
     denied = await change.ask("ticket.read")
     assert denied.denied_with("TOKEN_SCOPE_MISMATCH")
     assert denied.says(pinned)
+    careless = await stage.simulated(policy=strict)
+    await execute_anyway(careless, await careless.approve(EXECUTE, OWNER, SECURITY))
+    await stage.leave(careless, fail("TOKEN_SCOPE_MISMATCH"), like=denied)
     corrected = change.another_job(policy="")
     await corrected.issue_token()
     assert (await corrected.ask("ticket.read")).allowed
@@ -136,3 +151,4 @@ async def test_that_is_no_token(stage: Stage) -> None:
         assert denied.denied_with("TOKEN_MALFORMED")
         assert not other or other not in str(denied.decision.answer()["reasons"])
     assert (await change.ask("ticket.read")).allowed
+    await _goes_on(stage, change)

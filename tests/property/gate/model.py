@@ -6,11 +6,15 @@ so that it may be too kind to an allow, and never too hard.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from tests.property.gate import particulars
 from tests.property.gate.jobs import Jobs
 from tests.support import keys
 from tests.unit.gate.naive import Naive, Raw, hash_scope, seconds
@@ -29,6 +33,8 @@ MACHINES = {
     )
 }
 Keys = dict[tuple[str, ...], str]
+SCOPE_SIZE = 13
+FOR_EVER = "9999-01-01T00:00:00Z"
 DENIALS = ("explicit_deny", "timeout_deny")
 
 
@@ -104,12 +110,15 @@ class Model(Naive):
     # What is missing.
 
     def missing(self, action: str, scope: dict[str, str], reason: str | None) -> list[str]:
+        """Everything that lacks, in words; nothing, if the action may be allowed now."""
         size, now_s = len(self.records), self.story.now_ns / 1e9
+        if len(scope) < SCOPE_SIZE:
+            return ["there is nothing that could be approved"]
         found = [*self.conditions(scope, size, now_s), *self.outcomes_known(size)]
+        found += ["closed before" for _ in self.of_job("closure")]
         if action == CLOSE:
             found += self.executed(scope)
             found += self.bundled(scope, reason)
-            found += ["closed before" for _ in self.of_job("closure")]
         return found
 
     def conditions(self, scope: dict[str, str], below: int, now_s: float) -> Iterator[str]:
@@ -118,6 +127,12 @@ class Model(Naive):
         yield from self.policy_stands(scope, below, now_s)
         yield from self.ended(below)
         yield from self.one_run(below)
+        yield from particulars.job_is_readable(self, below)
+        if not any(index < below for index, _ in self.rosters):
+            yield "there is no roster"
+        if self.policy(below):
+            yield from particulars.policy_allows(self, scope, below, now_s)
+            yield from particulars.steps_were_done(self, scope, below)
         yield from self.approved(scope, below, now_s)
         for one in self.records[:below]:
             if one.kind == "roster" and not one.readable and one.signer == keys.ROSTER_AUTHORITY.did:
@@ -149,11 +164,28 @@ class Model(Naive):
         tool = rules["tools"].get(scope["action"], {})
         if not tool.get("allowed"):
             yield "the tool is not allowed"
-        plan = json.loads(self.story.plans[scope["plan_hash_b64u"]])
+        plan = self.plan_of(scope)
         if plan["environment"] not in tool.get("environments", [plan["environment"]]):
             yield "another environment"
         if plan["environment"] != scope["environment"]:
             yield "the scope says another environment than the plan"
+
+    def plan_of(self, scope: dict[str, str]) -> dict[str, Any]:
+        """The plan that a scope names; one of nothing if its bytes are not at hand."""
+        text = self.story.plans.get(scope["plan_hash_b64u"], b"")
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text).digest()).decode().rstrip("=")
+        nothing = {"change_type": "", "environment": "", "ticket": ""}
+        return dict(json.loads(text)) if digest == scope["plan_hash_b64u"] else nothing
+
+    def bundled(self, scope: dict[str, str], reason: str | None) -> Iterator[str]:
+        """The one bundle that the reason names says and holds what this change does."""
+        named = re.findall(r"bundle:([A-Za-z0-9_-]{43})", reason or "")
+        bundles = [one for one in self.good("proof_bundle") if one.hash == scope.get("bundle_b64u")]
+        if not bundles or named != [bundles[0].hash]:
+            yield "no bundle that the reason names"
+            return
+        yield from particulars.bundle_says_this(self, bundles[0], scope)
+        yield from particulars.bundle_holds_its_calls(self, bundles[0])
 
     def ended(self, below: int) -> Iterator[str]:
         targets = [f"job:{self.story.job}", f"policy:{self.story.policy_hash}"]
@@ -165,7 +197,10 @@ class Model(Naive):
                 continue
             if self.person(one.signer, one.index) is None or not self._is_denial(one):
                 continue
-            if one.payload["binding"].get("token_scope_hash_b64u") == self.scope_hash:
+            decided = {hash_scope(allow.payload["scope"]) for allow in self.allows(below)}
+            if one.payload["binding"].get("token_scope_hash_b64u") == self.scope_hash or (
+                one.payload["scope_hash_b64u"] in decided
+            ):
                 yield f"denied at {one.index}"
 
     def plan_denied(self, plan_hash: str, below: int) -> Iterator[str]:
@@ -197,6 +232,7 @@ class Model(Naive):
         simulation = simulations[0]
         if simulation.payload["plan_hash_b64u"] != scope["plan_hash_b64u"]:
             yield "another plan was simulated"
+        yield from particulars.simulation_is_of_the_job(self, simulation)
         if rules.get("enforcement", {}).get("require_gateway_receipts", True) and not self._calls(simulation.index):
             yield "no model call before the simulation"
         yield from self.plan_denied(scope["plan_hash_b64u"], below)
@@ -229,6 +265,7 @@ class Model(Naive):
                 one.index > after
                 and person is not None
                 and self._is_of(one, scope)
+                and particulars.approval_is_in_form(one.payload, now_s)
                 and age_s <= tool.get("approval_ttl_s", 86400)
             ):
                 counted[person["subject"]] = person["roles"]
@@ -239,7 +276,8 @@ class Model(Naive):
         pairs = itertools.permutations(counted, len(demanded))
         if not any(all(role in counted[who] for role, who in zip(demanded, pair, strict=True)) for pair in pairs):
             yield f"{demanded} is wanted, {counted} approved"
-        if needed >= 2 and scope["requester"] not in {person["subject"] for person in self.people(below)}:
+        known = [one for one in self.people(below) if one["subject"] == scope["requester"]]
+        if needed >= 2 and not any(now_s < seconds(one.get("valid_until", FOR_EVER)) for one in known):
             yield "nobody knows the requester"
 
     def _approver(self, one: Raw, below: int, now_s: float) -> dict[str, Any] | None:
@@ -296,4 +334,11 @@ class Model(Naive):
             yield "another plan was executed"
         if begin.payload["environment"] != allow.payload["scope"]["environment"]:
             yield "executed in another environment"
+        if seconds(begin.payload["issued_at"]) > seconds(allow.payload["expires_at"]):
+            yield "executed too late"
         yield from self.conditions(allow.payload["scope"], allow.index, seconds(allow.payload["decided_at"]))
+
+
+def missing(story: Jobs, action: str) -> list[str]:
+    """What the model misses for an action of the job at hand."""
+    return Model(story).missing(action, story.scope(action), story.request(action).closing_reason)

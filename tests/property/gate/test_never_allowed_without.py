@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
+from tests.property.gate.broken import BROKEN
+from tests.property.gate.course import Broken, Stuck, play
 from tests.property.gate.jobs import POLICIES, Jobs, another_persons, nonsense, rosters
-from tests.property.gate.model import MACHINES, Model
+from tests.property.gate.model import MACHINES, Model, missing
 from tests.support import keys
 from tests.unit.gate.story import CLOSE, EXECUTE, PEOPLE, plan_bytes
 from trustlog.errors import Refused
@@ -32,11 +34,6 @@ PLANS = {
     "staging": plan_bytes(environment="staging"),
     "elsewhere": plan_bytes(environment="laboratory"),
 }
-
-
-def missing(story: Jobs, action: str) -> list[str]:
-    """What the model misses for an action of the job at hand."""
-    return Model(story).missing(action, story.scope(action), story.request(action).closing_reason)
 
 
 class Histories(RuleBasedStateMachine):
@@ -279,6 +276,29 @@ class Histories(RuleBasedStateMachine):
         self.story.call_model(binding=self.story.bound(run_id="run-9"))
         self.story.receipts.pop()
         self.story.events.pop()
+
+    # One step from an allow, wherever the history has come to.
+
+    @rule(broken=st.sampled_from([one for one in BROKEN if one.governed]))
+    def all_conditions_but_one(self, broken: Broken) -> None:
+        """A new job, complete but for one condition: denied, whatever went before."""
+        self._turn_to_a_new_job()
+        with suppress(Stuck, Refused):
+            broken.play(self.story)
+            assert not broken.ask(self.story).allow, broken.name
+
+    @rule(action=ACTIONS)
+    def all_conditions(self, action: str) -> None:
+        """A new job, as it should be; what went before may stand against it."""
+        self._turn_to_a_new_job()
+        with suppress(Stuck):
+            play(self.story, action, {})
+            self._is_allowed(action)
+
+    def _turn_to_a_new_job(self) -> None:
+        number = len(self.story.names)
+        self.story.turn_to(f"job-{number}")
+        self.story.run = f"run-{number}"
 
     # What must hold.
 

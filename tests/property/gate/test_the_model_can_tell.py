@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.property.gate.broken import BROKEN
+from tests.property.gate.course import Broken
 from tests.property.gate.jobs import POLICIES, Jobs, rosters
-from tests.property.gate.test_never_allowed_without import missing
+from tests.property.gate.model import missing
 from tests.support import keys
 from tests.unit.gate.story import CLOSE, EXECUTE, plan_bytes
 
@@ -97,3 +99,20 @@ def test_jobs_keep_apart() -> None:
     assert missing(story, EXECUTE)
     story.turn_to("job-0")
     assert missing(story, EXECUTE) == []
+
+
+NOT_OF_THE_RECORDS = {
+    "an entry that lies",  # the records are what was logged, not what a log says of it
+    "token says another end than its issuance",  # which token was presented, for which ticket, with which reason, is the request's
+    "token of another ticket",
+    "a reason without a bundle",
+    "approvals that witnesses saw long ago",  # nor when witnesses saw it
+    "denied, tied by the scope asked for",  # it knows the scopes of decisions
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda one: one.name)
+def test_it_sees_every_condition_broken(broken: Broken) -> None:
+    story = Jobs()
+    broken.play(story)
+    assert bool(missing(story, broken.asked_for)) == (broken.name not in NOT_OF_THE_RECORDS)
