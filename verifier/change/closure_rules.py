@@ -1,4 +1,4 @@
-"""Rules of the closure: it stands under an allow to close, names its bundle, and was made in time."""
+"""Rules of the closure: it stands under an allow to close, names its bundle, was made in time, and ends its job."""
 
 from __future__ import annotations
 
@@ -19,12 +19,25 @@ def check_closures(case: Case, findings: Findings) -> None:
     if not closures:
         _report_none(case, findings)
         return
+    good = []
     for item, record in closures:
         fault = closure_fault(case.history, item, record)
         if fault is not None:
             findings.refused("execution.closure", fault, index=item.index)
         else:
             findings.passed("execution.closure", record.closing_reason[:200], index=item.index)
+            good.append(item)
+    if good:
+        _check_ended(case, findings, good[0].index, good[1:])
+
+
+def _check_ended(case: Case, findings: Findings, closed: int, again: list[Logged]) -> None:
+    """A closure ends its job: nothing of it is executed or closed at a higher index, whatever was allowed before."""
+    late = [item for item, _ in case.begins if item.index > closed] + again
+    for item in late:
+        what = "a second closure" if item in again else "a begin"
+        expected = f"nothing of job {case.job_id} after its closure at index {closed}"
+        findings.failed("execution.after_closure", "JOB_ENDED", expected=expected, found=what, index=item.index)
 
 
 def _report_none(case: Case, findings: Findings) -> None:

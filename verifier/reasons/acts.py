@@ -78,6 +78,12 @@ ACT_REASONS = (
         "Treat the decision as void.",
     ),
     Reason(
+        "JOB_ENDED",
+        "The job has ended for ever.",
+        "Something was executed or closed after its ticket was closed.",
+        "Ask the runner's owner what ran, and who allowed it.",
+    ),
+    Reason(
         "JOB_REVOKED",
         "The job was revoked, which ends it.",
         "The gate missed it or ignored it.",
