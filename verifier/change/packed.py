@@ -28,7 +28,7 @@ def check_entries(findings: Findings, pack: Pack, checkpoint: Checkpoint) -> Non
             )
             entry = parse_entry(data)
         except Refused as error:
-            findings.refused("evidence.inclusion", error, index=item.index)
+            findings.refused("evidence.inclusion", error, expected="a proof to the root", index=item.index)
             continue
         if item.payload is not None and hash_b64u(item.payload.encode("utf-8")) != entry.payload_hash_b64u:
             findings.failed(
