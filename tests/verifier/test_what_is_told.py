@@ -11,11 +11,10 @@ from tests.verifier.changebuilder import (
     START,
     Change,
     Payload,
-    hash_of,
     trust_toml,
 )
 from tests.verifier.judging import assert_fails, assert_passes, assert_undecided, verdict
-from tests.verifier.logbuilder import Key, LogBuilder, b64, b64u, proof, sha
+from tests.verifier.logbuilder import Key, LogBuilder, b64, b64u, hash_of, proof, sha
 from verifier.report import Report, Status
 
 GATE = ROLE_KEYS["gates"].did

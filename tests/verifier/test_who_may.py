@@ -16,10 +16,9 @@ from tests.verifier.changebuilder import (
     Payload,
     default_people,
     default_policy,
-    hash_of,
     trust_toml,
 )
-from tests.verifier.logbuilder import Key
+from tests.verifier.logbuilder import Key, hash_of
 from verifier.ledger.history import History
 from verifier.ledger.logged import Logged, State
 from verifier.trust import parse_trust_policy
