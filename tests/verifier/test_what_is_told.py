@@ -142,6 +142,14 @@ def test_an_earlier_allow_attests_nothing() -> None:
     assert absent == [Status.ATTESTED, Status.UNDECIDED]
 
 
+def test_a_closure_of_another_job_attests_nothing() -> None:
+    first = Change(skip=set(NOT_CLOSED)).build()
+    Change(log=first.log, job="job-8", run="run-8", ticket="jira.example:CHG-8", clock=100).build()
+    report = verdict(first)
+    assert_undecided(report, "ABSENCE_NOT_PROVEN", "policy.not_revoked[change.execute] ABSENCE_NOT_PROVEN")
+    assert Status.ATTESTED not in {check.status for check in report.checks}
+
+
 def test_void_entries_and_allows_that_nothing_relies_on_are_told() -> None:
     """They change no verdict."""
 
