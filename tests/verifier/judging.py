@@ -8,7 +8,8 @@ from typing import Any
 from tests.verifier.changebuilder import START, Change, trust_toml
 from tests.verifier.logbuilder import jcs
 from verifier.change.judge import judge
-from verifier.report import Report, Status
+from verifier.reasons import REASONS
+from verifier.report import Check, Report, Status
 from verifier.trust import parse_trust_policy
 
 NOW_NS = int((START.timestamp() + 1000) * 1e9)
@@ -28,6 +29,11 @@ def verdict(
     return judge(data, parse_trust_policy(trust or trust_toml()), at_ns=at_ns, **options)
 
 
+def carry_all(checks: list[Check]) -> bool:
+    """Whether each says its reason, what was expected and what was found."""
+    return all(check.code in REASONS and check.expected and check.found for check in checks)
+
+
 def assert_fails(report: Report, code: str, *also: str) -> None:
     """FAIL for this reason, and `also` for these: a code, or a check's full name and its code.
 
@@ -38,7 +44,8 @@ def assert_fails(report: Report, code: str, *also: str) -> None:
     failed = [check for check in report.checks if check.status is Status.FAIL]
     told = {check.code for check in failed} | {f"{check.full_name} {check.code}" for check in failed}
     assert told >= {code, *also}, summary(report)
-    shown = {(check.full_name, check.index) for check in report.checks if check.status is Status.PASS}
+    assert carry_all(failed), summary(report)
+    shown = {(check.full_name, check.index) for check in report.checks if check.status is not Status.FAIL}
     assert not shown & {(check.full_name, check.index) for check in failed}, summary(report)
 
 
@@ -49,6 +56,7 @@ def assert_undecided(report: Report, code: str, *also: str) -> None:
     open_points = [check for check in report.checks if check.status is Status.UNDECIDED]
     told = {check.code for check in open_points} | {f"{check.full_name} {check.code}" for check in open_points}
     assert told >= {code, *also}, summary(report)
+    assert carry_all(open_points), summary(report)
 
 
 def assert_passes(report: Report) -> None:

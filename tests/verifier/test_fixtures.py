@@ -43,3 +43,11 @@ def test_a_fixture_is_judged_as_its_folder_says(folder: str) -> None:
     code, report = judge(folder)
     assert (code, report["status"], report["reason_code"]) == (expected["exit"], expected["status"], expected["reason_code"])
     assert report["reason_code"] == "OK" or report["reason_code"] in REASONS
+    for check in report["checks"]:
+        assert check["name"].count(".") >= 1, check
+        assert check["found"], check
+        if check["status"] in ("FAIL", "UNDECIDED"):
+            assert check["reason_code"] in REASONS, check
+            assert check["expected"], check
+        else:
+            assert check["reason_code"] is None, check

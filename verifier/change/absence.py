@@ -21,7 +21,7 @@ def check_absent(case: Case, findings: Findings, allow: Allow, name: str, *, exp
     """One absence check of an allow: FAIL on adverse evidence, else as far as absence carries."""
     full_name = allow.name(name)
     if adverse is not None:
-        findings.refused(full_name, adverse, index=allow.index)
+        findings.refused(full_name, adverse, expected=expected, index=allow.index)
         return
     status, found = _carries(case, allow)
     findings.absent(full_name, status, found, expected=f"{expected} [{allow.scope.action}]", index=allow.index)

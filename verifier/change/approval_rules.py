@@ -69,7 +69,7 @@ def _judge_listed(case: Case, allow: Allow, approval_hash: str) -> tuple[Logged,
     fault: Refused | None = None
     for item in case.history.named("human_approval_receipt", approval_hash):
         if item.fault is not None or not isinstance(item.record, Approval):
-            fault = fault or item.fault or Refused("PAYLOAD_UNREADABLE", "approval")
+            fault = fault or item.fault or Refused("PAYLOAD_UNREADABLE", "approval", expected="its payload")
             continue
         outcome = _judge_approval(case, allow, item)
         if isinstance(outcome, Person):
@@ -107,7 +107,12 @@ def _content_fault(case: Case, allow: Allow, item: Logged, approval: Approval) -
     if approval.scope_hash_b64u != allow.scope_hash:
         used = [logged for logged, decision in case.allows if decision.scope_hash() == approval.scope_hash_b64u]
         if used and used[0].index < allow.index:
-            return Refused("APPROVAL_ALREADY_USED", f"approval at index {item.index}", found="an earlier allow")
+            return Refused(
+                "APPROVAL_ALREADY_USED",
+                f"approval at index {item.index}",
+                expected="one that no allow has used up",
+                found=f"the allow at index {used[0].index} used it",
+            )
     bound = approval.binding
     for what, expected, found in (
         ("scope_hash_b64u", allow.scope_hash, approval.scope_hash_b64u),
@@ -164,7 +169,7 @@ def _person_fault(case: Case, allow: Allow, item: Logged, person: Person | None)
     if not person.is_valid_at(allow.decision.decided_at):
         return Refused("APPROVAL_NOT_PERMITTED", where, expected=f"{person.subject} valid at decided_at")
     if person.subject == allow.scope.requester:
-        return Refused("APPROVAL_BY_REQUESTER", where, found=person.subject)
+        return Refused("APPROVAL_BY_REQUESTER", where, expected="somebody else than the requester", found=person.subject)
     holds_the_agents_key = any(holder and allow.scope.agent_did in holder.keys for holder in (earlier, person))
     if did == allow.scope.agent_did or holds_the_agents_key:
         return Refused("APPROVAL_BY_REQUESTER", where, expected="neither the agent nor who holds the agent's key", found=did)
@@ -172,13 +177,13 @@ def _person_fault(case: Case, allow: Allow, item: Logged, person: Person | None)
 
 
 def _revocation_fault(case: Case, allow: Allow, item: Logged) -> Refused | None:
-    first_below = case.history.revocations.first_below
+    first_below, where = case.history.revocations.first_below, f"approval at index {item.index}"
     at = first_below(f"approval:{item.entry.payload_hash_b64u}", allow.index)
     if at is not None:
-        return Refused("APPROVAL_REVOKED", f"approval at index {item.index}", found=f"revoked at index {at}")
+        return Refused("APPROVAL_REVOKED", where, expected="not revoked", found=f"revoked at index {at}")
     at = first_below(f"key:{item.entry.signer_did}", allow.index)
     if at is not None:
-        return Refused("KEY_REVOKED", f"approval at index {item.index}", found=f"revoked at index {at}")
+        return Refused("KEY_REVOKED", where, expected="a key that is not revoked", found=f"revoked at index {at}")
     return None
 
 

@@ -45,10 +45,12 @@ def _report_none(case: Case, findings: Findings) -> None:
         if item.entry.kind == "closure" and item.ref("job") == case.job_ref and item.fault is not None:
             fault = item.fault
             if fault.detail == BUNDLE_KEY:
-                fault = Refused("BUNDLE_ALREADY_USED", "bundle", found=fault.found)
+                fault = Refused(
+                    "BUNDLE_ALREADY_USED", "bundle", expected="a bundle that closed nothing yet", found=fault.found
+                )
             findings.refused("execution.closure", fault, index=item.index)
             return
-    findings.undecided("execution.closure", "CLOSURE_MISSING", expected=f"a closure of job {case.job_id}")
+    findings.undecided("execution.closure", "CLOSURE_MISSING", expected=f"a closure of job {case.job_id}", found="none")
 
 
 def closure_fault(history: History, item: Logged, record: Closure) -> Refused | None:
@@ -67,7 +69,7 @@ def closure_fault(history: History, item: Logged, record: Closure) -> Refused | 
         ("closing_reason", decision.closing_reason, record.closing_reason),
     ):
         if expected != found:
-            return Refused("CLOSURE_INVALID", what, expected=expected, found=found[:200])
+            return Refused("CLOSURE_INVALID", what, expected=expected or "none", found=found[:200])
     return (
         withdrawal(history, logged, item.index)
         or lateness(decision, "issued_at", record.issued_at)

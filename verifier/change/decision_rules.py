@@ -91,11 +91,17 @@ def check_decision(case: Case, findings: Findings, decision_b64u: str) -> None:
         findings.failed("policy.decision", "DECISION_INVALID", expected="an allow", found="a deny", index=item.index)
         return
     if allow.scope.job_id != case.job_id:
-        findings.failed("policy.decision", "DECISION_INVALID", expected=f"job {case.job_id}", index=item.index)
+        findings.failed(
+            "policy.decision", "DECISION_INVALID", expected=f"job {case.job_id}", found=allow.scope.job_id, index=item.index
+        )
         return
     if allow.view > allow.index:
         findings.failed(
-            allow.name("policy.decision"), "VIEW_INVALID", expected="a view below the decision", index=item.index
+            allow.name("policy.decision"),
+            "VIEW_INVALID",
+            expected="a view below the decision",
+            found=f"of {allow.view} entries",
+            index=item.index,
         )
         return
     findings.passed(allow.name("policy.decision"), f"by {item.entry.signer_did}", index=item.index)

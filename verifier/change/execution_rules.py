@@ -19,7 +19,7 @@ def decision_named(history: History, decision_b64u: str) -> tuple[Logged, Decisi
     if found is None:
         return Refused("DECISION_NOT_LOGGED", "decision_b64u", expected=decision_b64u)
     if found.fault is not None or not isinstance(found.record, Decision):
-        return found.fault or Refused("PAYLOAD_UNREADABLE", "decision")
+        return found.fault or Refused("PAYLOAD_UNREADABLE", "decision", expected="its payload")
     return found, found.record
 
 
@@ -93,7 +93,9 @@ def mismatch(record: Execution, decision: Decision) -> Refused | None:
 def withdrawal(history: History, decision: Logged, index: int) -> Refused | None:
     """Whether a deny withdrew the decision before `index`."""
     at = history.withdrawn_between(decision.entry.payload_hash_b64u, decision.index, index)
-    return None if at is None else Refused("DECISION_WITHDRAWN", "decision", found=f"withdrawn at index {at}")
+    if at is None:
+        return None
+    return Refused("DECISION_WITHDRAWN", "decision", expected="not withdrawn before", found=f"withdrawn at index {at}")
 
 
 def lateness(decision: Decision, what: str, time_ns: int) -> Refused | None:

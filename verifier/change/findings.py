@@ -5,6 +5,8 @@ from __future__ import annotations
 from verifier.errors import Refused, Unavailable
 from verifier.report import Check, Status
 
+NOTHING = "none"
+
 
 class Findings:
     """The checks so far, in the order in which they ran, and what is not proven."""
@@ -23,16 +25,16 @@ class Findings:
         code: str,
         *,
         expected: str | None = None,
-        found: str | None = None,
+        found: str = NOTHING,
         index: int | None = None,
     ) -> None:
-        """Something lies or breaks a rule."""
+        """Something lies or breaks a rule, or what is expected is not there."""
         self._add(name, Status.FAIL, code=code, expected=expected, found=found, index=index)
 
-    def refused(self, name: str, error: Refused, *, index: int | None = None) -> None:
-        """As `failed`, from a refusal."""
+    def refused(self, name: str, error: Refused, *, expected: str | None = None, index: int | None = None) -> None:
+        """As `failed`, from a refusal; `expected` is said if it does not say what."""
         found = ": ".join(part for part in (error.detail, error.found) if part)
-        self.failed(name, error.code, expected=error.expected, found=found, index=index)
+        self.failed(name, error.code, expected=error.expected or expected, found=found, index=index)
 
     def undecided(
         self,
@@ -40,7 +42,7 @@ class Findings:
         code: str,
         *,
         expected: str | None = None,
-        found: str | None = None,
+        found: str = NOTHING,
         index: int | None = None,
     ) -> None:
         """Something could not be shown either way."""

@@ -202,7 +202,9 @@ def _is_same_log(findings: Findings, pack: Pack, trusted: TrustedCheckpoint, who
     for item in pack.entries:
         leaf = whole.leaf_hashes.get(item.index)
         if leaf is not None and leaf != hash_leaf(item.entry.encode("utf-8")):
-            findings.failed(_WHOLE_LOG, "CHECKPOINT_INCONSISTENT", expected="the pack's entry", index=item.index)
+            findings.failed(
+                _WHOLE_LOG, "CHECKPOINT_INCONSISTENT", expected="the pack's entry", found="another", index=item.index
+            )
             return False
     if whole.history.origin != checkpoint.origin:
         findings.failed(_WHOLE_LOG, "ORIGIN_MISMATCH", expected=checkpoint.origin, found=whole.history.origin)

@@ -28,7 +28,7 @@ def check_entries(findings: Findings, pack: Pack, checkpoint: Checkpoint) -> Non
             )
             named = check_entry(data)[2].decode("ascii")
         except Refused as error:
-            findings.refused("evidence.inclusion", error, index=item.index)
+            findings.refused("evidence.inclusion", error, expected="a proof to the root", index=item.index)
             continue
         found = named if item.payload is None else hash_b64u(item.payload.encode("utf-8"))
         if found != named:

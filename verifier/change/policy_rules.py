@@ -35,6 +35,7 @@ def check_policy(case: Case, findings: Findings, allow: Allow) -> None:
             name,
             "POLICY_UNSUPPORTED",
             expected="no models and budgets: nothing here shows that they were enforced",
+            found=" and ".join(name for name in ("models", "budgets") if getattr(allow.policy, name) is not None),
             index=allow.index,
         )
         return
@@ -124,7 +125,9 @@ def _token_fault(allow: Allow, token: TokenIssued, scope: Scope) -> Refused | No
 def _token_requirement_fault(policy: Policy, token: TokenIssued) -> Refused | None:
     rules = policy.token_requirements
     if rules.proof_of_possession:
-        return Refused("PROOF_OF_POSSESSION_UNSUPPORTED", "token_requirements", found="proof_of_possession: true")
+        return Refused(
+            "PROOF_OF_POSSESSION_UNSUPPORTED", "token_requirements", expected="none", found="proof_of_possession: true"
+        )
     if token.exp - token.iat > rules.max_ttl_s:
         return Refused(
             "TOKEN_TTL_EXCEEDED", "token", expected=f"at most {rules.max_ttl_s} s", found=f"{token.exp - token.iat} s"
@@ -182,13 +185,14 @@ def check_tool(case: Case, findings: Findings, allow: Allow) -> None:
 
 def _check_required_steps(case: Case, findings: Findings, allow: Allow) -> None:
     assert allow.policy is not None, "the caller checked"
-    missing = [step for step in allow.policy.required_steps(allow.scope.action) if not is_done(case, allow, step)]
+    required = allow.policy.required_steps(allow.scope.action)
+    missing = [step for step in required if not is_done(case, allow, step)]
     name = allow.name("policy.required_steps")
     if missing:
         code = "EXECUTION_FAILED" if EXECUTE in missing and _has_failed(case, allow) else "REQUIRED_STEP_MISSING"
-        findings.failed(name, code, expected=", ".join(missing), index=allow.index)
+        findings.failed(name, code, expected=", ".join(missing), found="not done", index=allow.index)
     else:
-        findings.passed(name, index=allow.index)
+        findings.passed(name, f"done: {', '.join(required) or 'none required'}", index=allow.index)
 
 
 def _has_failed(case: Case, allow: Allow) -> bool:
@@ -241,7 +245,7 @@ def check_simulation(case: Case, findings: Findings, allow: Allow) -> None:
         return
     record = found.record
     if not isinstance(record, Simulation):
-        fault = found.fault or Refused("PAYLOAD_UNREADABLE", "simulation")
+        fault = found.fault or Refused("PAYLOAD_UNREADABLE", "simulation", expected="its payload")
         findings.refused(name, fault, index=found.index)
         return
     for what, code, expected, actual in (

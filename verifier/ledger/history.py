@@ -173,7 +173,9 @@ class History:
     def _check_key(self, index: int, prepared: Prepared) -> None:
         revoked = self.revocations.first_below(f"key:{prepared.signer_did}", index)
         if revoked is not None:
-            raise Refused("KEY_REVOKED", "signer_did", found=f"revoked at index {revoked}")
+            raise Refused(
+                "KEY_REVOKED", "signer_did", expected="a key that is not revoked", found=f"revoked at index {revoked}"
+            )
 
     def _check_role(self, index: int, prepared: Prepared) -> None:
         signer, record = prepared.signer_did, prepared.record
@@ -212,13 +214,15 @@ class History:
     def _check_identity(self, prepared: Prepared) -> None:
         key, value = _identity(prepared)
         if self._keys.holds(key, value):
-            raise Refused("CONFLICT", "identity", found=f"already logged at index {self._keys.holder(key)}")
+            raise Refused(
+                "CONFLICT", "identity", expected="one entry", found=f"already logged at index {self._keys.holder(key)}"
+            )
 
     def _check_conflicts(self, prepared: Prepared) -> None:
         for key, value in prepared.keys:
             holder = self._keys.holder(key)
             if holder is not None and not self._keys.holds(key, value):
-                raise Refused("CONFLICT", " ".join(key[:1]), found=f"taken by index {holder}")
+                raise Refused("CONFLICT", " ".join(key[:1]), expected="a key of its own", found=f"taken by index {holder}")
 
     def _taken(self, prepared: Prepared) -> list[ConflictKey]:
         identity = _identity(prepared)

@@ -19,11 +19,10 @@ class Policies:
         """Read one publication."""
         signers = self._signers.setdefault(payload_hash_b64u, set())
         signers.add(signer_did)
-        if len(signers) < self._quorum or payload_hash_b64u in self._since:
-            return
-        self._since[payload_hash_b64u] = index
+        if len(signers) >= self._quorum:
+            self._since.setdefault(payload_hash_b64u, index)
         if policy.rules is not None and policy.rules.supersedes is not None:
-            self._superseded.setdefault(policy.rules.supersedes.removeprefix("b64u:"), index)
+            self._supersede(index, policy.rules.supersedes.removeprefix("b64u:"), payload_hash_b64u)
 
     def add_unread(self, index: int, target: str | None, *, payload_hash_b64u: str, signer_did: str) -> None:
         """Read a publication whose payload is not there: it permits nothing, and what it supersedes is superseded.
@@ -32,10 +31,13 @@ class Policies:
         """
         if target is None or not target.startswith("policy:"):
             return
-        signers = self._unread.setdefault(payload_hash_b64u, set())
-        signers.add(signer_did)
-        if len(signers | self._signers.get(payload_hash_b64u, set())) >= self._quorum:
-            self._superseded.setdefault(target.removeprefix("policy:"), index)
+        self._unread.setdefault(payload_hash_b64u, set()).add(signer_did)
+        self._supersede(index, target.removeprefix("policy:"), payload_hash_b64u)
+
+    def _supersede(self, index: int, superseded: str, by: str) -> None:
+        """A policy falls with the quorum of those who published its successor, whether all of that can be read or not."""
+        if len(self._unread.get(by, set()) | self._signers.get(by, set())) >= self._quorum:
+            self._superseded.setdefault(superseded, index)
 
     def in_force_since(self, payload_hash_b64u: str) -> int | None:
         """The index at which the policy came into force, or None."""

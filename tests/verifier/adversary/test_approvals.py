@@ -22,11 +22,10 @@ from tests.verifier.changebuilder import (
     at,
     default_people,
     default_policy,
-    hash_of,
     trust_toml,
 )
 from tests.verifier.judging import assert_fails, assert_passes, assert_undecided, binding, setting, verdict
-from tests.verifier.logbuilder import Key
+from tests.verifier.logbuilder import Key, hash_of
 
 NOT_CLOSED = frozenset({"bundle", "approve_close_1", "approve_close_2", "decide_close", "closure"})
 COUNTS, ENOUGH = "approvals.counts[change.execute]", "approvals.enough[change.execute]"

@@ -9,9 +9,9 @@ import pytest
 
 from tests.verifier.adversary.test_approvals import assert_only_waits, executed
 from tests.verifier.adversary.test_steps import view_of
-from tests.verifier.changebuilder import ROLE_KEYS, START, Change, Payload, default_policy, hash_of, trust_toml
+from tests.verifier.changebuilder import ROLE_KEYS, START, Change, Payload, default_policy, trust_toml
 from tests.verifier.judging import assert_fails, assert_passes, scoped, setting, verdict
-from tests.verifier.logbuilder import Key, sha
+from tests.verifier.logbuilder import Key, hash_of, sha
 
 TOKEN = "policy.token[change.execute]"
 TOOL = "policy.tool[change.execute]"

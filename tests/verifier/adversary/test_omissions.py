@@ -18,10 +18,9 @@ from tests.verifier.changebuilder import (
     approval_refs,
     default_people,
     default_policy,
-    hash_of,
 )
 from tests.verifier.judging import assert_fails, assert_undecided, verdict
-from tests.verifier.logbuilder import Key
+from tests.verifier.logbuilder import Key, hash_of
 
 Act = Callable[[Change], object]
 OMITTED = "evidence.nothing_omitted[change.execute] EVIDENCE_INCOMPLETE"

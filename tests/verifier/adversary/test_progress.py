@@ -8,9 +8,9 @@ import pytest
 
 from tests.verifier.adversary.test_approvals import assert_only_waits, executed
 from tests.verifier.adversary.test_steps import view_of
-from tests.verifier.changebuilder import OWNER, SECURITY, Change, Payload, approval_refs, default_policy, hash_of
+from tests.verifier.changebuilder import OWNER, SECURITY, Change, Payload, approval_refs, default_policy
 from tests.verifier.judging import assert_fails, assert_passes, assert_undecided, binding, setting, verdict
-from tests.verifier.logbuilder import Key
+from tests.verifier.logbuilder import Key, hash_of
 
 SIMULATED, NOT_DONE = "policy.simulation[change.execute]", "policy.required_steps[change.execute] REQUIRED_STEP_MISSING"
 RECEIPTS = ("receipt_1", "receipt_2", "receipt_3")
