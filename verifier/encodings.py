@@ -8,9 +8,6 @@ import hashlib
 
 from verifier.errors import Refused
 
-HASH_TEXT_LENGTH = 43  # 32 bytes in base64url without padding
-SIGNATURE_TEXT_LENGTH = 86  # 64 bytes in base64url without padding
-
 
 def encode_b64u(data: bytes) -> str:
     """Base64url without padding."""

@@ -200,7 +200,7 @@ def test_a_proxy_of_another_kind_is_refused_and_its_password_not_shown(
     monkeypatch.setenv("http_proxy", proxy_url)
     assert read_log(server.url, tmp_path) == 2
     said = capsys.readouterr()
-    assert "HTTP_PROXY" in said.err
+    assert "http_proxy" in said.err
     assert "s3cret" not in said.err + said.out
 
 
