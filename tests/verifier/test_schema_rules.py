@@ -102,3 +102,8 @@ def test_a_refusal_names_the_place_and_the_type_of_what_stood_there() -> None:
     with pytest.raises(Refused) as caught:
         s.decode(Line, {"text": None}, "payload")
     assert caught.value.found is None
+    for rule in (s.matching("[a-z]", "a letter"), s.text_of(1, 1)):
+        for value, found in (("AB", None), (1, "int")):
+            with pytest.raises(Refused) as caught:
+                rule(value, "payload")
+            assert caught.value.found == found, "texts are not repeated: they may be long, or private"
