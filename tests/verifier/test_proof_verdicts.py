@@ -54,6 +54,9 @@ def test_the_newer_one_must_not_be_smaller(desk: Desk) -> None:
     desk.export(log)
     code, report = compare(desk, log, 20, 5)
     assert (code, report["reason_code"]) == (1, "CHECKPOINT_STALE")
+    files = [desk.path("old"), desk.path("new")]
+    code, report = desk.run("consistency", *files, "--log", desk.path("log"), "--explain")
+    assert (code, report["reason_code"]) == (1, "CHECKPOINT_STALE")
 
 
 def test_a_log_proof_is_named_with_its_entry(desk: Desk) -> None:
