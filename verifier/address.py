@@ -56,7 +56,7 @@ def _find_proxy(scheme: str, host: str, port: int | None) -> SplitResult | None:
     text = getproxies().get(scheme)
     if not text or proxy_bypass(host) or (port is not None and proxy_bypass(f"{host}:{port}")):
         return None
-    what, expected = f"{scheme.upper()}_PROXY", "http://[user:password@]host[:port]"
+    what, expected = f"{scheme}_proxy", "http://[user:password@]host[:port]"
     proxy, _ = _split(text if "//" in text else f"http://{text}", what, expected)  # never shown: it may hold a password
     if proxy.scheme != "http" or not proxy.hostname:
         raise Unusable("INPUT_UNREADABLE", what, expected=expected)

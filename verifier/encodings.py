@@ -10,9 +10,6 @@ from verifier.errors import Refused
 _TO_BASE64 = bytes.maketrans(b"-_", b"+/")
 _TO_BASE64URL = bytes.maketrans(b"+/", b"-_")
 
-HASH_TEXT_LENGTH = 43  # 32 bytes in base64url without padding
-SIGNATURE_TEXT_LENGTH = 86  # 64 bytes in base64url without padding
-
 
 def encode_b64u(data: bytes) -> str:
     """Base64url without padding."""

@@ -108,6 +108,12 @@ def test_a_proof_that_was_added_after_signing_is_lifted_out(metadata: dict[str, 
         assert open_envelope(envelope, "envelope", kind="gateway_receipt").payload == signed
 
 
+def test_metadata_that_was_added_is_not_lifted_out_with_the_proof() -> None:
+    envelope = seal()
+    envelope["payload"]["metadata"] = {"log_inclusion_proof": {"leaf": 1}, "note": "added"}
+    assert code_of(envelope) == "HASH_MISMATCH"
+
+
 def test_only_a_gateway_receipt_may_have_one_added_and_only_a_small_one() -> None:
     for kind, size, code in (
         ("gateway_receipt", MAX_METADATA_BYTES - 2, None),

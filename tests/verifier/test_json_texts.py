@@ -29,6 +29,7 @@ from verifier.limits import MAX_JSON_DEPTH, MAX_SAFE_INTEGER
         (b'"\\ud800"', "JSON_LONE_SURROGATE"),
         (b'{"a":["\\uDC00"]}', "JSON_LONE_SURROGATE"),
         (b'{"\\udfff":1}', "JSON_LONE_SURROGATE"),
+        (b"[" + b"[]," * 100 + b"[" * MAX_JSON_DEPTH + b"]" * (MAX_JSON_DEPTH + 1), "JSON_TOO_DEEP"),
         (b"[" * (MAX_JSON_DEPTH + 1) + b"]" * (MAX_JSON_DEPTH + 1), "JSON_TOO_DEEP"),
         (b'{"a":' * (MAX_JSON_DEPTH + 1) + b"1" + b"}" * (MAX_JSON_DEPTH + 1), "JSON_TOO_DEEP"),
     ],
@@ -67,6 +68,7 @@ def test_an_object_is_one() -> None:
     [
         ('{"b":1,"10":2,"9":3,"a":4}', '{"9":3,"10":2,"b":1,"a":4}'),
         ('{"4294967295":1,"4294967294":2,"01":3,"0":4}', '{"0":4,"4294967294":2,"4294967295":1,"01":3}'),
+        ('{"a":1,"4294967295":2,"0":3}', '{"0":3,"a":1,"4294967295":2}'),
         ('{"a":{"1":1,"0":1.0}}', '{"a":{"0":1,"1":1}}'),
         ("[1.0,-0.0,-0,1e21,1e-7,0.000001,true,false,null]", "[1,0,0,1e+21,1e-7,0.000001,true,false,null]"),
         ('["\\u0008\\t\\n\\f\\r\\u000b\\u001f\\u007f\\u2028\\"\\\\\\/"]', '["\\b\\t\\n\\f\\r\\u000b\\u001f\x7f\u2028\\"\\\\/"]'),

@@ -394,7 +394,7 @@ def test_sizes_and_roots_that_cannot_be_are_inconsistent(old: tuple[int, bytes],
     refuses("CONSISTENCY_PROOF_INVALID", lambda: check_consistency([], old, new, empty_old_ok=True))
 
 
-@pytest.mark.parametrize("levels", [(8, 3, 0), (4, 4, 3), (0, 0, 1, 2, 3), (1, 0, 0), (7, 7)])
+@pytest.mark.parametrize("levels", [(8, 3, 0), (4, 4, 3), (0, 0, 1, 2, 3), (1, 0, 0, 2, 3), (7, 7)])
 def test_subtrees_of_any_size_may_be_appended_where_they_are_aligned(levels: tuple[int, ...]) -> None:
     head = TreeHead()
     for level in levels:

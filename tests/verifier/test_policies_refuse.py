@@ -75,6 +75,8 @@ def test_urls_comments_and_blanks_are_read() -> None:
         f"{LOG}\nlogs\nquorum none",
         f"{LOG}\nquorum none\r\n",
         f"{LOG}\x7f\nquorum none",
+        f"# \x07\n{LOG}\nquorum none",
+        f"{LOG} https://log.example/\x7f\nquorum none",
     ],
 )
 def test_what_is_no_policy_is_refused(text: str) -> None:

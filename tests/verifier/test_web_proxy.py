@@ -23,7 +23,9 @@ from cryptography.x509.oid import NameOID
 
 from tests.verifier.test_http import QuietServer, Server, send
 from tests.verifier.test_whole_log import PROVEN, big_log
+from verifier.address import Address
 from verifier.cli import main
+from verifier.errors import Unusable
 
 
 class Proxy:
@@ -167,6 +169,40 @@ def test_no_proxy_is_asked_for_a_host_that_is_excepted(
     assert proxy.requests == []
 
 
+@pytest.mark.parametrize(
+    ("location", "host", "port", "prefix"),
+    [
+        ("http://log.example/a", "log.example", 80, "/a"),
+        ("http://log.example:8080", "log.example", 8080, ""),
+        ("http://other.example/a", "proxy.example", 80, "http://other.example/a"),
+        ("https://log.example/a/", "log.example", 443, "/a"),
+        ("https://other.example", "proxy.example", 80, ""),
+    ],
+)
+def test_the_way_to_a_log(monkeypatch: pytest.MonkeyPatch, location: str, host: str, port: int, prefix: str) -> None:
+    for name, value in (("http_proxy", "proxy.example"), ("https_proxy", "proxy.example"), ("no_proxy", "log.example")):
+        monkeypatch.setenv(name, value)
+    address = Address(location)
+    connection = address.connect()
+    assert (connection.host, connection.port, address.prefix) == (host, port, prefix)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://",
+        "http://user@log.example",
+        "http://log.example?a",
+        "http://log.example#a",
+        "http://log.example:x",
+        "http://[",
+    ],
+)
+def test_what_is_no_address_of_a_log_is_refused(location: str) -> None:
+    with pytest.raises(Unusable, match="INPUT_UNREADABLE"):
+        Address(location)
+
+
 def test_a_proxy_that_refuses_leaves_the_verdict_undecided(
     server: Server, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,7 +236,7 @@ def test_a_proxy_of_another_kind_is_refused_and_its_password_not_shown(
     monkeypatch.setenv("http_proxy", proxy_url)
     assert read_log(server.url, tmp_path) == 2
     said = capsys.readouterr()
-    assert "HTTP_PROXY" in said.err
+    assert "http_proxy" in said.err
     assert "s3cret" not in said.err + said.out
 
 
