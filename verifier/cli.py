@@ -180,6 +180,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse_usage(usage, as_json="--json" in given)
     options.given = list(given)
     try:
+        import nacl.bindings  # noqa: F401, PLC0415 - both are asked for here, whichever this command comes to need
+        import rfc8785  # noqa: F401, PLC0415
+
         from verifier.commands import run  # noqa: PLC0415 - keeps --help fast
     except ModuleNotFoundError as missing:
         sys.stderr.write(

@@ -47,6 +47,25 @@ def test_the_written_form_is_that_of_the_long_way(value: Any) -> None:
     assert stringify([value, 0.5]) == b"[" + stringify(value) + b",0.5]"
 
 
+@pytest.mark.parametrize(
+    ("number", "spelled"),
+    [
+        (1.0, "1"),
+        (-0.0, "0"),
+        (1e-06, "0.000001"),
+        (1e-07, "1e-7"),
+        (1.5e-07, "1.5e-7"),
+        (1e21, "1e+21"),
+        (5e-324, "5e-324"),
+    ],
+)
+@pytest.mark.parametrize("around", [("[", "]"), ('{"a":', "}"), ('{"a":[true,', ',"x"]}')])
+def test_a_number_is_spelled_as_ecmascript_spells_it(number: float, spelled: str, around: tuple[str, str]) -> None:
+    """Python spells most of these otherwise."""
+    value = json.loads(repr(number).join(around))
+    assert stringify(value) == canonicalize(value) == spelled.join(around).encode()
+
+
 def spellings(value: Any) -> list[bytes]:
     """Texts that mean the value: accepted ones, and some that are not."""
     plain = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
