@@ -35,8 +35,12 @@ def main(arguments: list[str]) -> int:
         return NOT_STARTED
     for own in (0, 1):  # theirs from here on: who reads and writes must see when the command does not
         os.close(own)
-    threading.Thread(target=_watch, args=(runner, grace_s), daemon=True).start()
+    gone = threading.Event()
+    watching = threading.Thread(target=_watch, args=(runner, grace_s, gone), daemon=True)
+    watching.start()
     exit_code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if gone.is_set():
+        watching.join()  # until what the command started is gone, too, and we with it
     if exit_code < 0:
         _end_by(-exit_code)
     return exit_code
@@ -46,8 +50,9 @@ def _go_on(_number: int, _frame: object) -> None:
     """A signal to the group is for the command: when that ends, so does this."""
 
 
-def _watch(runner: int, grace_s: float) -> None:
+def _watch(runner: int, grace_s: float, gone: threading.Event) -> None:
     os.read(runner, 1)  # nothing is ever written
+    gone.set()
     os.killpg(0, signal.SIGTERM)
     threading.Event().wait(grace_s)
     os.killpg(0, signal.SIGKILL)

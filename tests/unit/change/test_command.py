@@ -100,7 +100,9 @@ def test_output_is_kept_up_to_the_bound_and_cut_beyond_it(over: int, monkeypatch
 
 # Whoever is killed outright.
 
-DEAF = "trap '' TERM INT HUP; echo $BASHPID > {0}/deaf; (echo $BASHPID > {0}/child; touch {0}/started; exec sleep 60)"
+WAITS = "(echo $BASHPID > {0}/child; touch {0}/started; exec sleep 60)"
+DEAF = "trap '' TERM INT HUP; echo $BASHPID > {0}/command; " + WAITS
+DEAF_CHILD = "echo $BASHPID > {0}/command; (trap '' TERM INT HUP; " + WAITS + "; :) & wait"
 RUNNER = """
 import os, sys
 from trustlog.change.command import PlanCommand
@@ -108,12 +110,13 @@ PlanCommand(sys.argv[1:], dict(os.environ), stop_grace_s=0.2).run(b"{}")
 """
 
 
-def test_a_runner_that_is_killed_takes_its_command_and_all_that_it_started_along(tmp_path: Path) -> None:
-    runner = subprocess.Popen([sys.executable, "-c", RUNNER, "bash", "-c", DEAF.format(tmp_path)], stdout=subprocess.PIPE)
+@pytest.mark.parametrize("script", [DEAF, DEAF_CHILD], ids=["a deaf command", "a deaf child"])
+def test_a_runner_that_is_killed_takes_its_command_and_all_that_it_started_along(tmp_path: Path, script: str) -> None:
+    runner = subprocess.Popen([sys.executable, "-c", RUNNER, "bash", "-c", script.format(tmp_path)], stdout=subprocess.PIPE)
     wait_for(tmp_path / "started")
     runner.kill()
     runner.communicate()
-    for name in ("deaf", "child"):
+    for name in ("command", "child"):
         wait_for_end(int((tmp_path / name).read_text()))
 
 
