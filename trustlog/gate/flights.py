@@ -13,6 +13,7 @@ from trustlog.gate.failing import Failing
 from trustlog.gate.sending import Sending
 
 MAX_FLIGHTS: Final = 2  # the log stores one while another is sent: more would only make each smaller
+PATIENCE_S: Final = 0.02  # most logs have answered by then: what came meanwhile goes together, which costs less
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class _Flight:
 
 
 class Flights:
-    """What was sent to the log and not answered yet. `on_landing` is called when something was."""
+    """What was sent to the log and not answered yet. `on_landing` is called when something was, or more may be sent."""
 
     def __init__(self, sending: Sending, failing: Failing, *, within_s: float, on_landing: Callable[[], object]) -> None:
         self._sending = sending
@@ -32,6 +33,7 @@ class Flights:
         self._within_s = within_s
         self._on_landing = on_landing
         self._flights: list[_Flight] = []
+        self._patience: asyncio.TimerHandle | None = None  # since the last launch, until it ends
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -39,7 +41,7 @@ class Flights:
     @property
     def is_full(self) -> bool:
         """Whether nothing more is to be sent until something has landed."""
-        return len(self._flights) >= MAX_FLIGHTS
+        return len(self._flights) >= MAX_FLIGHTS or (self._patience is not None and bool(self._flights))
 
     @property
     def has_landed(self) -> bool:
@@ -61,12 +63,20 @@ class Flights:
         task = asyncio.create_task(self._fly(to_send, seen, at_ns), name="records of the gate")
         task.add_done_callback(lambda _: self._on_landing())
         self._flights.append(_Flight(to_send, task))
+        if self._patience is not None:
+            self._patience.cancel()
+        self._patience = asyncio.get_running_loop().call_later(PATIENCE_S, self._lose_patience)
 
     def land(self) -> list[Sent]:
         """Every record that the log says it has by now: whoever reads from here on finds it there."""
         landed = [flight for flight in self._flights if flight.task.done()]
         self._flights = [flight for flight in self._flights if flight not in landed]
         return [one for flight in landed for one in flight.task.result()]
+
+    def _lose_patience(self) -> None:
+        self._patience = None
+        if self._flights:
+            self._on_landing()
 
     async def _fly(self, to_send: Sequence[Sent], seen: ViewOfLog, at_ns: int) -> list[Sent]:
         """Never raises: what it fails for answers those who wait."""

@@ -5,8 +5,9 @@ withdrawn. On the same view it judges what was asked before it began to read, an
 however many ask at once, they share one reading and one submission, and each is decided on a checkpoint that was fetched after it
 asked.
 
-A round does not wait for the log to take what it sends: the next one may read and judge meanwhile. Of one job there is never
-more than one allow on its way; what is asked for the same job waits until that has landed, and is judged on what it made.
+A round does not wait for the log to take what it sends: where that takes long, the next one reads and judges meanwhile. Of one
+job there is never more than one allow on its way; what is asked for the same job waits until that has landed, and is judged on
+what it made.
 """
 
 from __future__ import annotations

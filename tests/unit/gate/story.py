@@ -459,10 +459,14 @@ class Story:
             judgement.is_logged,
         )
 
+    def text_of(self, logged: Logged) -> bytes | None:
+        """The payload of an entry; None where it was withheld."""
+        return self._texts.get(logged.index)
+
     def read_late(self, issuance: Logged) -> None:
         refs = {"token_scope": issuance.record.token_scope_hash_b64u, "job": issuance.record.job_id}
         for one in self.view.unread(self.view.size, refs=refs, bundles_of=issuance.record.agent_did):
-            self.view.read_late(one.index, self._texts.get(one.index))
+            self.view.read_late(one.index, self.text_of(one))
 
     def rejudge(self, allow: Logged) -> set[str]:
         """The codes against an allow that is logged, judged at its own index."""

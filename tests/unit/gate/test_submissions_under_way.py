@@ -12,9 +12,15 @@ import pytest
 from tests.unit.gate.scene import Scene, codes, make_directory, playing
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused
+from trustlog.gate import flights
 from trustlog.gate.flights import MAX_FLIGHTS
 from trustlog.gate.gate import Gate
 from trustlog.gate.identify import GateRequest
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flights, "PATIENCE_S", 0)
 
 
 @pytest.fixture
@@ -160,3 +166,22 @@ async def test_only_so_many_submissions_are_under_way(scene: Scene) -> None:
     for event in client.held:
         event.set()
     assert all(decision.allow for decision in await asyncio.gather(*decisions))
+
+
+async def test_what_comes_soon_after_a_submission_waits_for_its_end_and_goes_together(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flights, "PATIENCE_S", 3600)
+    first, *later = await publish_changes(scene, 3)
+    gate, client = await slow_gate(scene)
+    decisions = [asyncio.create_task(gate.decide(first))]
+    await client.until_held(1)
+    decisions += [asyncio.create_task(gate.decide(request)) for request in later]
+    await asyncio.sleep(0)  # they have been asked
+    await gate.catch_up()
+    assert (len(client.held), gate.waiting) == (1, 2)
+    client.held[0].set()
+    await client.until_held(2)
+    client.held[1].set()
+    assert all(decision.allow for decision in await asyncio.gather(*decisions))
+    assert len(client.held) == 2

@@ -1,11 +1,11 @@
-"""A view: when witnesses had seen what, and what is foreseen on top of it."""
+"""A view: when witnesses had seen what, what is foreseen on top of it, and what is still to be read."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import keys
+from tests.support import keys, payloads
 from tests.support.trust import ORIGIN, trust_policy
 from tests.unit.gate.story import EXECUTE, Story
 from trustlog.formats.envelope import parse_envelope
@@ -74,3 +74,27 @@ def test_the_next_entry_is_checked_as_the_log_would() -> None:
     other = Story().up_to_approvals()
     other.revoke("job:new")
     assert story.view.check_next(last(other)) is None
+
+
+def test_a_bundle_is_to_be_read_and_then_the_tool_receipts_in_it_each_once() -> None:
+    story = Story()
+    end = story.up_to_execution()
+    binding = story.bound(token_scope_hash_b64u=None)  # tied to the job by nothing but the bundle
+    receipt = payloads.tool_receipt(binding=binding)
+    below, above = story.log("tool_receipt", receipt), story.view.size
+    bundle = story.bundle(end, tool_receipts=[payloads.envelope("tool_receipt", receipt, keys.AGENT)])
+    view = LogView(story.view.trust)
+    for index in range(story.view.size):
+        logged = story.view.at(index)
+        assert logged is not None
+        view.add(logged.data, None)
+
+    def unread(size: int) -> list[int]:
+        return [one.index for one in view.unread(size, refs={}, bundles_of=keys.AGENT.did)]
+
+    assert unread(above) == []
+    assert unread(above + 1) == [bundle.index]
+    view.read_late(bundle.index, story.text_of(bundle))
+    assert unread(above + 1) == unread(above + 1) == [below.index]
+    view.read_late(below.index, story.text_of(below))
+    assert unread(above + 1) == unread(above + 1) == []
