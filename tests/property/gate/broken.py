@@ -398,6 +398,11 @@ _APPROVALS: Final = (
     Broken("an approver who came later", ("approval_is_by_a_person",), steps={"approve": _approved_before_they_came}),
     Broken("an approver who left", ("approval_is_by_a_person",), steps={"last": roster(without=["p-bob"])}),
     Broken(
+        "an approver who left, where no role is wanted",
+        ("approval_is_by_a_person",),
+        steps={"govern": _tool(EXECUTE, approver_constraints=None), "last": roster(without=["p-bob"])},
+    ),
+    Broken(
         "an approver whose time is over",
         ("approval_is_by_a_person",),
         steps={"last": roster(person("p-bob", keys.BOB, roles=("platform_security",), valid_until="2020-01-01T00:00:00Z"))},
@@ -416,7 +421,7 @@ _APPROVALS: Final = (
     Broken(
         "approvals a second too old",
         ("approval_is_in_time",),
-        steps={"govern": _tool(EXECUTE, approval_ttl_s=30), "last": passes(30)},
+        steps={"govern": _tool(EXECUTE, approval_ttl_s=30), "last": passes(29)},
     ),
     Broken(
         "an approval from the future",

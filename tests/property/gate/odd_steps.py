@@ -306,7 +306,7 @@ def approved_before_the_bundle(story: Jobs) -> None:
 
 def bundle_closed_elsewhere(story: Jobs) -> None:
     """Another job's closure names this bundle."""
-    members = {
+    members: Payload = {
         "job_id": "job-elsewhere",
         "run_id": "run-elsewhere",
         "ticket": payloads.TICKET,
@@ -338,9 +338,12 @@ def plan_of_another_ticket(story: Jobs) -> None:
 
 def valid(**members: int) -> Step:
     """A policy with these dates, in seconds from now."""
-    return lambda story: govern(
-        story, policy(**{name: format_timestamp(story.now_ns + seconds * NS) for name, seconds in members.items()})
-    )
+
+    def act(story: Jobs) -> None:
+        dates: Payload = {name: format_timestamp(story.now_ns + seconds * NS) for name, seconds in members.items()}
+        govern(story, policy(**dates))
+
+    return act
 
 
 def until_the_policy_ends(story: Jobs) -> None:
