@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tests.property.gate import odd_steps as odd
-from tests.property.gate.course import Broken, Misstated, Step, bundle, govern
+from tests.property.gate.course import Broken, Misstated, Step, bundle, execute, govern
 from tests.property.gate.jobs import Jobs, nonsense
 from tests.property.gate.odd_steps import approve_as, each_of, forge, one_is, passes, roster, with_change
 from tests.support import keys
@@ -220,6 +220,11 @@ _STEPS: Final = (
     ),
     Broken("no call", ("model_calls_are_receipted",), steps={"call": _nothing}),
     Broken(
+        "calls that no gateway signed",
+        ("model_calls_are_receipted",),
+        steps={"call": lambda one: one.log("gateway_receipt", odd.first_call(one), STRANGER)},
+    ),
+    Broken(
         "calls after the simulation",
         ("model_calls_are_receipted",),
         steps={"call": _nothing, "approve": _approve_after(lambda one: one.call_model())},
@@ -297,6 +302,18 @@ _OF_ANOTHER: Final = (
 
 _BUNDLE: Final = (
     Broken("a reason without a bundle", ("bundle_is_logged_and_unused",), CLOSE, asked={"closing_reason": "done"}),
+    Broken(
+        "a reason with two bundles",
+        ("bundle_is_logged_and_unused",),
+        CLOSE,
+        asked={"closing_reason": lambda one: f"bundle:{one.bundle_hash}, bundle:{nonsense()}"},
+    ),
+    Broken(
+        "a reason whose bundle touches another letter",
+        ("bundle_is_logged_and_unused",),
+        CLOSE,
+        asked={"closing_reason": lambda one: f"see-bundle:{one.bundle_hash}"},
+    ),
     Broken(
         "a bundle that is not logged",
         ("bundle_is_logged_and_unused",),
@@ -450,6 +467,7 @@ _APPROVALS: Final = (
             "approve": lambda one: one.approve(EXECUTE, "p-alice"),
         },
     ),
+    Broken("approvals that an allow used up", ("people_are_enough", "roles_are_filled"), steps={"last": execute}),
     Broken("one person with two keys", ("people_are_enough", "roles_are_filled"), steps={"approve": _with_two_keys}),
     Broken(
         "a role that nobody fills",

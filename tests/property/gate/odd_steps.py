@@ -201,12 +201,6 @@ def executed_another_plan(story: Jobs) -> None:
     story.simulate()
 
 
-def executed_and_simulated_again(story: Jobs) -> None:
-    """The plan is simulated once more after it was executed; the people approve closing what that simulation showed."""
-    execute(story)
-    story.simulate()
-
-
 def with_change(**members: Any) -> Step:
     """The bundle's statement with these members changed; None leaves one out."""
 
@@ -249,6 +243,11 @@ def new_call(story: Jobs, **bound: Any) -> Payload:
     )
     story.receipts.append(receipt)
     return receipt
+
+
+def first_call(story: Jobs) -> Payload:
+    """The receipt of a call that nothing came before."""
+    return payloads.gateway_receipt(receipt_id=f"{story.job}-first", timestamp=story.time, binding=story.bound())
 
 
 def with_a_call_under_another_policy(story: Jobs) -> None:
