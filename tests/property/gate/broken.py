@@ -173,6 +173,11 @@ _JOB: Final = (
         steps={"last": lambda one: one.deny(approval_type="timeout_deny", plan_hash_b64u=nonsense())},
     ),
     Broken(
+        "denied, tied by its token",
+        ("job_is_not_denied",),
+        steps={"last": lambda one: one.deny(scope_hash_b64u=nonsense(), plan_hash_b64u=nonsense())},
+    ),
+    Broken(
         "denied, tied by the scope of a decision", ("job_is_not_denied",), steps={"last": odd.decided_then_denied_by_scope}
     ),
     Broken("denied, tied by the scope asked for", ("job_is_not_denied",), steps={"last": odd.denied_by_this_scope}),
