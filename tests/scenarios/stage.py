@@ -147,7 +147,9 @@ class Stage:
         name = "_".join(part for part in (self.name, piece, *failed) if part)
         assert f"{FOLDER}/{name}" not in {case.name for case in self.left}, "name the pieces of a story's evidence"
         arguments = ("evidence", PACK, "--trust", TRUST, "--at", AT, "--log", f"../{LOGS}/{log}")
-        self.left.append(Case(f"{FOLDER}/{name}", self._why_of(piece), expected, {PACK: body, TRUST: trust}, arguments))
+        is_gone_on = expected.exit_code == 1 and pack is None and shown is None and quorum is None
+        why = self._why_of(piece, is_gone_on=is_gone_on)
+        self.left.append(Case(f"{FOLDER}/{name}", why, expected, {PACK: body, TRUST: trust}, arguments))
         if self._only_evidence and len(self.left) == self.pieces:
             raise AllIsLeft
 
@@ -175,10 +177,11 @@ class Stage:
     def _new_place(self, name: str) -> Path:
         return self._place / f"{name}-{len(list(self._place.iterdir()))}"
 
-    def _why_of(self, piece: str) -> str:
+    def _why_of(self, piece: str, *, is_gone_on: bool) -> str:
         """The story's docstring, as the README of its evidence."""
-        lines = [line.strip() for line in self._why.strip().splitlines()]
-        told = "\n".join(lines)
+        told = "\n".join(line.strip() for line in self._why.strip().splitlines())
+        if is_gone_on:
+            told += "\n\nAn honest gate says no. The evidence is of those who went on all the same."
         return f"{told}\n\nThe evidence is of: {piece.replace('_', ' ')}." if piece else told
 
 

@@ -112,11 +112,11 @@ async def test_quorum_not_met(stage: Stage) -> None:
     change = await (await stage.simulated()).approved()
     front = await stage.front()
     gate = front.gate(trust=trust_text(stage.world.origin, quorum=TWO_OF_THREE))
-    for witnesses in ([], WITNESSES[:1]):
-        front.witnesses = witnesses
-        denied = await change.ask(EXECUTE, gate=gate)
-        assert denied.denied_with("QUORUM_NOT_MET")
-        assert denied.says("two")
+    assert (await change.ask(EXECUTE, gate=gate)).denied_with("QUORUM_NOT_MET")
+    front.witnesses = WITNESSES[:1]
+    denied = await change.ask(EXECUTE, gate=gate)
+    assert denied.denied_with("QUORUM_NOT_MET")
+    assert denied.says("two")
     await stage.leave(change, fail("QUORUM_NOT_MET"), quorum=TWO_OF_THREE, like=denied)
     front.witnesses = WITNESSES[1:]
     assert (await change.ask(EXECUTE, gate=gate)).allowed

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tests.property.gate import odd_steps as odd
-from tests.property.gate.course import Broken, Misstated, Step, bundle, govern
+from tests.property.gate.course import Broken, Misstated, Step, bundle, execute, govern
 from tests.property.gate.jobs import Jobs, nonsense
 from tests.property.gate.odd_steps import approve_as, each_of, forge, one_is, passes, roster, with_change
 from tests.support import keys
@@ -173,6 +173,11 @@ _JOB: Final = (
         steps={"last": lambda one: one.deny(approval_type="timeout_deny", plan_hash_b64u=nonsense())},
     ),
     Broken(
+        "denied, tied by its token",
+        ("job_is_not_denied",),
+        steps={"last": lambda one: one.deny(scope_hash_b64u=nonsense(), plan_hash_b64u=nonsense())},
+    ),
+    Broken(
         "denied, tied by the scope of a decision", ("job_is_not_denied",), steps={"last": odd.decided_then_denied_by_scope}
     ),
     Broken("denied, tied by the scope asked for", ("job_is_not_denied",), steps={"last": odd.denied_by_this_scope}),
@@ -219,6 +224,11 @@ _STEPS: Final = (
         steps={"simulate": lambda one: one.simulate(token_scope_hash_b64u=nonsense())},
     ),
     Broken("no call", ("model_calls_are_receipted",), steps={"call": _nothing}),
+    Broken(
+        "calls that no gateway signed",
+        ("model_calls_are_receipted",),
+        steps={"call": lambda one: one.log("gateway_receipt", odd.first_call(one), STRANGER)},
+    ),
     Broken(
         "calls after the simulation",
         ("model_calls_are_receipted",),
@@ -297,6 +307,18 @@ _OF_ANOTHER: Final = (
 
 _BUNDLE: Final = (
     Broken("a reason without a bundle", ("bundle_is_logged_and_unused",), CLOSE, asked={"closing_reason": "done"}),
+    Broken(
+        "a reason with two bundles",
+        ("bundle_is_logged_and_unused",),
+        CLOSE,
+        asked={"closing_reason": lambda one: f"bundle:{one.bundle_hash}, bundle:{nonsense()}"},
+    ),
+    Broken(
+        "a reason whose bundle touches another letter",
+        ("bundle_is_logged_and_unused",),
+        CLOSE,
+        asked={"closing_reason": lambda one: f"see-bundle:{one.bundle_hash}"},
+    ),
     Broken(
         "a bundle that is not logged",
         ("bundle_is_logged_and_unused",),
@@ -398,6 +420,11 @@ _APPROVALS: Final = (
     Broken("an approver who came later", ("approval_is_by_a_person",), steps={"approve": _approved_before_they_came}),
     Broken("an approver who left", ("approval_is_by_a_person",), steps={"last": roster(without=["p-bob"])}),
     Broken(
+        "an approver who left, where no role is wanted",
+        ("approval_is_by_a_person",),
+        steps={"govern": _tool(EXECUTE, approver_constraints=None), "last": roster(without=["p-bob"])},
+    ),
+    Broken(
         "an approver whose time is over",
         ("approval_is_by_a_person",),
         steps={"last": roster(person("p-bob", keys.BOB, roles=("platform_security",), valid_until="2020-01-01T00:00:00Z"))},
@@ -416,7 +443,7 @@ _APPROVALS: Final = (
     Broken(
         "approvals a second too old",
         ("approval_is_in_time",),
-        steps={"govern": _tool(EXECUTE, approval_ttl_s=30), "last": passes(30)},
+        steps={"govern": _tool(EXECUTE, approval_ttl_s=30), "last": passes(29)},
     ),
     Broken(
         "an approval from the future",
@@ -445,6 +472,7 @@ _APPROVALS: Final = (
             "approve": lambda one: one.approve(EXECUTE, "p-alice"),
         },
     ),
+    Broken("approvals that an allow used up", ("people_are_enough", "roles_are_filled"), steps={"last": execute}),
     Broken("one person with two keys", ("people_are_enough", "roles_are_filled"), steps={"approve": _with_two_keys}),
     Broken(
         "a role that nobody fills",

@@ -21,7 +21,7 @@ class Stuck(Exception):
 
 @dataclass(frozen=True)
 class Broken:
-    """One condition broken. `steps` replace honest ones by name, `asked` are words of the request.
+    """One condition broken. `steps` replace honest ones by name, `asked` are words of the request, or make them.
 
     `governed` is False where nothing may come before, for want of a roster, or after, because everything is denied for ever.
     """
@@ -30,7 +30,7 @@ class Broken:
     rules: tuple[str, ...]
     action: str = EXECUTE
     steps: Mapping[str, Step] = field(default_factory=dict)
-    asked: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, str | Callable[[Jobs], str]] = field(default_factory=dict)
     governed: bool = True
     asks: str | None = None
 
@@ -45,7 +45,8 @@ class Broken:
 
     def ask(self, story: Jobs) -> Judgement:
         """What the gate makes of it."""
-        return story.ask(self.asked_for, **self.asked)
+        words = {name: word if isinstance(word, str) else word(story) for name, word in self.asked.items()}
+        return story.ask(self.asked_for, **words)
 
 
 @dataclass(frozen=True)

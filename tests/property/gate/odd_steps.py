@@ -201,12 +201,6 @@ def executed_another_plan(story: Jobs) -> None:
     story.simulate()
 
 
-def executed_and_simulated_again(story: Jobs) -> None:
-    """The plan is simulated once more after it was executed; the people approve closing what that simulation showed."""
-    execute(story)
-    story.simulate()
-
-
 def with_change(**members: Any) -> Step:
     """The bundle's statement with these members changed; None leaves one out."""
 
@@ -249,6 +243,11 @@ def new_call(story: Jobs, **bound: Any) -> Payload:
     )
     story.receipts.append(receipt)
     return receipt
+
+
+def first_call(story: Jobs) -> Payload:
+    """The receipt of a call that nothing came before."""
+    return payloads.gateway_receipt(receipt_id=f"{story.job}-first", timestamp=story.time, binding=story.bound())
 
 
 def with_a_call_under_another_policy(story: Jobs) -> None:
@@ -306,7 +305,7 @@ def approved_before_the_bundle(story: Jobs) -> None:
 
 def bundle_closed_elsewhere(story: Jobs) -> None:
     """Another job's closure names this bundle."""
-    members = {
+    members: Payload = {
         "job_id": "job-elsewhere",
         "run_id": "run-elsewhere",
         "ticket": payloads.TICKET,
@@ -338,9 +337,12 @@ def plan_of_another_ticket(story: Jobs) -> None:
 
 def valid(**members: int) -> Step:
     """A policy with these dates, in seconds from now."""
-    return lambda story: govern(
-        story, policy(**{name: format_timestamp(story.now_ns + seconds * NS) for name, seconds in members.items()})
-    )
+
+    def act(story: Jobs) -> None:
+        dates: Payload = {name: format_timestamp(story.now_ns + seconds * NS) for name, seconds in members.items()}
+        govern(story, policy(**dates))
+
+    return act
 
 
 def until_the_policy_ends(story: Jobs) -> None:

@@ -106,6 +106,8 @@ NOT_OF_THE_RECORDS = {
     "token says another end than its issuance",  # which token was presented, for which ticket, with which reason, is the request's
     "token of another ticket",
     "a reason without a bundle",
+    "a reason with two bundles",
+    "a reason whose bundle touches another letter",
     "approvals that witnesses saw long ago",  # nor when witnesses saw it
     "denied, tied by the scope asked for",  # it knows the scopes of decisions
 }
