@@ -111,6 +111,21 @@ def view_of(change: Change, size: int) -> Callable[[Payload], None]:
     return edit
 
 
+def test_a_step_above_the_view_does_not_stand_in_for_one_that_asked_nobody() -> None:
+    """Below the view there is only an allow that asked nobody; a good one follows above it."""
+
+    def late(change: Change) -> None:
+        change.edit["decide_execute"] = view_of(change, change.log.size)
+        approve_ticket(change)
+
+    change = three_steps(
+        lambda c: approve_ticket(c, approved=False, step="decide_careless"), before={"decide_execute": late}
+    )
+    assert_fails(
+        verdict(change.build()), "APPROVALS_INSUFFICIENT", "approvals.enough[ticket.approve] APPROVALS_INSUFFICIENT"
+    )
+
+
 def test_a_deny_of_a_step_is_no_step() -> None:
     deny = setting(decision="deny", reasons=[{"code": "PLAN_DENIED", "detail": "test"}])
     assert_fails(verdict(three_steps(edit={"decide_approve": deny}).build()), "REQUIRED_STEP_MISSING")
