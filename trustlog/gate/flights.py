@@ -13,7 +13,7 @@ from trustlog.gate.failing import Failing
 from trustlog.gate.sending import Sending
 
 MAX_FLIGHTS: Final = 2  # the log stores one while another is sent: more would only make each smaller
-PATIENCE_S: Final = 0.02  # most logs have answered by then: what came meanwhile goes together, which costs less
+PATIENCE_S: Final = 0.25  # what needs longer waits for others; until then what comes goes together, which costs less
 
 
 @dataclass(frozen=True, slots=True)
