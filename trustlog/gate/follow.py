@@ -26,9 +26,7 @@ MAX_PLANS: Final = 1_000  # kept in memory
 MAX_PLAN_BYTES: Final = 64 * 1024 * 1024
 MAX_NEARING: Final = 10_000
 MAX_EXPECTED: Final = 256  # more than a round sends
-ABSENT: Final = frozenset(
-    {"PAYLOAD_ERASED", "PAYLOAD_MISSING", "HASH_MISMATCH", "LOG_RESPONSE_INVALID"}
-)  # the rest: no answer
+ABSENT: Final = frozenset({"PAYLOAD_ERASED", "PAYLOAD_MISSING", "HASH_MISMATCH"})  # the rest: no answer
 
 
 class Reading:
