@@ -4,11 +4,14 @@ The follower keeps the right edge of the tree that it has read. It reads entry b
 run of entries only when the root of what it then has is the checkpoint's, or, within a long catch-up, when the log proves that
 this root begins the checkpoint's tree. So a log cannot show one history to the follower and sign another, and memory stays
 bounded however long the log is.
+
+Whoever writes to the log themselves may foretell what it holds next: where the root shows that it is exactly that, no entry is
+fetched.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,12 +41,21 @@ class Follower:
     """Follows one log from `edge` on (default: from the empty tree).
 
     ``edge`` after a run was taken is what to persist and to start again from; `checkpoint` is the last one that was reached.
+    `foretell` gives the entries that the caller thinks come next, as many as asked, or fewer if it does not know.
     """
 
-    def __init__(self, client: LogClient, *, edge: Edge | None = None, run_entries: int = RUN_ENTRIES) -> None:
+    def __init__(
+        self,
+        client: LogClient,
+        *,
+        edge: Edge | None = None,
+        run_entries: int = RUN_ENTRIES,
+        foretell: Callable[[int], Sequence[bytes]] = lambda _count: (),
+    ) -> None:
         assert run_entries % TILE_WIDTH == 0
         self._client = client
         self._run_entries = run_entries
+        self._foretell = foretell
         self.edge = Edge.empty() if edge is None else edge
         self.checkpoint: TrustedCheckpoint | None = None
         self._rooted: tuple[Edge, bytes] | None = None
@@ -63,6 +75,10 @@ class Follower:
         read = Checkpoint(self._client.origin, self.edge.size, self.root_of(self.edge))
         target = await self._client.checkpoint(read=read)
         self._check_not_behind(target.checkpoint)
+        foretold = self._foretold(target.checkpoint)
+        if foretold is not None:
+            self.edge = foretold.edge
+            yield foretold
         while self.edge.size < target.checkpoint.size:
             end = min(target.checkpoint.size, end_of_run(self.edge.size, self._run_entries))
             try:
@@ -83,6 +99,15 @@ class Follower:
         async for run in self.follow():
             for offset, entry in enumerate(run.entries):
                 yield run.start + offset, entry
+
+    def _foretold(self, tree: Checkpoint) -> Run | None:
+        """The run up to `tree` of the entries that the caller foretells, where its root shows that it is just these."""
+        count = tree.size - self.edge.size
+        entries = self._foretell(count) if count else ()
+        if not count or len(entries) != count:
+            return None
+        run = extend(self.edge, entries)
+        return run if self.root_of(run.edge) == tree.root else None
 
     async def _prove(self, edge: Edge, target: TrustedCheckpoint) -> None:
         tree = target.checkpoint

@@ -18,6 +18,7 @@ from trustlog.formats.trustpolicy import TrustedCheckpoint
 from trustlog.gate.kept_log import KeptLog
 from trustlog.gate.view import Logged, LogView
 from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES
+from trustlog.merkle.edge import Edge
 from trustlog.records.candidate import Candidate
 from trustlog.records.kinds import BULK_KINDS
 
@@ -40,8 +41,8 @@ class Reading:
         self.view = LogView(client.trust)
         self.checkpoint: TrustedCheckpoint | None = None
         self._kept = kept
-        self._follower = Follower(client)
-        self._read = self._follower.edge
+        self._read = Edge.empty()
+        self._follower = self._follow_on()
         self._plans: OrderedDict[str, bytes] = OrderedDict()
         self._plan_bytes = 0
         self._own: OrderedDict[bytes, Candidate] = OrderedDict()  # until they are read; the oldest first
@@ -66,7 +67,7 @@ class Reading:
             self._read = edge
         for size, ns in self._kept.sightings():
             self.view.note_sighting(size, ns)
-        self._follower = Follower(self.client, edge=self._read)
+        self._follower = self._follow_on()
 
     def expect(self, own: Candidate) -> None:
         """What the log may soon hold by our own doing: it need not be fetched, nor read again."""
@@ -86,7 +87,7 @@ class Reading:
                 entries = [_parse(data) for data in run.entries]
                 self._take(run, entries, await self._payloads_of(entries))
         except BaseException:
-            self._follower = Follower(self.client, edge=self._read)  # what was read whole was proven, and stays
+            self._follower = self._follow_on()  # what was read whole was proven, and stays
             raise
         checkpoint = self._follower.checkpoint
         assert checkpoint is not None
@@ -135,6 +136,14 @@ class Reading:
                 _oldest, dropped = self._plans.popitem(last=False)
                 self._plan_bytes -= len(dropped)
         return text
+
+    def _follow_on(self) -> Follower:
+        return Follower(self.client, edge=self._read, foretell=self._foretell)
+
+    def _foretell(self, count: int) -> list[bytes]:
+        """What a log holds next if only this gate has written to it since: the last records that it was sent, in order."""
+        own = list(self._own.values())
+        return [one.entry_bytes for one in own[max(0, len(own) - count) :]]
 
     def _take(self, run: Run, entries: list[Entry | None], payloads: list[bytes | None]) -> None:
         """Take a whole run into the view. It is kept first: what could not be kept was not read."""

@@ -119,6 +119,28 @@ async def test_a_follower_starts_again_from_a_kept_edge() -> None:
         assert [pair async for pair in second.entries()] == [(10, make_entry(10))]
 
 
+@pytest.mark.parametrize("count", [1, 3, 300])
+async def test_what_is_foretold_rightly_is_proven_by_the_root_and_not_fetched(count: int) -> None:
+    class Silent(MemoryLog):
+        def answer_bundle(self, index: int, width: int) -> bytes | None:
+            raise AssertionError("nothing is to be fetched")
+
+    every = [make_entry(n) for n in range(count)]
+    async with client_of(Silent(every)) as client:
+        follower = Follower(client, foretell=lambda asked: every[:asked])
+        assert [pair async for pair in follower.entries()] == list(enumerate(every))
+        assert follower.checkpoint is not None
+        assert follower.checkpoint.checkpoint.size == count
+
+
+@pytest.mark.parametrize("foretold", [[], [1], [1, 0, 2], [0, 1], [0, 1, 2, 3]])
+async def test_what_is_foretold_wrongly_is_fetched_as_if_nothing_had_been_said(foretold: list[int]) -> None:
+    every = [make_entry(n) for n in range(3)]
+    async with client_of(MemoryLog(every)) as client:
+        follower = Follower(client, foretell=lambda _asked: [make_entry(n) for n in foretold])
+        assert [pair async for pair in follower.entries()] == list(enumerate(every))
+
+
 async def test_a_partial_bundle_that_is_gone_is_read_from_the_full_one_or_from_a_newer_tree() -> None:
     class Growing(MemoryLog):
         """Drops every partial bundle but that of its present size, and grows after each checkpoint."""
