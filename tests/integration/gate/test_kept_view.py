@@ -80,7 +80,7 @@ async def test_equal_denies_are_told_apart_from_new_ones_after_a_restart(scene: 
 
 
 class LosesAnswers(LogClient):
-    """A client that hears nothing of its first offer."""
+    """A client that hears nothing of its first offer, nor of anything from then on."""
 
     lost = False
 
@@ -88,6 +88,7 @@ class LosesAnswers(LogClient):
         answers = await super().offer(envelopes)
         if not self.lost:
             self.lost = True
+            self.http.url = self.http.url.with_port(9)  # it may not withdraw it now
             raise Refused("LOG_UNREACHABLE", "the answer was lost")
         return answers
 
@@ -97,7 +98,6 @@ async def test_an_allow_that_was_not_released_is_withdrawn_after_a_restart(scene
     await scene.publish()
     async with serving_gate(scene, state, kind=LosesAnswers) as gate:
         assert codes_of(await gate.decide(asked(scene))) == {"LOG_UNREACHABLE"}
-        gate.client.http.url = gate.client.http.url.with_port(9)  # it may not withdraw it now
     [allow] = await scene.decisions()
     assert allow["decision"] == "allow"
     async with serving_gate(scene, state) as gate:
