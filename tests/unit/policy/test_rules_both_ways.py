@@ -484,7 +484,7 @@ ROWS: Final[Mapping[str, Row]] = {
         (
             (later(3601), {"APPROVAL_EXPIRED"}),
             (on("approval", seen_ns=0), {"APPROVAL_EXPIRED"}),
-            (approval(timestamp=at(FAR_OFF)), {"APPROVAL_MISMATCH"}),
+            (approval(timestamp=at(FAR_OFF)), {"CLOCK_SKEW"}),
         ),
         honest=(later(3500),),
     ),

@@ -107,7 +107,7 @@ def approval_is_in_order(approval: ApprovalFact, above: int) -> Iterator[Finding
         yield _against(approval, expected, str(approval.index))
 
 
-@rule("APPROVAL_EXPIRED", "APPROVAL_MISMATCH", enforces=["tools.*.approval_ttl_s"], about="approval")
+@rule("APPROVAL_EXPIRED", "CLOCK_SKEW", enforces=["tools.*.approval_ttl_s"], about="approval")
 def approval_is_in_time(
     approval: ApprovalFact, tool: Tool, scope: ScopeFact, token: TokenIssued, at_ns: int
 ) -> Iterator[Finding]:
@@ -123,7 +123,8 @@ def approval_is_in_time(
         step = f"Ask {approval.record.approver_subject} to look again and run: {approve_command(scope, token)}"
         yield Finding("APPROVAL_EXPIRED", expected, f"{age_ns // NS} s at index {approval.index}", step)
     if signed_ns - at_ns > MAX_SKEW_AHEAD_S * NS:
-        yield _against(approval, f"a timestamp at most {MAX_SKEW_AHEAD_S} s ahead", approval.record.timestamp.text)
+        expected = f"a timestamp at most {MAX_SKEW_AHEAD_S} s ahead in the approval at index {approval.index}"
+        yield Finding("CLOCK_SKEW", expected, approval.record.timestamp.text)
 
 
 @rule("APPROVAL_REVOKED", "KEY_REVOKED", enforces=["revocation: approval, key"], about="approval")

@@ -8,6 +8,20 @@ from typing import Final
 from trustlog.policy.rules import NOT_A_RULE, RULES
 from trustlog.policy.rules.rule import About, Rule
 
+AROUND: Final = """
+What has to hold before a rule is asked, and after the last one:
+
+- The newest checkpoint is fetched after the request came, carries the log's signature and the quorum of witnesses, is no older
+  than the trust policy allows, and continues the one remembered (`trustlog/client/log.py`): `NOTE_UNVERIFIED`,
+  `QUORUM_NOT_MET`, `CHECKPOINT_STALE`, `CHECKPOINT_INCONSISTENT`.
+- Every entry up to it is read, and their root is the signed one (`trustlog/client/follower.py`): `ROOT_MISMATCH`. A log that
+  does not answer in time is `LOG_UNREACHABLE`.
+- Which record counts at all: its signer in a role and within its window, schema, hash, conflicts, the roster chain, that the key
+  of a role is nobody's (`trustlog/records/`). One that breaks a rule of reading is void, as if it were not there.
+- An allow is released only when it is in the log, nothing that was logged before it would change it, nothing restricts it by
+  now, and it has not expired (`trustlog/gate/releasing.py`): `DECISION_NOT_LOGGED`, `DECISION_WITHDRAWN`, `DECISION_EXPIRED`.
+"""
+
 ABOUT: Final[dict[About, str]] = {
     "question": "an action",
     "presented token": "the token that a caller presents",
@@ -26,6 +40,8 @@ def _head() -> Iterator[str]:
     yield ""
     yield "Written from the table `RULES` by `trustlog/policy/rules/page.py`; a test keeps the two alike. An action is allowed when"
     yield "no rule that applies to it finds anything. A rule whose facts cannot be had denies."
+    yield ""
+    yield AROUND.strip()
 
 
 def _rule(one: Rule) -> Iterator[str]:
