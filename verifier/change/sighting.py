@@ -70,7 +70,7 @@ def check_views(findings: Findings, pack: Pack, checkpoint: Checkpoint) -> None:
             findings.refused(f"log.view[{view.size}]", error)
             return
     if pack.views:
-        findings.passed("log.views", f"{len(pack.views)} views of decisions are prefixes of this log")
+        findings.passed("log.views", f"views of decisions that are prefixes of this log: {len(pack.views)}")
 
 
 def _check_same_origin(anchor: TrustedCheckpoint, trusted: TrustedCheckpoint) -> None:
