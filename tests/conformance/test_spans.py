@@ -30,7 +30,7 @@ def bundles(pack: Path) -> Iterator[list[dict[str, Any]]]:
             yield [receipt["payload"] for receipt in json.loads(item["payload"]).get("receipts", [])]
 
 
-PACKS = sorted(pack for pack in FIXTURES.glob("*/change.evidence.json") if any(len(one) > 1 for one in bundles(pack)))
+PACKS = sorted(pack for pack in FIXTURES.glob("**/change.evidence.json") if any(len(one) > 1 for one in bundles(pack)))
 
 
 @pytest.mark.parametrize("pack", PACKS, ids=lambda pack: pack.parent.name)

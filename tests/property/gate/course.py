@@ -6,17 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.property.gate.jobs import Jobs
+from tests.property.gate.jobs import Jobs, Stuck
 from tests.support.payloads import Payload
 from tests.unit.gate.story import CLOSE, EXECUTE, people, plan_bytes, policy
 from trustlog.gate.judge import Judgement
 from trustlog.gate.view import Logged
 
 Step = Callable[[Jobs], object]
-
-
-class Stuck(Exception):
-    """What went before stands against this change already: it cannot come as far as the condition that is to be broken."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +111,8 @@ def bundle(story: Jobs, **changes: Any) -> None:
 
 def end_of(story: Jobs) -> Logged:
     """The last end of the job."""
-    ends = [one for one in story.view.of_kind("execution", story.view.size) if one.record.phase == "end"]
+    read = (one for one in story.view.of_kind("execution", story.view.size) if one.candidate is not None)
+    ends = [one for one in read if one.record.phase == "end"]
     mine = [one for one in ends if one.record.job_id == story.job]
     if not mine:
         raise Stuck

@@ -8,6 +8,7 @@ from typing import Any, Final
 from tests.support import keys
 from tests.support.payloads import Payload, hash_of, person
 from tests.unit.gate.story import CLOSE, EXECUTE, PEOPLE, Story, people, plan_bytes, policy
+from trustlog.records.scope import is_complete_scope
 
 OF_A_JOB: Final = ("job", "run", "plan", "token", "requester", "policy_hash", "receipts", "events", "bundle_hash")
 
@@ -43,6 +44,10 @@ def rosters() -> Mapping[str, list[Payload]]:
     }
 
 
+class Stuck(Exception):
+    """What went before stands against this change already: it cannot come as far as the condition that is to be broken."""
+
+
 class Jobs(Story):
     """A story of several jobs; its members say which one it is at now."""
 
@@ -55,6 +60,12 @@ class Jobs(Story):
     def names(self) -> list[str]:
         """Every job so far."""
         return sorted({*self._jobs, self.job})
+
+    def approval(self, subject: str, action: str, **changes: Any) -> Payload:
+        """The approval that a person would sign now. Raises Stuck where there is nothing whole to approve."""
+        if not is_complete_scope(self.scope(action)):
+            raise Stuck
+        return super().approval(subject, action, **changes)
 
     def begin_job(self, policy_hash: str, requester: str) -> None:
         """Another job, whose token is issued."""
