@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from tests.property.gate.broken import BROKEN
-from tests.property.gate.course import Broken, Stuck, play
-from tests.property.gate.jobs import POLICIES, Jobs, another_persons, nonsense, rosters
+from tests.property.gate.course import Broken, play
+from tests.property.gate.jobs import POLICIES, Jobs, Stuck, another_persons, nonsense, rosters
 from tests.property.gate.model import MACHINES, Model, missing
 from tests.support import keys
 from tests.unit.gate.story import CLOSE, EXECUTE, PEOPLE, plan_bytes
