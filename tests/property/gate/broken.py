@@ -50,11 +50,12 @@ def _nothing(_story: Jobs) -> None:
 
 
 def _approved_before_they_came(story: Jobs) -> None:
-    """Erin approves, and comes into the roster afterwards."""
+    """Somebody whom no roster knew yet approves, and comes into the roster afterwards."""
     story.approve(EXECUTE, "p-alice")
-    erin = keys.fixture_key("erin")
-    story.log("human_approval_receipt", {**story.approval("p-bob", EXECUTE), "approver_subject": "p-erin"}, erin)
-    roster(person("p-erin", erin, roles=("platform_security",)))(story)
+    name = f"erin {len(story.envelopes)}"
+    subject, erin = f"p-{name.replace(' ', '-')}", keys.fixture_key(name)
+    story.log("human_approval_receipt", {**story.approval("p-bob", EXECUTE), "approver_subject": subject}, erin)
+    roster(person(subject, erin, roles=("platform_security",)))(story)
 
 
 def _with_two_keys(story: Jobs) -> None:
