@@ -31,9 +31,7 @@ MAX_SKEW_BEHIND_S: Final = 300  # our own records and approvals, at admission
 DECISION_TTL_S: Final = 60  # a decision says what was true a moment ago
 
 # Denies that a gate logs; what goes beyond is answered all the same, and logged as a count.
-STRANGER_DENIES_A_MINUTE: Final = (
-    10  # of all tokens that nobody issued: who invents tickets must not fill a log that keeps them
-)
+STRANGER_DENIES_A_MINUTE: Final = 10  # of all tokens that nobody issued: who invents tickets must not fill the log
 TOKEN_DENIES_A_MINUTE: Final = 30  # of one token: a job asks for two actions, and again after each reason that was removed
 
 # Notes (C2SP signed-note asks for at least 16 signatures).

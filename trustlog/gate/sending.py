@@ -127,10 +127,8 @@ class Sending:
             asked.give(decision_of(asked.request, one.sealed, more=(unlogged,)))
             return None
         if refusal.code != "CONFLICT":
-            asked.give(
-                self._failing.deny(asked.request, finding_of(refusal))
-            )  # it may be logged all the same, and is settled
-            return None
+            asked.give(self._failing.deny(asked.request, finding_of(refusal)))
+            return None  # the allow may be logged all the same: it is settled in a later round
         self._allows.drop(one.sealed.payload_hash)
         judged = Judged(asked, with_findings(judgement, (_used_up(refusal),)), one.judged.token, one.judged.job_id)
         return next(iter(self.sort([judged], seen, at_ns).to_send), None)

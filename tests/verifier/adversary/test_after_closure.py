@@ -8,9 +8,8 @@ from tests.verifier.adversary.test_progress import allow_again
 from tests.verifier.changebuilder import Change
 from tests.verifier.judging import assert_fails, assert_passes, verdict
 
-HELD_BACK: dict[str, Callable[[Change], object]] = {
-    "bundle": allow_again
-}  # a second allow to execute, alive when the ticket is closed
+# A second allow to execute, alive when the ticket is closed.
+HELD_BACK: dict[str, Callable[[Change], object]] = {"bundle": allow_again}
 
 
 def test_a_second_allow_that_nothing_uses_passes() -> None:
