@@ -27,6 +27,11 @@ def check_absent(case: Case, findings: Findings, allow: Allow, name: str, *, exp
     findings.absent(full_name, status, found, expected=f"{expected} [{allow.scope.action}]", index=allow.index)
 
 
+def adverse_at(code: str, what: str, index: int | None) -> Refused | None:
+    """The adverse evidence that stands at `index`; None if there is no such index."""
+    return None if index is None else Refused(code, what, found=f"at index {index}")
+
+
 def _carries(case: Case, allow: Allow) -> tuple[Status, str]:
     complete_to = case.history.complete_to
     if complete_to is not None and complete_to > allow.index:

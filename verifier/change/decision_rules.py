@@ -6,19 +6,13 @@ from verifier.change.absence import check_absent
 from verifier.change.approval_rules import check_approvals, check_denials
 from verifier.change.bundle_rules import check_bundle
 from verifier.change.case import Allow, Case
+from verifier.change.done import step_allows
 from verifier.change.evidence_rules import check_nothing_omitted
 from verifier.change.execution_rules import decision_named
 from verifier.change.findings import Findings
-from verifier.change.policy_rules import (
-    check_job_open,
-    check_plan,
-    check_policy,
-    check_run_and_round,
-    check_simulation,
-    check_token,
-    check_tool,
-    step_allows,
-)
+from verifier.change.job_rules import check_job_open, check_run_and_round
+from verifier.change.policy_rules import check_policy, check_token, check_tool
+from verifier.change.simulation_rules import check_plan, check_simulation
 from verifier.errors import Refused
 from verifier.ledger.logged import Logged
 from verifier.limits import CLOCK_TOLERANCE_S
