@@ -1,0 +1,150 @@
+"""A change of functions or schemas: the live ones are changed, in a fork, and tests run on."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import pytest
+
+from tests.mutation.changes import Change
+
+_CPU_S = 120  # a change that makes the tests run longer than that has been noticed
+_WALL_S = 300
+_BYTES = 8 << 30
+Patch = tuple[object, str, Any]  # a thing, its member, and what the member becomes
+
+
+class Functions:
+    """The live functions of some files."""
+
+    def __init__(self, root: Path, files: Sequence[str]) -> None:
+        self._root = root
+        paths = {str(root / file) for file in files}
+        self._live: dict[tuple[str, str, int], list[FunctionType]] = {}
+        for item in gc.get_objects():
+            if isinstance(item, FunctionType) and item.__code__.co_filename in paths:
+                code = item.__code__
+                self._live.setdefault((code.co_filename, code.co_qualname, code.co_firstlineno), []).append(item)
+
+    def patches(self, change: Change, source: str) -> list[Patch]:
+        """What a change concerns: live functions with their new code, or a schema; nothing if it must be imported."""
+        if not change.place.is_called:
+            return self._schema(change, source)
+        path = str(self._root / change.file)
+        old = _codes(compile(source, path, "exec"))
+        new = _codes(compile(change.tree(source), path, "exec"))
+        result: list[Patch] = []
+        for (name, line), codes in old.items():
+            changed = new.get((name, line), [])
+            if len(codes) != len(changed):
+                continue  # a nested function that is dropped with what is around it
+            for before, after in zip(codes, changed, strict=True):
+                if before != after:
+                    live = self._live.get((path, name, line), [])
+                    result += [(function, "__code__", after) for function in live if function.__code__ == before]
+        return result
+
+    def _schema(self, change: Change, source: str) -> list[Patch]:
+        """A schema that no other inherits from decodes by the fields of its changed twin."""
+        name = change.file.removesuffix(".py").replace("/", ".")
+        live = getattr(sys.modules[name], change.place.function, None)
+        if not isinstance(live, type) or not is_dataclass(live) or live.__subclasses__():
+            return []
+        twin = ModuleType(name)
+        try:
+            exec(compile(change.tree(source), str(self._root / change.file), "exec"), vars(twin))  # noqa: S102 - our own code
+        except Exception:  # noqa: BLE001 - it is imported to show what it raises
+            return []
+        changed = getattr(twin, change.place.function)
+        return [(live, member, getattr(changed, member)) for member in ("__dataclass_fields__", "__init__")]
+
+
+def _codes(code: CodeType) -> dict[tuple[str, int], list[CodeType]]:
+    result: dict[tuple[str, int], list[CodeType]] = {}
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            result.setdefault((constant.co_qualname, constant.co_firstlineno), []).append(constant)
+            for key, nested in _codes(constant).items():
+                result.setdefault(key, []).extend(nested)
+    return result
+
+
+def is_noticed(patches: Sequence[Patch], tests: Sequence[pytest.Item]) -> int | None:
+    """The position of the first test that fails with the changed code, or None if all pass."""
+
+    def run(say: Callable[[int], None]) -> None:
+        clear_caches()
+        for thing, member, value in patches:
+            setattr(thing, member, value)
+        failed: list[str] = []
+        watch = _Watch(failed)
+        tests[0].config.pluginmanager.register(watch)
+        for position, test in enumerate(tests):
+            say(position)
+            test.config.hook.pytest_runtest_protocol(item=test, nextitem=None)
+            if failed:
+                os._exit(1)
+
+    return first_failure(run)
+
+
+class _Watch:
+    def __init__(self, failed: list[str]) -> None:
+        self._failed = failed
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._failed.append(report.nodeid)
+
+
+def first_failure(run: Callable[[Callable[[int], None]], None]) -> int | None:
+    """Run in a fork that says which test it comes to; the last one that it said if it does not end well, else None."""
+    read, write = os.pipe()
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        _run_and_exit(run, write)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        said = pipe.read().split()
+    _, status = os.waitpid(child, 0)
+    if status == 0:
+        return None
+    return int(said[-1]) if said else 0
+
+
+def _run_and_exit(run: Callable[[Callable[[int], None]], None], write: int) -> None:
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
+        resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(_WALL_S)
+        run(lambda position: _write(write, position))
+    except BaseException:  # noqa: BLE001 - whatever a changed function raises, it has been noticed
+        os._exit(1)
+    os._exit(0)
+
+
+def _write(pipe: int, position: int) -> None:
+    os.write(pipe, f"{position}\n".encode())
+
+
+def clear_caches() -> None:
+    """Forget what functions of the verifier remember."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "verifier":
+            for value in list(vars(module).values()):
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()

@@ -1,0 +1,84 @@
+"""Which tests run which lines of which files, and which schemas they decode."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from tests.mutation.changes import Place
+
+_DECODE = "decode"  # of verifier.schema: its first argument is the schema
+
+
+@dataclass(slots=True)
+class Met:
+    """What one test met: lines as (file, line), schemas by (file, qualified name). It passed alone."""
+
+    lines: set[tuple[str, int]] = field(default_factory=set)
+    schemas: set[tuple[str, str]] = field(default_factory=set)
+
+
+@contextmanager
+def tracing(root: Path, files: frozenset[str]) -> Iterator[Met]:
+    """Record what runs of `files`, which are named from `root`."""
+    met = Met()
+    named = {str(root / file): file for file in files}
+    schema = str(root / "verifier/schema.py")
+
+    def enter(frame: FrameType, event: str, arg: Any) -> Callable[..., Any] | None:
+        code = frame.f_code
+        if code.co_filename == schema and code.co_name == _DECODE:
+            _note_schema(frame.f_locals["schema"], root, met)
+        file = named.get(code.co_filename)
+        if file is None:
+            return None
+        lines = met.lines
+
+        def step(frame: FrameType, event: str, arg: Any) -> Callable[..., Any]:
+            if event == "line":
+                lines.add((file, frame.f_lineno))
+            return step
+
+        lines.add((file, frame.f_lineno))
+        return step
+
+    sys.settrace(enter)
+    try:
+        yield met
+    finally:
+        sys.settrace(None)
+
+
+def _note_schema(schema: type[object], root: Path, met: Met) -> None:
+    for cls in schema.__mro__[:-1]:
+        file = sys.modules[cls.__module__].__file__ or ""
+        met.schemas.add((file.removeprefix(f"{root}/"), cls.__qualname__))
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The tests that meet a place, nearest first: those that run what few others run."""
+
+    met: list[Met]
+
+    def to(self, file: str, place: Place) -> list[int]:
+        """The positions of the tests that meet `place`, nearest first; the two that meet least come before all."""
+        if place.is_called:
+            wanted = {(file, line) for line in range(place.first_line, place.last_line + 1)}
+            tests = [test for test, met in enumerate(self.met) if not wanted.isdisjoint(met.lines)]
+        else:
+            schema = (file, place.function)
+            tests = [test for test, met in enumerate(self.met) if schema in met.schemas]
+            if not tests:
+                tests = [test for test, met in enumerate(self.met) if any(met_file == file for met_file, _ in met.lines)]
+        size = {test: len(self.met[test].lines) for test in tests}
+        around = {(file, line) for line in range(place.first_line - 15, place.last_line + 16)}
+        rarity = {line: 1 / max(1, sum(line in self.met[test].lines for test in tests)) for line in around}
+        score = {test: sum(rarity[line] for line in self.met[test].lines & around) for test in tests}
+        quick = sorted(tests, key=lambda test: (size[test], test))[:2]
+        return quick + sorted(set(tests) - set(quick), key=lambda test: (-score[test], size[test], test))
