@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -67,7 +68,7 @@ class Nearest:
     met: list[Met]
 
     def to(self, file: str, place: Place) -> list[int]:
-        """The positions of the tests that meet `place`, nearest first; the two that meet least come before all."""
+        """The positions of the tests that meet `place`: the two that run least, then in turns by what stands close and the file."""
         if place.is_called:
             wanted = {(file, line) for line in range(place.first_line, place.last_line + 1)}
             tests = [test for test, met in enumerate(self.met) if not wanted.isdisjoint(met.lines)]
@@ -77,8 +78,15 @@ class Nearest:
             if not tests:
                 tests = [test for test, met in enumerate(self.met) if any(met_file == file for met_file, _ in met.lines)]
         size = {test: len(self.met[test].lines) for test in tests}
-        around = {(file, line) for line in range(place.first_line - 15, place.last_line + 16)}
-        rarity = {line: 1 / max(1, sum(line in self.met[test].lines for test in tests)) for line in around}
-        score = {test: sum(rarity[line] for line in self.met[test].lines & around) for test in tests}
         quick = sorted(tests, key=lambda test: (size[test], test))[:2]
-        return quick + sorted(set(tests) - set(quick), key=lambda test: (-score[test], size[test], test))
+        close = range(place.first_line - 15, place.last_line + 16)
+        in_file = {line for test in tests for line in self.met[test].lines if line[0] == file}
+        orders = [self._by_rarity(tests, lines) for lines in ({item for item in in_file if item[1] in close}, in_file)]
+        return list(dict.fromkeys([*quick, *(test for pair in zip(*orders, strict=True) for test in pair)]))
+
+    def _by_rarity(self, tests: list[int], lines: set[tuple[str, int]]) -> list[int]:
+        """Those first that run what few others of them run."""
+        runs = {test: self.met[test].lines & lines for test in tests}
+        often = Counter(line for ran in runs.values() for line in ran)
+        score = {test: sum(1 / often[line] for line in sorted(ran)) for test, ran in runs.items()}
+        return sorted(tests, key=lambda test: (-score[test], len(self.met[test].lines), test))
