@@ -6,6 +6,7 @@ The process is forked before anything of the verifier is imported; it knows pyte
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -48,6 +49,7 @@ class Afresh:
 
 
 def _serve(pipe: Connection, other_end: Connection, root: Path) -> None:
+    importlib.import_module("hypothesis")  # once, and not in every fork
     other_end.close()  # so that this ends with its parent, however that ends
     while True:
         try:
@@ -63,6 +65,7 @@ def _running(root: Path, file: str, source: str, tests: tuple[str, ...]) -> Call
         sys.meta_path.insert(0, _Changed(root, file, source))
         by_test = {test: position for position, test in enumerate(tests)}
         options = ["-q", "-x", "-s", "-n", "0", "-p", "no:randomly", "-p", "no:cacheprovider", "--rootdir", str(root)]
+        options += ["--assert=plain", "-W", "ignore::pytest.PytestAssertRewriteWarning", "-o", "timeout=0"]
         if pytest.main([*options, *tests], plugins=[_Saying(by_test, say)]) != 0:
             raise AssertionError("noticed")
 
