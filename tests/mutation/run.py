@@ -62,7 +62,7 @@ class Runner:
         if session.testsfailed:
             raise pytest.UsageError("a test fails on the verifier as it is")
         say(f"{len(met)} tests, {process_time():.0f} s; {len(self.changes)} changes")
-        nearest, functions = Nearest(met), Functions(ROOT, sorted(files))
+        nearest, functions = Nearest(met, [item.nodeid for item in session.items]), Functions(ROOT, sorted(files))
         gc.collect()
         gc.freeze()  # forks share what is not touched
         for done, change in enumerate(self.changes, 1):
@@ -85,7 +85,7 @@ class Runner:
 
     def _try(self, change: Change, items: Sequence[pytest.Item], nearest: Nearest, functions: Functions) -> None:
         source = (ROOT / change.file).read_text("utf-8")
-        near = nearest.to(change.file, change.place)
+        near = nearest.to(change.file, change.place, change.text)
         killers = self.killers.setdefault((change.file, change.place.function), Counter())
         first = [test for test, _ in killers.most_common(3) if test in near]
         tests = (first + [test for test in near if test not in first])[: self.nearest]

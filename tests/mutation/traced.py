@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -63,12 +64,13 @@ def _note_schema(schema: type[object], root: Path, met: Met) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """The tests that meet a place, nearest first: those that run what few others run."""
+    """The tests that meet a place, nearest first: those that run what few others run, and whose names speak of it."""
 
     met: list[Met]
+    names: list[str]
 
-    def to(self, file: str, place: Place) -> list[int]:
-        """The positions of the tests that meet `place`: the two that run least, then in turns by what stands close and the file."""
+    def to(self, file: str, place: Place, text: str) -> list[int]:
+        """The positions of the tests that meet `place`: the two that run least, then by what is close, the file and `text`."""
         if place.is_called:
             wanted = {(file, line) for line in range(place.first_line, place.last_line + 1)}
             tests = [test for test, met in enumerate(self.met) if not wanted.isdisjoint(met.lines)]
@@ -82,11 +84,20 @@ class Nearest:
         close = range(place.first_line - 15, place.last_line + 16)
         in_file = {line for test in tests for line in self.met[test].lines if line[0] == file}
         orders = [self._by_rarity(tests, lines) for lines in ({item for item in in_file if item[1] in close}, in_file)]
-        return list(dict.fromkeys([*quick, *(test for pair in zip(*orders, strict=True) for test in pair)]))
+        orders.append(self._by_words(tests, f"{place.function} {text}"))
+        return list(dict.fromkeys([*quick, *(test for turn in zip(*orders, strict=True) for test in turn)]))
 
     def _by_rarity(self, tests: list[int], lines: set[tuple[str, int]]) -> list[int]:
         """Those first that run what few others of them run."""
         runs = {test: self.met[test].lines & lines for test in tests}
         often = Counter(line for ran in runs.values() for line in ran)
         score = {test: sum(1 / often[line] for line in sorted(ran)) for test, ran in runs.items()}
+        return sorted(tests, key=lambda test: (-score[test], len(self.met[test].lines), test))
+
+    def _by_words(self, tests: list[int], text: str) -> list[int]:
+        """Those first whose names share the rarest words with a text."""
+        words = {word[:6] for word in re.findall("[a-z]{4,}", text.lower())}
+        shared = {test: {word for word in words if word in self.names[test].lower()} for test in tests}
+        often = Counter(word for found in shared.values() for word in found)
+        score = {test: sum(1 / often[word] for word in sorted(found)) for test, found in shared.items()}
         return sorted(tests, key=lambda test: (-score[test], len(self.met[test].lines), test))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tests.verifier.logbuilder import Key, hash_of
@@ -23,7 +22,7 @@ class Optional:
     values: Values
 
 
-Members = Mapping[str, Values | Optional]
+Members = dict[str, Values | Optional]
 
 _HASH = hash_of(b"a record")
 NO_TEXT = (1, None, ["x"])

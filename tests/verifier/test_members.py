@@ -500,8 +500,8 @@ def accepts(cls: type[object], value: object) -> bool:
 
 
 def test_every_schema_of_the_records_is_here() -> None:
-    modules = (approval, bundle, bundled, claims, closure, decision, execution, own, plan, policy, receipts, restrictions)
-    modules += (roster, simulation, stated, token)
+    modules = [approval, bundle, bundled, claims, closure, decision, execution, own, plan, policy, receipts, restrictions]
+    modules += [roster, simulation, stated, token]
     schemas = {
         cls
         for module in modules
