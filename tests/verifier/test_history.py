@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.verifier.adversary.test_bundles import tool_receipt
-from tests.verifier.changebuilder import REQUESTER, ROLE_KEYS, Change, envelope, ref
+from tests.verifier.changebuilder import REQUESTER, ROLE_KEYS, SECURITY, STEPS, Change, envelope, ref
 from tests.verifier.judging import setting
 from tests.verifier.logbuilder import Key, hash_of
-from tests.verifier.test_who_may import ended, last, read
+from tests.verifier.test_who_may import SECOND_ISSUER, ended, last, read, trust
+
+AFTER_DECISION = {"begin", "end", "bundle", "approve_close_1", "approve_close_2", "decide_close", "closure"}
 
 
 @pytest.mark.parametrize(
@@ -45,3 +47,72 @@ def test_who_requested_is_known_though_the_begin_was_logged_twice() -> None:
     payload = change.header("resolution", "resolve") | {"begin_b64u": change.hashes["begin"], "note": "n"}
     change.put("resolve", "resolution", payload, REQUESTER, lambda p: {"target": p["begin_b64u"]})
     assert ended(last(change)) == "SIGNER_WRONG_ROLE"
+
+
+# --- once
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_what_is_logged_twice_counts_once(step: str) -> None:
+    change = Change().build()
+    change.log.items.append(change.log.items[change.log.index_of(change.hashes[step])])
+    assert ended(last(change)) == "CONFLICT"
+
+
+def test_what_a_second_signer_published_counts_once_of_each_signer() -> None:
+    change = Change(skip={"token"}).build()
+    for signer in (SECOND_ISSUER, SECOND_ISSUER):
+        change.signer["again"] = signer
+        change.put_policy("again", change.policy)
+    found = read(change, trust(second=True)).named("work_policy_contract", change.policy_hash)
+    assert [ended(item) for item in found] == ["VALID", "VALID", "CONFLICT"]
+
+
+def test_each_of_two_records_of_one_signer_counts_once() -> None:
+    change = Change(skip={"begin", "end", "bundle", "decide_close", "closure"}).build()
+    for step, job in (("1", "job-8"), ("2", "job-9"), ("2", "job-9")):
+        change.revoke(step, f"job:{job}", ROLE_KEYS["token_issuers"])
+    found = [item for item in read(change) if item.entry.kind == "revocation"]
+    assert [ended(item) for item in found] == ["VALID", "VALID", "CONFLICT"]
+
+
+def test_a_run_may_be_simulated_again_and_a_token_of_a_job_renewed() -> None:
+    """The run is still that job's, and the job still that tuple's."""
+    change = Change(skip={"approve_execute_1", "approve_execute_2", "decide_execute", *AFTER_DECISION}).build()
+    change._simulation("another simulation")
+    assert ended(last(change)) == "VALID"
+    change.put_token("another token", "0" * 64)
+    assert ended(last(change)) == "VALID"
+
+
+# --- what is not there
+
+
+def test_what_is_outside_the_grammar_is_no_entry() -> None:
+    history = read(Change().build())
+    assert history.add(1000, b"{}", None) is None
+    assert history.at(1000) is None
+
+
+def test_a_revocation_of_nothing_that_cannot_be_read_is_void() -> None:
+    change = Change().build()
+    payload = change.header("revocation", "revoke") | {"target": "job:job-8", "reason": "r"}
+    change.put("revoke", "revocation", payload, ROLE_KEYS["token_issuers"], lambda _: {})
+    change.log.items[-1].payload = None
+    assert ended(last(change)) == "REVOCATION_NOT_PERMITTED"
+
+
+def test_a_deny_that_established_nothing_is_valid() -> None:
+    change = Change(skip={"decide_execute", *AFTER_DECISION}).build()
+    payload = change.decision("unestablished", "change.execute", [])
+    payload |= {"decision": "deny", "reasons": [{"code": "TOKEN_NOT_LOGGED", "detail": ""}], "scope": {}}
+    for name in ("token_hash", "token_scope_hash_b64u", "run_id", "roster_b64u"):
+        del payload[name]
+    change.put("unestablished", "gate_decision", payload, ROLE_KEYS["gates"], lambda _: {})
+    assert ended(last(change)) == "VALID"
+
+
+def test_a_denial_without_a_binding_is_valid() -> None:
+    change = Change(skip={"decide_execute", *AFTER_DECISION}, edit={"deny": lambda p: p.pop("binding")}).build()
+    change.deny("deny", "p-sec", SECURITY)
+    assert ended(last(change)) == "VALID"
