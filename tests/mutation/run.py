@@ -25,6 +25,7 @@ from tests.mutation.traced import Met, Nearest, tracing
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("verifier/change", "verifier/ledger", "verifier/records")
 TESTS = "tests/verifier"
+_FILES_AFRESH = 3
 PASSED_OVER = (  # what runs commands, servers or workers, or takes long; nothing of it meets a rule first
     "adversary/test_logs.py",
     "adversary/test_web.py",
@@ -96,11 +97,18 @@ class Runner:
         if patches:
             found = is_noticed(patches, [items[test] for test in tests])
         else:
+            tests = _of_few_files(tests, items)
             found = self.afresh.is_noticed(change, [items[test].nodeid for test in tests], source)
         if found is not None:
             killers[tests[found]] += 1
         by = None if found is None else items[tests[found]].nodeid
         self.results.add(change, Result(noticed_by=by, ran=len(tests) if found is None else found + 1, of=len(near)))
+
+
+def _of_few_files(tests: Sequence[int], items: Sequence[pytest.Item]) -> list[int]:
+    """Those of the nearest test files: each that is imported anew takes as long as many tests."""
+    files = list(dict.fromkeys(items[test].path for test in tests))[:_FILES_AFRESH]
+    return [test for test in tests if items[test].path in files]
 
 
 def say(text: str) -> None:
