@@ -51,6 +51,7 @@ from verifier.records import (
     claims,
     closure,
     decision,
+    envelope,
     execution,
     own,
     plan,
@@ -460,6 +461,13 @@ RECORDS: dict[type[object], Members] = {
     claims.RateLimitClaim: RATE_LIMIT,
     claims.DisclosedLeaf: LEAF,
     claims.Disclosure: DISCLOSURE,
+    envelope.CoSignature: {
+        "signature_b64u": LOOSE_HASH,
+        "algorithm": choice("Ed25519"),
+        "signer_did": DID_KEY,
+        "issued_at": ANY_TIME,
+        "role": choice("proxy", "approver", "auditor", "supervisor"),
+    },
     bundle.Event: EVENT,
     bundle.ResourceManifest: URM,
     bundle.BundledChange: SHARED
@@ -500,7 +508,21 @@ def accepts(cls: type[object], value: object) -> bool:
 
 
 def test_every_schema_of_the_records_is_here() -> None:
-    modules = [approval, bundle, bundled, claims, closure, decision, execution, own, plan, policy, receipts, restrictions]
+    modules = [
+        approval,
+        bundle,
+        bundled,
+        claims,
+        closure,
+        decision,
+        envelope,
+        execution,
+        own,
+        plan,
+        policy,
+        receipts,
+        restrictions,
+    ]
     modules += [roster, simulation, stated, token]
     schemas = {
         cls
