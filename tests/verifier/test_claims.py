@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -91,7 +92,7 @@ def test_a_disclosed_value_has_the_type_that_it_tells(kind: str, told: str) -> N
         root = hash_of([leaf_hash("a", value, told)])
         shown = disclosure(root, redacted=[], a=leaf(value, told))
         expected = None if kind == told else "DISCLOSURE_TYPE_MISMATCH"
-        assert code_of(lambda shown=shown, root=root: check_disclosure(shown, root, "here")) == expected
+        assert code_of(partial(check_disclosure, shown, root, "here")) == expected
 
 
 def test_disclosed_and_redacted_leaves_lead_to_the_root_that_the_receipt_names() -> None:
