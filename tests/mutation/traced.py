@@ -77,8 +77,9 @@ class Nearest:
         else:
             schema = (file, place.function)
             tests = [test for test, met in enumerate(self.met) if schema in met.schemas]
-            if not tests:
-                tests = [test for test, met in enumerate(self.met) if any(met_file == file for met_file, _ in met.lines)]
+            if not tests:  # a table or constant: whatever meets its file may meet it
+                met_in = [{name for name, _ in (*met.lines, *met.schemas)} for met in self.met]
+                tests = [test for test, files in enumerate(met_in) if file in files]
         size = {test: len(self.met[test].lines) for test in tests}
         quick = sorted(tests, key=lambda test: (size[test], test))[:2]
         close = range(place.first_line - 15, place.last_line + 16)

@@ -116,6 +116,11 @@ def test_its_run_is_the_changes_else_the_chains(edit: Edit, run: str | None) -> 
     assert refs == {"bundle": "H"} | ({"run": run} if run else {})
 
 
+def test_a_chain_of_one_event_says_the_run() -> None:
+    alone = {"bundle_version": "1", "bundle_id": "b", "agent_did": AGENT.did, "event_chain": honest()["event_chain"][:1]}
+    assert read(alone).record.run_id() == RUN
+
+
 def test_without_a_change_it_closes_nothing() -> None:
     for edit in (lambda p: p.pop("metadata"), lambda p: p["metadata"].clear(), lambda p: p["metadata"]["change"].clear()):
         with pytest.raises(Refused) as refused:

@@ -32,8 +32,15 @@ def prepared(
 ) -> Prepared:
     match = match_entry(item.entry)
     assert match is not None
-    named = {"index": 7, "origin": honest().log.origin, "leaf_hash": hash_leaf(item.entry)}
-    return prepare(match, payload, keep=keep, check_signature=check_signature, **named)
+    return prepare(
+        match,
+        payload,
+        index=7,
+        origin=honest().log.origin,
+        leaf_hash=hash_leaf(item.entry),
+        keep=keep,
+        check_signature=check_signature,
+    )
 
 
 def there(step: str, keep: Keep | None = None) -> Prepared:
