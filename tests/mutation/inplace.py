@@ -1,4 +1,4 @@
-"""A change of functions or schemas: the live ones are changed, in a fork, and tests run on."""
+"""A change of functions, tables or schemas: the live ones are changed, in a fork, and tests run on."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Functions:
                 self._live.setdefault((code.co_filename, code.co_qualname, code.co_firstlineno), []).append(item)
 
     def patches(self, change: Change, source: str) -> list[Patch]:
-        """What a change concerns: live functions with their new code, or a schema; nothing if it must be imported."""
+        """What becomes of live functions, tables and schemas. Raises whatever the changed module raises when it is run."""
         if not change.place.is_called:
-            return self._schema(change, source)
+            return self._of_module(change, source)
         path = str(self._root / change.file)
         old = _codes(compile(source, path, "exec"))
         new = _codes(compile(change.tree(source), path, "exec"))
@@ -53,19 +53,29 @@ class Functions:
                     result += [(function, "__code__", after) for function in live if function.__code__ == before]
         return result
 
-    def _schema(self, change: Change, source: str) -> list[Patch]:
-        """A schema that no other inherits from decodes by the fields of its changed twin."""
+    def _of_module(self, change: Change, source: str) -> list[Patch]:
+        """The module's tables, wherever they were imported, and the schemas that were made with them.
+
+        They come from a twin of the module, which is run with the change and belongs to nobody.
+        """
         name = change.file.removesuffix(".py").replace("/", ".")
-        live = getattr(sys.modules[name], change.place.function, None)
-        if not isinstance(live, type) or not is_dataclass(live) or live.__subclasses__():
-            return []
         twin = ModuleType(name)
-        try:
-            exec(compile(change.tree(source), str(self._root / change.file), "exec"), vars(twin))  # noqa: S102 - our own code
-        except Exception:  # noqa: BLE001 - it is imported to show what it raises
-            return []
-        changed = getattr(twin, change.place.function)
-        return [(live, member, getattr(changed, member)) for member in ("__dataclass_fields__", "__init__")]
+        exec(compile(change.tree(source), str(self._root / change.file), "exec"), vars(twin))  # noqa: S102 - our own code
+        result: list[Patch] = []
+        for variable, live in vars(sys.modules[name]).items():
+            changed = getattr(twin, variable, None)
+            if isinstance(live, type):
+                if live.__module__ == name and is_dataclass(live):
+                    result += [(live, member, getattr(changed, member)) for member in ("__dataclass_fields__", "__init__")]
+            elif not isinstance(live, FunctionType | ModuleType) and not variable.startswith("__") and changed is not live:
+                result += [(module, variable, changed) for module in _importing(variable, live)]
+        return result
+
+
+def _importing(variable: str, value: object) -> list[ModuleType]:
+    """The modules of the verifier that have `value` under this name."""
+    modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == "verifier"]
+    return [module for module in modules if vars(module).get(variable) is value]
 
 
 def _codes(code: CodeType) -> dict[tuple[str, int], list[CodeType]]:
@@ -94,7 +104,7 @@ def is_noticed(patches: Sequence[Patch], tests: Sequence[pytest.Item]) -> int | 
             if failed:
                 os._exit(1)
 
-    return first_failure(run)
+    return _first_failure(run)
 
 
 class _Watch:
@@ -106,7 +116,7 @@ class _Watch:
             self._failed.append(report.nodeid)
 
 
-def first_failure(run: Callable[[Callable[[int], None]], None]) -> int | None:
+def _first_failure(run: Callable[[Callable[[int], None]], None]) -> int | None:
     """Run in a fork that says which test it comes to; the last one that it said if it does not end well, else None."""
     read, write = os.pipe()
     sys.stdout.flush()

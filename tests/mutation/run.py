@@ -14,7 +14,6 @@ from time import process_time
 
 import pytest
 
-from tests.mutation.afresh import Afresh
 from tests.mutation.changes import Change, changes_of
 from tests.mutation.explained import read_explained
 from tests.mutation.inplace import Functions, clear_caches, is_noticed
@@ -25,7 +24,6 @@ from tests.mutation.traced import Met, Nearest, tracing
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("verifier/change", "verifier/ledger", "verifier/records")
 TESTS = "tests/verifier"
-_FILES_AFRESH = 3
 PASSED_OVER = (  # what runs commands, servers or workers, or takes long; nothing of it meets a rule first
     "adversary/test_logs.py",
     "adversary/test_web.py",
@@ -53,7 +51,6 @@ class Runner:
     changes: Sequence[Change]
     results: Results
     nearest: int | None
-    afresh: Afresh
     killers: dict[tuple[str, str], Counter[int]] = field(default_factory=dict)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -93,22 +90,16 @@ class Runner:
         if not tests:
             self.results.add(change, Result(noticed_by=None, ran=0, of=0))
             return
-        patches = functions.patches(change, source)
-        if patches:
-            found = is_noticed(patches, [items[test] for test in tests])
-        else:
-            tests = _of_few_files(tests, items)
-            found = self.afresh.is_noticed(change, [items[test].nodeid for test in tests], source)
+        try:
+            patches = functions.patches(change, source)
+        except Exception as error:  # noqa: BLE001 - whoever imports the module notices
+            self.results.add(change, Result(noticed_by=f"import: {error}", ran=0, of=len(near)))
+            return
+        found = is_noticed(patches, [items[test] for test in tests])
         if found is not None:
             killers[tests[found]] += 1
         by = None if found is None else items[tests[found]].nodeid
         self.results.add(change, Result(noticed_by=by, ran=len(tests) if found is None else found + 1, of=len(near)))
-
-
-def _of_few_files(tests: Sequence[int], items: Sequence[pytest.Item]) -> list[int]:
-    """Those of the nearest test files: each that is imported anew takes as long as many tests."""
-    files = list(dict.fromkeys(items[test].path for test in tests))[:_FILES_AFRESH]
-    return [test for test in tests if items[test].path in files]
 
 
 def say(text: str) -> None:
@@ -128,15 +119,11 @@ def changes_in(files: Sequence[str], *, sample: int | None = None, seed: int = 0
 
 def run(changes: Sequence[Change], tests: Sequence[str], results: Results, *, nearest: int | None = None) -> int:
     """Run `tests` on each change. Returns pytest's exit code, which is 0 if the tests pass on the verifier as it is."""
-    afresh = Afresh(ROOT)
     remember_libraries()
     ignored = [] if tests else [f"--ignore={TESTS}/{name}" for name in PASSED_OVER]
     options = ["-q", "--capture=sys", "-n", "0", "-p", "no:randomly", "-p", "no:cacheprovider", "-o", "timeout=0", *ignored]
     options += ["-o", "tmp_path_retention_policy=none", "-o", "tmp_path_retention_count=0"]
-    try:
-        return pytest.main([*options, *(tests or [TESTS])], plugins=[Runner(changes, results, nearest, afresh)])
-    finally:
-        afresh.close()
+    return int(pytest.main([*options, *(tests or [TESTS])], plugins=[Runner(changes, results, nearest)]))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
