@@ -108,10 +108,9 @@ def _is_passed_over(parent: ast.AST, name: str, child: ast.AST) -> bool:
         return True
     if isinstance(child, ast.Import | ast.ImportFrom | ast.Assert | ast.JoinedStr):
         return True
-    if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
-        return True  # a docstring
-    if isinstance(parent, ast.Subscript) and isinstance(child, ast.Tuple):
-        return True  # a type of several
+    is_docstring = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
+    if is_docstring or (isinstance(parent, ast.Subscript) and isinstance(child, ast.Tuple)):  # or a type of several
+        return True
     if isinstance(parent, ast.Call) and _called(parent) in _WORDED:
         return _called(parent) != "Refused" or child is not parent.args[0]
     if _called(parent) in _FINDINGS:
