@@ -9,6 +9,7 @@ from verifier.entry import check_entry, parse_entry
 from verifier.errors import Refused
 from verifier.ledger.history import History
 from verifier.pack import Pack
+from verifier.records.kinds import KINDS
 from verifier.records.restrictions import Tombstone
 from verifier.tree import check_inclusion, hash_leaf
 from verifier.trust import TrustPolicy
@@ -59,13 +60,13 @@ def build_history(pack: Pack, trust: TrustPolicy, origin: str) -> History:
 
 
 def check_unread(findings: Findings, history: History, pack: Pack) -> None:
-    """A payload may be absent only if a valid tombstone explains it; what it had to prove is then undecided."""
+    """A payload may be absent only if it may be erased and a valid tombstone says so; what it had to prove is undecided then."""
     erased = {item.record.payload_b64u for item in history.valid("tombstone") if isinstance(item.record, Tombstone)}
     for packed in pack.entries:
         if packed.payload is not None:
             continue
         entry = parse_entry(packed.entry.encode("utf-8"))
-        if entry.payload_hash_b64u in erased:
+        if KINDS[entry.kind].erasable and entry.payload_hash_b64u in erased:
             findings.undecided(
                 "evidence.payload", "PAYLOAD_ERASED", expected=f"the {entry.kind}'s payload", index=packed.index
             )
