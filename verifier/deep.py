@@ -55,7 +55,7 @@ class DeepReader:
             self._add(index, lie)
             return
         if admitted.state is State.UNREAD:
-            self._unread.add(index, prepared.payload_hash_b64u)
+            self._unread.add(index, prepared.kind, prepared.payload_hash_b64u)
         fault = admitted.fault or (self._order_fault(admitted.logged) if admitted.logged is not None else None)
         if fault is not None:
             self._add(index, fault)

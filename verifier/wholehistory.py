@@ -44,7 +44,7 @@ def read_whole_log(
             if prepared is not None:
                 history.admit(index, prepared)
                 if prepared.brought is Brought.ABSENT:
-                    unread.add(index, prepared.payload_hash_b64u)
+                    unread.add(index, prepared.kind, prepared.payload_hash_b64u)
 
     scan_tree = partial(
         scan_log,
