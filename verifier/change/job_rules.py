@@ -5,7 +5,10 @@ from __future__ import annotations
 from verifier.change.absence import adverse_at, check_absent
 from verifier.change.case import Allow, Case
 from verifier.change.findings import Findings
+from verifier.entry import ref_value
 from verifier.errors import Refused
+from verifier.ledger.logged import Logged
+from verifier.ledger.prepared import RECEIPTS
 from verifier.records.policy import CLOSE, EXECUTE
 
 
@@ -13,17 +16,13 @@ def check_run_and_round(case: Case, findings: Findings, allow: Allow) -> None:
     """Everything of the job names one run, and the round is one more than the allows so far."""
     run_id = allow.decision.run_id or ""
     other = next(
-        (
-            item
-            for item in case.history
-            if item.is_valid and item.index < allow.index and case.is_tied(item)
-            if item.ref("run") not in (None, run_id)
-        ),
-        None,
+        (item for item in case.history if item.index < allow.index and _names_another_run(case, item, run_id)), None
     )
     adverse = None
     if other is not None:
-        adverse = Refused("RUN_MISMATCH", "run", expected=run_id, found=f"{other.ref('run')} at index {other.index}")
+        adverse = Refused(
+            "RUN_MISMATCH", "run", expected=run_id, found=f"{other.ref('run') or 'none'} at index {other.index}"
+        )
     check_absent(case, findings, allow, "policy.one_run", expected="one run in all records of the job", adverse=adverse)
     before = [
         item for item, decision in case.allows if item.index < allow.index and decision.scope["action"] == allow.scope.action
@@ -32,6 +31,17 @@ def check_run_and_round(case: Case, findings: Findings, allow: Allow) -> None:
     if allow.scope.round != str(len(before) + 1):
         wrong = Refused("ROUND_MISMATCH", "round", expected=str(len(before) + 1), found=allow.scope.round)
     check_absent(case, findings, allow, "policy.round", expected="no earlier allow beyond its round", adverse=wrong)
+
+
+def _names_another_run(case: Case, item: Logged, run_id: str) -> bool:
+    """Whether a valid entry of the job names another run, or is a receipt that names none.
+
+    A violation says what was seen, of whatever run; it changes no verdict.
+    """
+    if not item.is_valid or item.entry.kind == "violation" or not case.is_tied(item):
+        return False
+    run = item.ref("run")
+    return item.entry.kind in RECEIPTS if run is None else run != ref_value(run_id)
 
 
 def check_job_open(case: Case, findings: Findings, allow: Allow) -> None:
