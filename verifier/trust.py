@@ -57,6 +57,10 @@ class TrustPolicy:
             window.did == did and window.from_index <= index < window.until_index for window in self.windows.get(role, ())
         )
 
+    def had_role(self, did: str, role: Role, index: int) -> bool:
+        """Whether `did` is trusted in `role` at `index` or was at a lower one."""
+        return any(window.did == did and window.from_index <= index for window in self.windows.get(role, ()))
+
     def reserved_keys(self) -> frozenset[bytes]:
         """The 32-byte keys that can never be a person's: every role key, log key and witness key."""
         roles = {parse_did_key(window.did) for windows in self.windows.values() for window in windows}

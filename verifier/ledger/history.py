@@ -193,10 +193,15 @@ class History:
             if isinstance(record, Resolution) and person.subject in self._requesters(record.begin_b64u):
                 raise Refused("SIGNER_WRONG_ROLE", "signer_did", expected="somebody else than the requester")
         if isinstance(record, OpenedBundle):
-            for gateway in dict.fromkeys(sealed.signer_did for sealed, _ in record.receipts.gateway):
+            self._check_inner_signers(record, index)
+
+    def _check_inner_signers(self, record: OpenedBundle, index: int) -> None:
+        """Gateways may have been cut off since they signed: a receipt is judged where it is logged, in its own window."""
+        for gateway in dict.fromkeys(sealed.signer_did for sealed, _ in record.receipts.gateway):
+            if not self.trust.had_role(gateway, Role.GATEWAY, index):
                 self._check_one_role(gateway, (Role.GATEWAY,), index)
-            for sealed in record.receipts.signed_tools:
-                self._check_one_role(sealed.signer_did, (Role.AGENT, Role.GATEWAY), index)
+        for sealed in record.receipts.signed_tools:
+            self._check_one_role(sealed.signer_did, (Role.AGENT, Role.GATEWAY), index)
 
     def _check_one_role(self, did: str, roles: tuple[Role, ...], index: int) -> None:
         if any(self.trust.has_role(did, role, index) for role in roles):
