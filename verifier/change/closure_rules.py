@@ -1,10 +1,11 @@
-"""Rules of the closure: it stands under an allow to close, names its bundle, was made in time, and ends its job."""
+"""Rules of the closure: it stands under an allow to close, names its bundle, leaves no outcome unknown, and ends its job."""
 
 from __future__ import annotations
 
 from verifier.change.case import Case
 from verifier.change.execution_rules import decision_named, lateness, withdrawal
 from verifier.change.findings import Findings
+from verifier.change.job_rules import outcome_unknown
 from verifier.errors import Refused
 from verifier.ledger.history import History
 from verifier.ledger.logged import Logged
@@ -14,14 +15,17 @@ from verifier.records.policy import CLOSE
 
 
 def check_closures(case: Case, findings: Findings) -> None:
-    """The job is closed, and each closure of it carries. Without one the change is undecided."""
+    """The job is closed, each closure of it carries, and nothing runs then. Without a closure the change is undecided.
+
+    What began after the closing decision blocks the closure as it would have blocked the decision.
+    """
     closures = [(item, record) for item, record in case.closures if record.job_id == case.job_id]
     if not closures:
         _report_none(case, findings)
         return
     good = []
     for item, record in closures:
-        fault = closure_fault(case.history, item, record)
+        fault = closure_fault(case.history, item, record) or outcome_unknown(case, item.index)
         if fault is not None:
             findings.refused("execution.closure", fault, index=item.index)
         else:

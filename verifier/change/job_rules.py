@@ -61,7 +61,7 @@ def check_job_open(case: Case, findings: Findings, allow: Allow) -> None:
             allow,
             "policy.outcome_known",
             expected="no begin without end or resolution",
-            adverse=_outcome_unknown(case, allow.index),
+            adverse=outcome_unknown(case, allow.index),
         )
 
 
@@ -78,12 +78,14 @@ def _job_revoked(case: Case, allow: Allow) -> Refused | None:
     return revoked
 
 
-def _outcome_unknown(case: Case, index: int) -> Refused | None:
+def outcome_unknown(case: Case, index: int) -> Refused | None:
+    """A begin of the job below `index` that has neither end nor resolution there, or None."""
     ends = [(logged, end) for logged, end in case.executions if end.phase == "end"]
     for item, _ in case.begins:
         begin = item.entry.payload_hash_b64u
         ended = any(end.begin_b64u == begin and logged.index < index for logged, end in ends)
         resolved = any(record.begin_b64u == begin and logged.index < index for logged, record in case.resolutions)
         if item.index < index and not ended and not resolved:
-            return Refused("EXECUTION_OUTCOME_UNKNOWN", "begin", found=f"begin at index {item.index} without end")
+            found = f"begin at index {item.index} without end"
+            return Refused("EXECUTION_OUTCOME_UNKNOWN", "begin", expected="its end, or a resolution", found=found)
     return None
