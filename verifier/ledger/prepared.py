@@ -36,12 +36,13 @@ class Brought(Enum):
 class Keep:
     """Which entries a history remembers one by one; of the others only the keys that they take.
 
-    Entries of `kinds`; and receipts with one of the token scopes in `scopes`, or whose bytes are in `named`. With `slim`,
-    decisions are remembered without the evidence that they list.
+    Entries of `kinds`; and receipts with one of the token scopes in `scopes` or the runs in `runs`, both as refs, or whose
+    bytes are in `named`. With `slim`, decisions are remembered without the evidence that they list.
     """
 
     kinds: frozenset[str]
     scopes: frozenset[str] = frozenset()
+    runs: frozenset[str] = frozenset()
     named: frozenset[bytes] = frozenset()
     slim: bool = False
 
@@ -49,9 +50,12 @@ class Keep:
         """Whether this entry is remembered."""
         if match[1].decode("ascii") in self.kinds:
             return True
-        if not self.scopes and not self.named:
+        if not self.scopes and not self.runs and not self.named:
             return False
-        return match.string in self.named or entry_of(match).refs.get("token_scope") in self.scopes
+        if match.string in self.named:
+            return True
+        refs = entry_of(match).refs
+        return refs.get("token_scope") in self.scopes or refs.get("run") in self.runs
 
 
 class Prepared(NamedTuple):
