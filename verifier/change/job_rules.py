@@ -7,23 +7,15 @@ from verifier.change.case import Allow, Case
 from verifier.change.findings import Findings
 from verifier.entry import ref_value
 from verifier.errors import Refused
-from verifier.ledger.logged import Logged
-from verifier.ledger.prepared import RECEIPTS
 from verifier.records.policy import CLOSE, EXECUTE
+
+_NAMES_A_RUN = frozenset(("gateway_receipt", "tool_receipt", "side_effect_receipt", "simulation", "execution", "closure"))
 
 
 def check_run_and_round(case: Case, findings: Findings, allow: Allow) -> None:
     """Everything of the job names one run, and the round is one more than the allows so far."""
-    run_id = allow.decision.run_id or ""
-    other = next(
-        (item for item in case.history if item.index < allow.index and _names_another_run(case, item, run_id)), None
-    )
-    adverse = None
-    if other is not None:
-        adverse = Refused(
-            "RUN_MISMATCH", "run", expected=run_id, found=f"{other.ref('run') or 'none'} at index {other.index}"
-        )
-    check_absent(case, findings, allow, "policy.one_run", expected="one run in all records of the job", adverse=adverse)
+    expected = "one run in all records of the job"
+    check_absent(case, findings, allow, "policy.one_run", expected=expected, adverse=_another_run(case, allow))
     before = [
         item for item, decision in case.allows if item.index < allow.index and decision.scope["action"] == allow.scope.action
     ]
@@ -33,15 +25,20 @@ def check_run_and_round(case: Case, findings: Findings, allow: Allow) -> None:
     check_absent(case, findings, allow, "policy.round", expected="no earlier allow beyond its round", adverse=wrong)
 
 
-def _names_another_run(case: Case, item: Logged, run_id: str) -> bool:
-    """Whether a valid entry of the job names another run, or is a receipt that names none.
+def _another_run(case: Case, allow: Allow) -> Refused | None:
+    """The first record of the job that does not name the decision's run, though its kind names one.
 
-    A violation says what was seen, of whatever run; it changes no verdict.
+    A violation tells what was seen, of whatever run, and changes no verdict.
     """
-    if not item.is_valid or item.entry.kind == "violation" or not case.is_tied(item):
-        return False
-    run = item.ref("run")
-    return item.entry.kind in RECEIPTS if run is None else run != ref_value(run_id)
+    run = ref_value(allow.decision.run_id or "")
+    for item in case.history:
+        if not item.is_valid or item.index >= allow.index or not case.is_tied(item) or item.entry.kind == "violation":
+            continue
+        named = item.ref("run")
+        if named != run and (named is not None or item.entry.kind in _NAMES_A_RUN):
+            found = f"{named or 'none'} in the {item.entry.kind} at index {item.index}"
+            return Refused("RUN_MISMATCH", "run", expected=run, found=found)
+    return None
 
 
 def check_job_open(case: Case, findings: Findings, allow: Allow) -> None:
@@ -79,13 +76,13 @@ def _job_revoked(case: Case, allow: Allow) -> Refused | None:
 
 
 def outcome_unknown(case: Case, index: int) -> Refused | None:
-    """A begin of the job below `index` that has neither end nor resolution there, or None."""
+    """The first begin of the job below `index` that has neither an end nor a resolution there."""
     ends = [(logged, end) for logged, end in case.executions if end.phase == "end"]
     for item, _ in case.begins:
         begin = item.entry.payload_hash_b64u
         ended = any(end.begin_b64u == begin and logged.index < index for logged, end in ends)
         resolved = any(record.begin_b64u == begin and logged.index < index for logged, record in case.resolutions)
         if item.index < index and not ended and not resolved:
-            found = f"begin at index {item.index} without end"
-            return Refused("EXECUTION_OUTCOME_UNKNOWN", "begin", expected="its end, or a resolution", found=found)
+            expected, found = "no begin without end or resolution", f"begin at index {item.index} without end"
+            return Refused("EXECUTION_OUTCOME_UNKNOWN", "begin", expected=expected, found=found)
     return None

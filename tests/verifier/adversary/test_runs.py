@@ -92,11 +92,6 @@ def test_a_violation_of_another_run_changes_no_verdict(step: str) -> None:
     assert "execution.violation" in {check.full_name for check in report.checks}
 
 
-@pytest.mark.parametrize("run", ["run-" + "y" * 92, "run-" + "y" * 93, LONGEST], ids=["96", "97", "128"])
-def test_a_run_whose_ref_is_a_hash_passes(run: str) -> None:
-    assert_passes(verdict(Change(run=run).build()))
-
-
 def test_another_run_with_a_long_name() -> None:
     def simulate(change: Change) -> None:
         payload = change.header("simulation", "more") | change.shared() | {"artefacts": [], "outcome": "success"}
