@@ -125,6 +125,14 @@ def test_a_proof_is_judged_alike_where_nodes_are_remembered(size: int) -> None:
     assert accepted == size
 
 
+@pytest.mark.parametrize("length", [0, 31, 33, 64])
+def test_a_node_of_another_length_is_said_to_be_none(length: int) -> None:
+    leaf = hash_leaf(b"leaf")
+    root = hash_node(leaf, bytes(length))
+    found = outcome(check_inclusion, [bytes(length)], 0, size=2, leaf_hash=leaf, root=root)
+    assert found == ("INCLUSION_PROOF_INVALID", "inclusion proof", "index below size, 32-byte hashes", None)
+
+
 @pytest.mark.parametrize(
     ("text", "in_utc"),
     [
