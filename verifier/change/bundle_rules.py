@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from verifier.change.absence import check_absent
 from verifier.change.case import Allow, Case
 from verifier.change.findings import Findings
@@ -156,9 +158,14 @@ def _later_begin(case: Case, allow: Allow, bundle: OpenedBundle) -> Refused | No
 def _receipt_fault(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) -> Refused | None:
     """Every receipt in it is logged below it and bound to this job; every model call has one."""
     answered: set[str] = set()
+    wanted = (
+        ("token_scope_hash_b64u", allow.decision.token_scope_hash_b64u),
+        ("run_id", allow.decision.run_id),
+        ("policy_hash", allow.scope.policy_hash_b64u),
+    )
     for position, (sealed, receipt) in enumerate(bundle.receipts.gateway):
         where = f"receipts[{position}]"
-        fault = _bound_fault(allow, receipt, bundle, where) or _unlogged_fault(case, sealed, item.index, where)
+        fault = _bound_fault(wanted, receipt, bundle, where) or _unlogged_fault(case, sealed, item.index, where)
         if fault is not None:
             return fault
         assert receipt.binding is not None, "a bound receipt"
@@ -174,13 +181,11 @@ def _receipt_fault(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle)
     return None
 
 
-def _bound_fault(allow: Allow, receipt: GatewayReceipt, bundle: OpenedBundle, where: str) -> Refused | None:
+def _bound_fault(
+    wanted: Sequence[tuple[str, str | None]], receipt: GatewayReceipt, bundle: OpenedBundle, where: str
+) -> Refused | None:
+    """A receipt's binding has the members that are wanted and names an event of the chain, whose header it may carry."""
     bound = receipt.binding
-    wanted = (
-        ("token_scope_hash_b64u", allow.decision.token_scope_hash_b64u),
-        ("run_id", allow.decision.run_id),
-        ("policy_hash", allow.scope.policy_hash_b64u),
-    )
     for what, expected in wanted:
         found = getattr(bound, what, None)
         if found != expected:
