@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from verifier.change.judge import WholeLog
@@ -14,9 +16,11 @@ from verifier.errors import Refused, Unavailable, Unusable
 from verifier.files import read_file, write_state
 from verifier.limits import MAX_PACK_BYTES
 from verifier.one_pack import add_wanted, judge_bytes, log_report, read_log
+from verifier.outcome import Judged
 from verifier.pack import parse_pack
 from verifier.progress import show_progress
 from verifier.report import EXIT_CODES, Report, Status, error_report, not_proven_line
+from verifier.text import say_judged
 from verifier.trust import TrustPolicy
 from verifier.wanted import Wanted
 
@@ -79,9 +83,7 @@ def judge_folder(options: Namespace, trust: TrustPolicy, *, at_ns: int) -> Table
 
     Raises Unusable INPUT_UNREADABLE for a folder without packs.
     """
-    files = sorted(path for path in Path(options.pack).glob(PATTERN) if path.is_file())
-    if not files:
-        raise Unusable("INPUT_UNREADABLE", options.pack, expected=f"files named {PATTERN}")
+    files = _packs_of(Path(options.pack))
     whole, note = None, None
     if options.log is not None:
         try:
@@ -100,6 +102,16 @@ def judge_folder(options: Namespace, trust: TrustPolicy, *, at_ns: int) -> Table
     return table
 
 
+def _packs_of(folder: Path) -> list[Path]:
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if fnmatchcase(entry.name, PATTERN) and not entry.is_dir())
+    except OSError as error:
+        raise Unusable("INPUT_UNREADABLE", str(folder), found=error.strerror) from None
+    if not names:
+        raise Unusable("INPUT_UNREADABLE", str(folder), expected=f"files named {PATTERN}")
+    return [folder / name for name in names]
+
+
 def _gather(files: Iterable[Path], trust: TrustPolicy) -> Wanted:
     wanted = Wanted()
     for path in files:
@@ -114,7 +126,7 @@ def _row(path: Path, trust: TrustPolicy, options: Namespace, *, at_ns: int, whol
     try:
         data = read_file(str(path), MAX_PACK_BYTES, "PACK_TOO_LARGE")
     except Unusable as error:
-        return Row(path.name, None, error_report(error.code, error.found or error.detail, trust_policy_sha256=trust.sha256))
+        return Row(path.name, None, error_report(error.code, error.say(), trust_policy_sha256=trust.sha256))
     try:
         ticket = parse_pack(data).subject.ticket
     except Refused:
@@ -127,7 +139,7 @@ _VERDICT_COLUMNS = 9
 _MAX_FILE_COLUMNS = 48
 
 
-def render_table(table: Table, *, columns: int, paint: Paint = plain) -> str:
+def render_table(table: Table, judged: Judged | None = None, *, columns: int, paint: Paint = plain) -> str:
     """The summary, the table, and what is proven of none of these packs; ending in a newline."""
     rows = [(clean(row.file), clean(row.ticket or "-"), row.report) for row in table.rows]
     files = min(_MAX_FILE_COLUMNS, max(4, *(width_of(file) for file, _, _ in rows)))
@@ -145,6 +157,8 @@ def render_table(table: Table, *, columns: int, paint: Paint = plain) -> str:
     for line in open_points:
         first, *rest = wrap(clean(line), columns - 4)
         lines += [f"  - {first}", *(f"    {more}" for more in rest)]
+    if judged is not None:
+        lines += ["", *say_judged(judged, columns=columns, paint=paint)]
     return "\n".join(lines) + "\n"
 
 

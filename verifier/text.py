@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from verifier.display import Colour, Paint, clean, fits, pad, plain, width_of, wrap
+from verifier.outcome import Judged
 from verifier.reasons import REASONS
 from verifier.report import GROUPS, Check, Report, Status, not_proven_line
 
@@ -34,7 +36,7 @@ _COLOURS = {
 }
 
 
-def render(report: Report, *, columns: int = DEFAULT_COLUMNS, paint: Paint = plain) -> str:
+def render(report: Report, judged: Judged | None = None, *, columns: int = DEFAULT_COLUMNS, paint: Paint = plain) -> str:
     """The whole text, ending in a newline, in lines of at most `columns`.
 
     Control characters of the input are never passed on.
@@ -47,6 +49,8 @@ def render(report: Report, *, columns: int = DEFAULT_COLUMNS, paint: Paint = pla
     if reason is not None and report.status is not Status.PASS:
         lines += _paragraph(reason.sentence, columns)
         lines += _paragraph(f"next step: {reason.next_step}", columns)
+    if report.checks:
+        lines += _paragraph(say_summary(report), columns)
     if any(check.index is not None for check in report.checks):
         lines += ["", *_paragraph("(how it ended, index of the entry concerned, check, what it found)", columns, rest="")]
     for group in GROUPS:
@@ -58,9 +62,30 @@ def render(report: Report, *, columns: int = DEFAULT_COLUMNS, paint: Paint = pla
         for line, absences in gather_not_proven(report):
             text = f"{line}: {'; '.join(absences)}" if absences else line
             lines += _paragraph(shorten(clean(text)), columns, first="  - ", rest="    ")
-    if report.trust_policy_sha256:
-        lines += ["", "judged under the trust policy with SHA-256", f"  {report.trust_policy_sha256}"]
+    if judged is not None:
+        lines += ["", *say_judged(judged, columns=columns, paint=paint)]
     return "\n".join(lines) + "\n"
+
+
+def say_judged(judged: Judged, *, columns: int, paint: Paint = plain) -> list[str]:
+    """When, and which files by their hashes, so that the verdict can be told from one on other bytes."""
+    lines = [paint(f"judged at {judged.at}, by SHA-256", Colour.HEADING)]
+    for name, digest in judged.files:
+        lines += [*_paragraph(clean(name), columns), f"    {digest}"]
+    return lines
+
+
+def say_summary(report: Report) -> str:
+    """How many checks ended how, and how much they leave open."""
+    count = Counter(mark_of(check) for check in report.checks)
+    ended = ", ".join(f"{number} {mark}" for mark, number in count.items())
+    open_points = len(gather_not_proven(report))
+    below = "1 point stands" if open_points == 1 else f"{open_points} points stand"
+    return f"{_plural(len(report.checks), 'check')}: {ended}. Not proven: {below} below the checks."
+
+
+def _plural(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def split_name(check: Check) -> tuple[str, str | None]:
