@@ -20,7 +20,7 @@ from verifier.explain.text import render_chapters
 from verifier.files import check_writable, read_earlier, read_file, read_state, read_trust, write_state, write_whole
 from verifier.limits import MAX_FOREIGN_ENTRY_BYTES, MAX_LOG_PROOF_BYTES, MAX_NOTE_BYTES
 from verifier.outcome import Background, Judged, Outcome
-from verifier.output import complain, write_out
+from verifier.output import can_show, complain, write_out
 from verifier.progress import show_progress
 from verifier.reasons import REASONS
 from verifier.report import Status, error_report
@@ -93,7 +93,7 @@ def _print(options: Namespace, outcome: Outcome, judged: Judged | None, chapters
     if report.status is not Status.ERROR:
         write_out(render(report, judged, columns=_columns(), paint=_paint()))
         if explained and chapters:
-            write_out(render_chapters(chapters, paint=_paint()))
+            write_out(render_chapters(chapters, paint=_paint(), can_show=can_show))
 
 
 def _columns() -> int:

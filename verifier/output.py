@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 
@@ -43,11 +44,30 @@ def complain(error: str, hint: str) -> None:
 
 
 def accept_any_text() -> None:
-    """A terminal that cannot show a character gets an escape, never a traceback."""
+    """A terminal that cannot show a character gets an ASCII spelling of ours, or an escape; never a traceback."""
+    codecs.register_error("verifier.spell", _spell)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+            reconfigure(errors="verifier.spell")
+
+
+def can_show(text: str) -> bool:
+    """Whether standard output shows these characters themselves."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+_ASCII = {"‖": "||", "…": "..."}
+
+
+def _spell(error: UnicodeError) -> tuple[str | bytes, int]:
+    if isinstance(error, UnicodeEncodeError) and error.object[error.start] in _ASCII:
+        return _ASCII[error.object[error.start]], error.start + 1
+    return codecs.backslashreplace_errors(error)
 
 
 def _drop(descriptor: int) -> None:

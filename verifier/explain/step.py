@@ -63,10 +63,14 @@ class Chapter:
         return {"title": self.title, "steps": [step.to_json() for step in self.steps]}
 
 
-def shown(label: str, data: bytes) -> Value:
-    """Bytes as text where every character of them can be shown, else in hex, or only their number if they are many."""
+def shown(label: str, data: bytes, where: str = "") -> Value:
+    """Bytes as text where every character of them can be shown, else in hex.
+
+    If they are many, only their number, and `where` they stand.
+    """
     if len(data) > MAX_SHOWN_BYTES:
-        return Value(label, "omitted", f"{len(data)} bytes, not printed: they stand in the input", len(data))
+        said = f"{len(data)} bytes, not printed: they are {where or 'in the input'}"
+        return Value(label, "omitted", said, len(data))
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
