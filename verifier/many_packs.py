@@ -20,7 +20,7 @@ from verifier.outcome import Judged
 from verifier.pack import parse_pack
 from verifier.progress import show_progress
 from verifier.report import EXIT_CODES, Report, Status, error_report, not_proven_line
-from verifier.text import say_judged
+from verifier.text import plural, say_judged
 from verifier.trust import TrustPolicy
 from verifier.wanted import Wanted
 
@@ -66,7 +66,7 @@ class Table:
         """How many packs ended how, in one line, worst first."""
         counts = Counter(row.report.status for row in self.rows)
         said = ", ".join(f"{counts[status]} {status.value}" for status in SEVERITY if counts[status])
-        return f"{len(self.rows)} packs: {said}"
+        return f"{plural(len(self.rows), 'pack')}: {said}"
 
     def summary(self) -> dict[str, object]:
         """How many packs ended how, and the exit code."""
@@ -173,5 +173,7 @@ def common_open_points(rows: Sequence[Row]) -> list[str]:
         line for line in judged[0].not_proven if line not in own and all(line in report.not_proven for report in judged)
     ]
     if attested:
-        common.insert(0, f"absences: {attested} of the packs rest on a gate's word for them; each verdict alone names them")
+        common.insert(
+            0, f"absences: {plural(attested, 'pack')} rest on a gate's word for them; each verdict alone names them"
+        )
     return common

@@ -24,6 +24,7 @@ _MARKS = {
     Status.FAIL: "FAIL",
     Status.ERROR: "ERROR",
 }
+_MEANS = {"proven": " (absences, from the whole log)", "attested": " (absences, on a gate's word)"}
 _MARK_COLUMNS = max(len(mark) for mark in _MARKS.values()) + 1
 _INDEX_COLUMNS = 5  # wider indexes push their line to the right
 _COLOURS = {
@@ -78,13 +79,14 @@ def say_judged(judged: Judged, *, columns: int, paint: Paint = plain) -> list[st
 def say_summary(report: Report) -> str:
     """How many checks ended how, and how much they leave open."""
     count = Counter(mark_of(check) for check in report.checks)
-    ended = ", ".join(f"{number} {mark}" for mark, number in count.items())
+    ended = ", ".join(f"{number} {mark}{_MEANS.get(mark, '')}" for mark, number in count.items())
     open_points = len(gather_not_proven(report))
     below = "1 point stands" if open_points == 1 else f"{open_points} points stand"
-    return f"{_plural(len(report.checks), 'check')}: {ended}. Not proven: {below} below the checks."
+    return f"{plural(len(report.checks), 'check')}: {ended}. Not proven: {below} below the checks."
 
 
-def _plural(number: int, what: str) -> str:
+def plural(number: int, what: str) -> str:
+    """`1 pack`, `2 packs`."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
@@ -108,11 +110,15 @@ def mark_of(check: Check) -> str:
 
 
 def say_found(check: Check) -> str:
-    """What a check found, and for one that does not hold its code and what was expected."""
-    if check.status in (Status.PASS, Status.PROVEN, Status.ATTESTED):
-        return (check.found or "").removeprefix("attested ")
-    subject = split_name(check)[1]
-    expected = (check.expected or "").removesuffix(f" [{subject}]")
+    """What a check found: of an absence what is absent; of one that does not hold its code and what was expected.
+
+    Who attests an absence is said once, under what is not proven.
+    """
+    expected = (check.expected or "").removesuffix(f" [{split_name(check)[1]}]")
+    if check.status is Status.PASS:
+        return check.found or ""
+    if check.status in (Status.PROVEN, Status.ATTESTED):
+        return expected or check.found or ""
     parts = (check.code, f"expected {expected}" if expected else "", f"found {check.found}" if check.found else "")
     return "; ".join(part for part in parts if part)
 

@@ -16,7 +16,7 @@ from verifier.html.verdict import render_checks, render_not_proven, render_verdi
 from verifier.many_packs import Table
 from verifier.outcome import Background, Judged
 from verifier.report import Report
-from verifier.text import Shortener
+from verifier.text import Shortener, plural
 from verifier.trust import TrustPolicy
 
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode("utf-8")).digest()).decode("ascii")
@@ -64,9 +64,8 @@ def render_folder_page(table: Table, trust: TrustPolicy, *, folder: str, command
             _input(trust, (("folder", folder),), command=command, judged=judged),
         ),
     )
-    counts = table.summary()
-    title = f"{table.worst.value} – {counts['packs']} packs"
-    return _document(title, f"Verdicts of the independent verifier on {counts['packs']} packs", sections)
+    packs = plural(len(table.rows), "pack")
+    return _document(f"{table.worst.value} – {packs}", f"Verdicts of the independent verifier on {packs}", sections)
 
 
 def _document(title: str, heading: str, sections: Iterable[Markup | None]) -> str:
