@@ -10,6 +10,7 @@ import time
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import closing
+from difflib import get_close_matches
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -257,18 +258,24 @@ def _explain(options: Namespace) -> int:
     """One reason code, or all of them."""
     if options.code is None:
         return _explain_all(options)
-    reason = REASONS.get(options.code)
+    code = options.code.upper()
+    reason = REASONS.get(code)
     if reason is None:
         sentence = f"no reason code {options.code[:64]!r}"
-        complain(sentence, "codes are written LIKE_THIS; explain without a code lists them all")
+        complain(sentence, _similar(code))
         if options.json:
             write_out(to_json_line(error_report("PARAMETER_INVALID", sentence).to_json()))
         return 2
     if options.json:
-        write_out(to_json_line({"code": options.code, **reason.to_json()}))
+        write_out(to_json_line({"code": code, **reason.to_json()}))
     else:
-        write_out(f"{options.code}: {reason.sentence}\nlikely cause: {reason.cause}\nnext step: {reason.next_step}\n")
+        write_out(f"{code}: {reason.sentence}\nlikely cause: {reason.cause}\nnext step: {reason.next_step}\n")
     return 0
+
+
+def _similar(code: str) -> str:
+    alike = get_close_matches(code, REASONS, n=3)
+    return f"did you mean {' or '.join(alike)}?" if alike else "explain without a code lists them all"
 
 
 def _explain_all(options: Namespace) -> int:

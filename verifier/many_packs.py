@@ -136,21 +136,23 @@ def _row(path: Path, trust: TrustPolicy, options: Namespace, *, at_ns: int, whol
 
 _COLOURS = {Status.PASS: Colour.GOOD, Status.FAIL: Colour.BAD, Status.ERROR: Colour.BAD, Status.UNDECIDED: Colour.OPEN}
 _VERDICT_COLUMNS = 9
-_MAX_FILE_COLUMNS = 48
 
 
 def render_table(table: Table, judged: Judged | None = None, *, columns: int, paint: Paint = plain) -> str:
-    """The summary, the table, and what is proven of none of these packs; ending in a newline."""
-    rows = [(clean(row.file), clean(row.ticket or "-"), row.report) for row in table.rows]
-    files = min(_MAX_FILE_COLUMNS, max(4, *(width_of(file) for file, _, _ in rows)))
-    tickets = min(_MAX_FILE_COLUMNS, max(6, *(width_of(ticket) for _, ticket, _ in rows)))
+    """The summary, the table, and what is proven of none of these packs; ending in a newline.
+
+    File names stand last: they may be of any length.
+    """
+    rows = [(row.report.reason_code, clean(row.ticket or "-"), clean(row.file), row.report.status) for row in table.rows]
+    codes = max(len("first code"), *(len(code) for code, _, _, _ in rows))
+    tickets = max(len("ticket"), *(width_of(ticket) for _, ticket, _, _ in rows))
     lines = [table.say_counts(), ""]
     lines.append(
-        paint(f"{'file':<{files}}  {'ticket':<{tickets}}  {'verdict':<{_VERDICT_COLUMNS}}  first code", Colour.HEADING)
+        paint(f"{'verdict':<{_VERDICT_COLUMNS}}  {'first code':<{codes}}  {'ticket':<{tickets}}  file", Colour.HEADING)
     )
-    for file, ticket, report in rows:
-        verdict = paint(report.status.value, _COLOURS[report.status]) + " " * (_VERDICT_COLUMNS - len(report.status.value))
-        lines.append(f"{pad(file, files)}  {pad(ticket, tickets)}  {verdict}  {report.reason_code}")
+    for code, ticket, file, status in rows:
+        verdict = paint(status.value, _COLOURS[status]) + " " * (_VERDICT_COLUMNS - len(status.value))
+        lines.append(f"{verdict}  {code:<{codes}}  {pad(ticket, tickets)}  {file}")
     open_points = common_open_points(table.rows)
     if open_points:
         lines += ["", "not proven of any of them"]

@@ -13,6 +13,7 @@ from verifier.checkpoint import Checkpoint, parse_checkpoint
 from verifier.didkey import parse_did_key
 from verifier.errors import Refused
 from verifier.limits import MAX_TREE_SIZE, MAX_TRUST_BYTES
+from verifier.mldsa import WITHOUT
 from verifier.note import VerifierKey, check_signatures, is_checkable, parse_note
 from verifier.policy_text import LogPolicy, parse_log_policy
 
@@ -241,6 +242,6 @@ def open_checkpoint(data: bytes, trust: TrustPolicy, *, need_quorum: bool = True
     if need_quorum and not policy.is_met(cosigners):
         found = f"{len(cosigners)} cosignatures of pinned witnesses"
         if not all(is_checkable(key) for key in witnesses):
-            found += "; those by ML-DSA cannot be checked here (the extra mldsa is not installed)"
+            found += f"; those by ML-DSA-44 cannot be checked {WITHOUT}"
         raise Refused("QUORUM_NOT_MET", "checkpoint", expected=f"quorum {policy.quorum}", found=found)
     return TrustedCheckpoint(checkpoint, cosigned, unknown)

@@ -9,7 +9,7 @@ LOG_REASONS = (
         "ENTRY_MALFORMED",
         "The bytes are not byte for byte an entry.",
         "A log of something else, or a damaged entry.",
-        "For logs that are not trustlog's use --any-entries.",
+        "Do not rely on the entry; a log of something else is read with --any-entries.",
     ),
     Reason(
         "ENTRY_REFS_MISMATCH",
@@ -82,7 +82,7 @@ LOG_REASONS = (
     Reason(
         "CHECKPOINT_STALE",
         "The checkpoint is older than the trust policy allows, or than one seen before.",
-        "A frozen mirror, or a log that hides its newest entries.",
+        "A frozen mirror, a log that hides its newest entries, exchanged checkpoints, or no witness that says a time.",
         "Ask the log and its witnesses for a newer checkpoint.",
     ),
     Reason(
@@ -95,7 +95,7 @@ LOG_REASONS = (
         "QUORUM_NOT_MET",
         "Too few trusted witnesses have cosigned the checkpoint.",
         "Witnesses were down, or the log avoids them.",
-        "Fetch the checkpoint again after the witnesses cosigned.",
+        "Fetch the checkpoint again after the witnesses cosigned; if they sign with ML-DSA-44, install cryptography 48.",
     ),
     Reason(
         "CONSISTENCY_PROOF_INVALID",
