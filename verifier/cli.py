@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 EXIT_CODES = "exit codes: 0 pass, 1 fail, 2 usage or unreadable input, 3 undecided"
+INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 NOTES = """\
 documents: verifier/README.md says what each command checks and never can.
 single file: python3 -m verifier.single_file trustlog-verify.pyz
@@ -194,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(options)
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted\nhint: nothing was decided\n")
-        return 2
+        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return 2

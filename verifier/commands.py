@@ -17,11 +17,12 @@ from verifier.display import Paint, clean, coloured, plain, to_json_line
 from verifier.errors import Refused, Unusable, VerifierError
 from verifier.explain.step import Chapter
 from verifier.explain.text import render_chapters
-from verifier.files import check_writable, read_file, read_state, read_trust, write_state, write_whole
+from verifier.files import check_writable, read_file, read_trust, write_whole
 from verifier.limits import MAX_FOREIGN_ENTRY_BYTES, MAX_LOG_PROOF_BYTES, MAX_NOTE_BYTES
 from verifier.outcome import Background, Outcome
 from verifier.progress import show_progress
 from verifier.reasons import REASONS
+from verifier.remembered import read_since, read_state, write_state
 from verifier.report import Report, Status, error_report
 from verifier.text import DEFAULT_COLUMNS, render
 from verifier.times import NS, format_time, parse_judging_time
@@ -209,7 +210,7 @@ def _consistency(options: Namespace, *, at_ns: int) -> Outcome:
     del at_ns
     trust = read_trust(options.trust)
     old, new = read_file(options.old, MAX_NOTE_BYTES), read_file(options.new, MAX_NOTE_BYTES)
-    remembered = read_state(options.state)
+    remembered = read_state(options.state, trust)
     proof: list[bytes] | None = None
     with closing(open_source(options.log)) as source:
         report = check_two_checkpoints(old, new, source, trust)
@@ -232,14 +233,15 @@ def _log(options: Namespace, *, at_ns: int) -> Outcome:
     if options.any_entries and (options.entries or options.deep):
         raise Unusable("PARAMETER_INVALID", "--any-entries", expected="neither --entries nor --deep with it")
     trust = read_trust(options.trust)
-    earlier = read_file(options.since, MAX_NOTE_BYTES) if options.since else read_state(options.state)
+    since = [read_since(options.since, trust)] if options.since else []
+    state = read_state(options.state, trust)
     with closing(open_source(options.log)) as source:
         report, note = check_log(
             source,
             trust,
             at_ns=at_ns,
             depth=Depth(entries=options.entries, deep=options.deep),
-            earlier=earlier,
+            earlier=[*since, *([state] if state is not None else [])],
             workers=choose_workers(options.workers),
             resume=ProgressFile(options.resume) if options.resume else None,
             on_progress=show_progress("entries", quiet=options.json),

@@ -69,6 +69,7 @@ def read_ranges(
             waiting.append(_submit(pool, numbers))
         while waiting:
             yield _take(waiting.popleft(), interrupt)
+        interrupt.check()
     except BaseException:
         for child in set(multiprocessing.active_children()) - others:
             child.terminate()
