@@ -39,7 +39,7 @@ def read_own(name: str, max_bytes: int) -> bytes | None:
         if not os.access(folder, os.W_OK | os.X_OK):
             is_there = folder.is_dir()
             raise Unusable("INPUT_UNREADABLE", name, found="a folder that takes no file" if is_there else "no such folder")
-        mode = os.stat(name).st_mode
+        mode = Path(name).stat().st_mode
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -10,6 +10,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from verifier.errors import Refused, Unavailable, Unusable
@@ -106,7 +107,7 @@ class DirectorySource:
 def _is_there(path: str, *, kind: Callable[[int], bool] | None = None) -> bool:
     """Whether there is something, of a kind if one is named. What may not be looked at is there, and reading it says why."""
     try:
-        mode = os.stat(path).st_mode
+        mode = Path(path).stat().st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
     except OSError:
