@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from verifier.output import Unwritable, accept_any_text, complain, write_out
 
 EXIT_CODES = "exit codes: 0 pass, 1 fail, 2 usage or unreadable input, 3 undecided"
+INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 NOTES = """\
 documents: verifier/README.md says what each command checks and never can,
   and how to write a trust policy
@@ -220,6 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(given)
     except KeyboardInterrupt:
         complain("interrupted", "nothing was decided")
+        return INTERRUPTED
     except Unwritable as error:
         complain(f"standard output cannot be written: {error}", "nobody was told the verdict; send it somewhere else")
     except Exception as error:  # noqa: BLE001 - an auditor gets a sentence and exit code 2, never a traceback

@@ -18,12 +18,13 @@ from verifier.display import Paint, coloured, plain, to_json_line
 from verifier.errors import Refused, Unusable
 from verifier.explain.step import Chapter
 from verifier.explain.text import render_chapters
-from verifier.files import check_writable, read_earlier, read_file, read_state, read_trust, write_state, write_whole
+from verifier.files import check_writable, read_file, read_trust, write_whole
 from verifier.limits import MAX_FOREIGN_ENTRY_BYTES, MAX_LOG_PROOF_BYTES, MAX_NOTE_BYTES
 from verifier.outcome import Background, Judged, Outcome
 from verifier.output import can_show, complain, write_out
 from verifier.progress import show_progress
 from verifier.reasons import REASONS
+from verifier.remembered import read_since, read_state, write_state
 from verifier.report import Status, error_report
 from verifier.text import DEFAULT_COLUMNS, render
 from verifier.times import NS, format_time, parse_judging_time
@@ -61,10 +62,8 @@ def _check_options(options: Namespace) -> None:
     if options.report is not None:
         check_writable(options.report, force=options.force)
     state = getattr(options, "state", None)
-    if state is not None:
-        if options.log is None:
-            raise Unusable("PARAMETER_INVALID", "--state", expected="--log with it: only a log's checkpoint is remembered")
-        check_writable(state, force=True)
+    if state is not None and options.log is None:
+        raise Unusable("PARAMETER_INVALID", "--state", expected="--log with it: only a log's checkpoint is remembered")
 
 
 def _background(options: Namespace, outcome: Outcome) -> Background:
@@ -233,14 +232,15 @@ def _log(options: Namespace, *, at_ns: int) -> Outcome:
     if options.any_entries and (options.entries or options.deep):
         raise Unusable("PARAMETER_INVALID", "--any-entries", expected="neither --entries nor --deep with it")
     trust = read_trust(options.trust)
-    earlier = read_earlier(options.since, trust) if options.since else read_state(options.state, trust)
+    since = [read_since(options.since, trust)] if options.since else []
+    state = read_state(options.state, trust)
     with closing(open_source(options.log)) as source:
         report, note = check_log(
             source,
             trust,
             at_ns=at_ns,
             depth=Depth(entries=options.entries, deep=options.deep),
-            earlier=earlier,
+            earlier=[*since, *([state] if state is not None else [])],
             workers=choose_workers(options.workers),
             resume=ProgressFile(options.resume) if options.resume else None,
             on_progress=show_progress("entries", quiet=options.json),

@@ -61,6 +61,7 @@ class DeepReader:
             self._add(index, fault)
 
     def _add(self, index: int, fault: Refused) -> None:
+        fault.forget_frames()
         self._counts[fault.code] += 1
         self.is_signed = self.is_signed and fault.code not in _UNSIGNED
         if len(self._faults) < MAX_LISTED:

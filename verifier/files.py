@@ -1,16 +1,15 @@
-"""The files that a command reads and writes: inputs within bounds, the remembered checkpoint, a new report."""
+"""The files that a command reads and writes: inputs within bounds, files that it keeps, a new report."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import stat
-from contextlib import suppress
 from pathlib import Path
 
 from verifier.errors import Refused, Unusable
-from verifier.limits import MAX_NOTE_BYTES, MAX_TRUST_BYTES
-from verifier.trust import TrustPolicy, open_checkpoint, parse_trust_policy
+from verifier.limits import MAX_TRUST_BYTES
+from verifier.trust import TrustPolicy, parse_trust_policy
 
 
 def read_file(name: str, max_bytes: int, too_large: str = "BODY_TOO_LARGE") -> bytes:
@@ -34,36 +33,24 @@ def read_trust(name: str) -> TrustPolicy:
         raise Refused(error.code, f"{name}: {error.detail}", expected=error.expected, found=error.found) from None
 
 
-def read_earlier(name: str, trust: TrustPolicy) -> bytes:
-    """The note of a checkpoint seen before, that the log is held to. Raises Unusable for one that the pinned keys do not verify.
+def read_own(name: str, max_bytes: int) -> bytes | None:
+    """A file that this command keeps, or None if there is none yet; found out before the work, not after it.
 
-    It is the reader's own: if it is damaged or of another log, that says nothing about the log that is judged.
+    Raises Unusable INPUT_UNREADABLE for what is no file or cannot be replaced, BODY_TOO_LARGE.
     """
-    note = read_file(name, MAX_NOTE_BYTES)
     try:
-        open_checkpoint(note, trust)
-    except Refused as error:
-        raise Unusable(error.code, f"{name}: {error.detail}", expected=error.expected, found=error.found) from None
-    return note
-
-
-def read_state(name: str | None, trust: TrustPolicy) -> bytes | None:
-    """The remembered checkpoint note, or None if nothing is remembered yet. Raises Unusable as `read_earlier`."""
-    if name is None or not os.path.lexists(name):
+        folder = Path(name).absolute().parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            is_there = folder.is_dir()
+            raise Unusable("INPUT_UNREADABLE", name, found="a folder that takes no file" if is_there else "no such folder")
+        mode = Path(name).stat().st_mode
+    except FileNotFoundError:
         return None
-    _check_replaceable(name)
-    return read_earlier(name, trust)
-
-
-def write_state(name: str | None, note: bytes, trust: TrustPolicy) -> None:
-    """Remember a checkpoint, unless a newer one is remembered already; written whole or not at all."""
-    if name is None:
-        return
-    old = read_state(name, trust)
-    size = open_checkpoint(note, trust).checkpoint.size
-    if old is not None and open_checkpoint(old, trust).checkpoint.size >= size:
-        return
-    write_whole(name, note)
+    except (OSError, ValueError) as error:
+        raise Unusable("INPUT_UNREADABLE", name[:200], found=getattr(error, "strerror", None) or "no such name") from None
+    if not stat.S_ISREG(mode):
+        raise Unusable("INPUT_UNREADABLE", name, expected="a regular file")
+    return read_file(name, max_bytes)
 
 
 def check_writable(name: str, *, force: bool) -> None:
@@ -84,15 +71,18 @@ def _check_replaceable(name: str) -> None:
 
 
 def write_whole(name: str, data: bytes) -> None:
-    """Write a file whole or not at all: beside it, then in its place. Raises Unusable INPUT_UNREADABLE."""
+    """Write a file whole or not at all, whoever else writes it. Raises Unusable INPUT_UNREADABLE."""
     path = Path(name)
     fresh = path.with_name(f".{secrets.token_hex(8)}.new")
     try:
-        with fresh.open("xb") as file:
-            file.write(data)
-        fresh.replace(path)
+        try:
+            with fresh.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(path)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
     except OSError as error:
-        raise Unusable("INPUT_UNREADABLE", name, found=error.strerror) from None
-    finally:
-        with suppress(OSError):  # gone by now, unless it could not be filled or placed
-            fresh.unlink()
+        raise Unusable("INPUT_UNREADABLE", name[:200], found=error.strerror) from None

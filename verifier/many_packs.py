@@ -13,12 +13,13 @@ from pathlib import Path
 from verifier.change.judge import WholeLog
 from verifier.display import Colour, Paint, clean, pad, plain, width_of, wrap
 from verifier.errors import Refused, Unavailable, Unusable
-from verifier.files import read_file, write_state
+from verifier.files import read_file
 from verifier.limits import MAX_PACK_BYTES
 from verifier.one_pack import add_wanted, judge_bytes, log_report, read_log
 from verifier.outcome import Judged
 from verifier.pack import parse_pack
 from verifier.progress import show_progress
+from verifier.remembered import write_state
 from verifier.report import EXIT_CODES, Report, Status, error_report, not_proven_line
 from verifier.text import plural, say_judged
 from verifier.trust import TrustPolicy

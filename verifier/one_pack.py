@@ -9,11 +9,12 @@ from hashlib import sha256
 from verifier.change.judge import WholeLog, judge
 from verifier.errors import Refused, Unavailable, Unusable, VerifierError
 from verifier.explain.chapters import chosen_entry, explain_pack, read_stated, say_checkpoint
-from verifier.files import read_file, read_state, read_trust, write_state
+from verifier.files import read_file, read_trust
 from verifier.limits import MAX_PACK_BYTES
 from verifier.outcome import Background, Outcome, Path
 from verifier.pack import Pack, PackedEntry, parse_pack
 from verifier.progress import show_progress
+from verifier.remembered import read_state, write_state
 from verifier.report import Check, Report, Status, conclude
 from verifier.source import open_source
 from verifier.timeline import build_timeline

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -43,17 +44,30 @@ def check_payload_files(source: Source, findings: Findings) -> None:
 
 
 def _files(location: str) -> Iterator[str]:
-    """The paths of the files two levels below payloads/, and of anything that should not be there."""
+    """The paths of the files in the 256 folders of payloads/, and of what else lies beside these."""
     root = Path(location) / "payloads"
-    if not root.is_dir():
-        return
     try:
-        for folder in sorted(root.iterdir()):
-            if not folder.is_dir():
-                yield f"payloads/{folder.name}"
-                continue
-            with os.scandir(folder) as entries:  # one name after another: there may be millions
-                for entry in entries:
-                    yield f"payloads/{folder.name}/{entry.name}"
+        if not _is_folder(root):
+            return
+        for folder in (f"{number:02x}" for number in range(256)):
+            if _is_folder(root / folder):
+                yield from (f"payloads/{folder}/{name}" for name in _names(root / folder))
+        for name in _names(root):
+            if not (_FOLDER.fullmatch(name) and _is_folder(root / name)):
+                yield f"payloads/{name}"
     except OSError as error:
         raise Unavailable("LOG_UNREACHABLE", "payloads", found=error.strerror) from None
+
+
+def _names(folder: Path) -> Iterator[str]:
+    """One after another, in the order of the file system: there may be millions."""
+    with os.scandir(folder) as entries:
+        yield from (entry.name for entry in entries)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is; what is not there is none. Raises OSError for what may not be looked at."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        return False

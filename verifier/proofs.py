@@ -77,6 +77,14 @@ def _compare(findings: Findings, old_note: bytes, new_note: bytes, source: Sourc
     findings.passed("log.consistency", f"{len(proof)} hashes lead to both roots")
 
 
+def check_not_behind(old: Checkpoint, new: Checkpoint) -> None:
+    """Check that `new` may continue `old`, seen before. Raises Refused ORIGIN_MISMATCH or CHECKPOINT_STALE."""
+    if old.origin != new.origin:
+        raise Refused("ORIGIN_MISMATCH", "earlier checkpoint", expected=new.origin, found=old.origin)
+    if old.size > new.size:
+        raise Refused("CHECKPOINT_STALE", "checkpoint", expected=f"at least {old.size} entries", found=f"{new.size}")
+
+
 def check_continues(source: Source, old: Checkpoint, new: Checkpoint, *, served_size: int) -> None:
     """Check by a proof from the log's tiles that `old` is a prefix of `new`.
 

@@ -96,13 +96,14 @@ def _prepare_all(
     source: Source, look: Look, first: int, matches: list[EntryMatch | None], leaves: bytes
 ) -> Iterator[Prepared | None]:
     from verifier.ledger.prepared import prepare  # noqa: PLC0415
+    from verifier.slim import slim  # noqa: PLC0415
 
     payloads = source.read_payloads([payload_hash_of(match) for match in matches if match is not None])
     for position, match in enumerate(matches):
         if match is None:
             yield None
             continue
-        yield prepare(
+        prepared = prepare(
             match,
             next(payloads),
             index=first + position,
@@ -111,6 +112,9 @@ def _prepare_all(
             leaf_hash=leaves[position * HASH_SIZE : (position + 1) * HASH_SIZE],
             check_signature=first + position >= look.signed_below,
         )
+        if prepared.fault is not None:
+            prepared.fault.forget_frames()
+        yield slim(prepared)
 
 
 def check_tile(tile: Tile, served: bytes, computed: bytes) -> None:

@@ -137,7 +137,7 @@ def cut(handler: BaseHTTPRequestHandler) -> None:
     [
         ("checkpoint", send(404, b""), (3, "LOG_UNREACHABLE")),
         ("checkpoint", send(302, b"", Location="http://127.0.0.1:1/checkpoint"), (3, "LOG_RESPONSE_INVALID")),
-        ("checkpoint", send(500, b"broken"), (3, "LOG_RESPONSE_INVALID")),
+        ("checkpoint", send(500, b"broken"), (3, "LOG_UNREACHABLE")),
         ("checkpoint", send(200, b"x" * 200_000), (3, "BODY_TOO_LARGE")),
         ("checkpoint", send(200, b"x", Content_Encoding="gzip"), (3, "LOG_RESPONSE_INVALID")),
         ("checkpoint", send(200, b"not a note"), (1, "NOTE_MALFORMED")),

@@ -67,7 +67,7 @@ def interrupt(desk: Desk, monkeypatch: pytest.MonkeyPatch, *options: str, at: st
     arguments = ["log", str(desk.log), "--trust", str(desk.trust), "--workers", "1", "--resume", str(desk.file), *options]
     monkeypatch.setattr("verifier.scan._BUNDLES", 1)
     monkeypatch.setattr("verifier.scan._DEEP_BUNDLES", 1)
-    assert main(arguments) == 2
+    assert main(arguments) == 130
     monkeypatch.setattr(DirectorySource, "read", original)
     assert path.read_bytes() == data
 

@@ -143,13 +143,13 @@ LOG_REASONS = (
     Reason(
         "LOG_UNREACHABLE",
         "The log did not answer, or cannot be read.",
-        "A wrong address, no network, or a log that is down.",
-        "Check the address and try again.",
+        "A wrong address, no network, a log that is down or busy (5xx, 429), or a file that cannot be read.",
+        "Check the address and try again: nothing follows about the log.",
     ),
     Reason(
         "LOG_RESPONSE_INVALID",
         "The log's answer is not what its interface promises.",
-        "A redirect, an error status or a content encoding.",
+        "A redirect, a status that refuses, a content encoding or a body without its length.",
         "Use the log's own address.",
     ),
     Reason(
