@@ -18,6 +18,7 @@ from verifier.explain.text import render_chapters
 from verifier.limits import MAX_NOTE_BYTES
 from verifier.note import check_signatures, parse_note, parse_verifier_key
 from verifier.trust import TrustPolicy, open_checkpoint, parse_trust_policy
+from verifier.unproven import unwitnessed
 
 signing = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.mldsa", reason="the extra mldsa is not installed")
 NAME = "witness.example/pq"
@@ -225,3 +226,11 @@ def test_the_explanation_of_one_over_no_checkpoint_says_that_nothing_holds(log: 
     note = text + "\n" + witness().line(text_of(log.note()))
     chapter = explain_checkpoint(note.encode(), trust())
     assert chapter.steps[-1].holds is False
+
+
+@pytest.mark.parametrize("quorum", ["none", "w"])
+def test_a_verdict_says_which_cosignatures_it_could_not_check(monkeypatch: pytest.MonkeyPatch, quorum: str) -> None:
+    said = f"what these pinned witnesses signed with ML-DSA-44, which cannot be checked {mldsa.WITHOUT}: {NAME}"
+    assert said not in unwitnessed(trust(quorum=quorum))
+    monkeypatch.setattr(mldsa, "_checker", lambda: None)
+    assert said in unwitnessed(trust(quorum=quorum))

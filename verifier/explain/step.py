@@ -64,7 +64,7 @@ class Chapter:
 
 
 def shown(label: str, data: bytes, where: str = "") -> Value:
-    """Bytes as text where every character of them can be shown, else in hex.
+    """Bytes as text where every character of them can be seen, else in hex.
 
     If they are many, only their number, and `where` they stand.
     """
@@ -75,11 +75,16 @@ def shown(label: str, data: bytes, where: str = "") -> Value:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return as_hex(label, data)
-    if text and text.isprintable():
+    if text and _can_be_copied(text):
         return Value(label, "text", text, len(data))
-    if text.endswith("\n") and all(line.isprintable() for line in text[:-1].split("\n")):
+    if text.endswith("\n") and all(map(_can_be_copied, text[:-1].split("\n"))):
         return Value(label, "lines", text, len(data))
     return as_hex(label, data)
+
+
+def _can_be_copied(line: str) -> bool:
+    """Whether a person sees every character of it: no control, no space at an end."""
+    return line.isprintable() and line == line.strip()
 
 
 def as_hex(label: str, data: bytes) -> Value:
