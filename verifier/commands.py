@@ -18,7 +18,7 @@ from verifier.display import Paint, coloured, plain, to_json_line
 from verifier.errors import Refused, Unusable
 from verifier.explain.step import Chapter
 from verifier.explain.text import render_chapters
-from verifier.files import check_writable, read_file, read_trust, write_whole
+from verifier.files import check_writable, is_same_file, read_file, read_trust, write_whole
 from verifier.limits import MAX_FOREIGN_ENTRY_BYTES, MAX_LOG_PROOF_BYTES, MAX_NOTE_BYTES
 from verifier.outcome import Background, Judged, Outcome
 from verifier.output import can_show, complain, write_out
@@ -32,6 +32,9 @@ from verifier.trust import TrustPolicy
 
 if TYPE_CHECKING:
     from verifier.many_packs import Table
+
+
+_INPUTS = ("pack", "proof", "entry", "old", "new", "trust", "since", "state", "resume")
 
 
 def run(options: Namespace) -> int:
@@ -61,6 +64,9 @@ def _check_options(options: Namespace) -> None:
         options.explain = True
     if options.report is not None:
         check_writable(options.report, force=options.force)
+        inputs = [value for name in _INPUTS if (value := getattr(options, name, None)) is not None]
+        if any(is_same_file(options.report, value) for value in inputs):
+            raise Unusable("PARAMETER_INVALID", options.report, expected="a file that is not read by this command")
     state = getattr(options, "state", None)
     if state is not None and options.log is None:
         raise Unusable("PARAMETER_INVALID", "--state", expected="--log with it: only a log's checkpoint is remembered")

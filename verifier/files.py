@@ -64,6 +64,14 @@ def check_writable(name: str, *, force: bool) -> None:
             raise Unusable("PARAMETER_INVALID", name, expected="a name that is free, or --force")
 
 
+def is_same_file(one: str, other: str) -> bool:
+    """Whether both names lead to one file that is there."""
+    try:
+        return Path(one).samefile(other)
+    except (OSError, ValueError):
+        return False
+
+
 def _check_replaceable(name: str) -> None:
     """Only a file is ever replaced: never a folder, a device, a pipe or a link to any of them."""
     if not stat.S_ISREG(os.lstat(name).st_mode):

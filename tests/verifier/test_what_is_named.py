@@ -108,6 +108,14 @@ def test_a_file_is_replaced_only_by_force_and_leaves_nothing_beside_it(
     assert set(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize("at", [1, 3])
+def test_what_is_judged_is_not_replaced_by_the_verdict(given: list[str], capsys: Captured, at: int) -> None:
+    before = Path(given[at]).read_bytes()
+    said = error_of(capsys, [*given, "--report", given[at], "--force"])
+    assert said.endswith("expected a file that is not read by this command")
+    assert Path(given[at]).read_bytes() == before
+
+
 @pytest.mark.parametrize("name", ["", "no-such-folder/page.html", "trust.toml/page.html"])
 def test_a_place_that_takes_no_file_is_refused_before_judging(
     tmp_path: Path, given: list[str], capsys: Captured, name: str
