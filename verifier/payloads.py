@@ -10,23 +10,51 @@ from hashlib import sha256
 from pathlib import Path
 
 from verifier.change.findings import Findings
+from verifier.encodings import decode_exact_b64u
 from verifier.errors import Unavailable
 from verifier.limits import MAX_LISTED, MAX_PAYLOAD_BYTES
 from verifier.source import Source
 
+_KEPT = 25  # bytes of a hash that are enough: nobody makes two with the same 200 bits
 _FOLDER = re.compile("[0-9a-f]{2}", re.ASCII)
 _NAME = re.compile("[0-9a-f]{64}", re.ASCII)
 
 
-def check_payload_files(source: Source, findings: Findings) -> None:
-    """Check every payload file of an exported directory; a running log has none to look at."""
+class PayloadsRead:
+    """The hashes of the payloads that were read and hashed with their entries, in few bytes each: there may be millions.
+
+    They are kept by their first byte, as the files are, so that those of one folder can be had at a time.
+    """
+
+    def __init__(self) -> None:
+        self._folders = tuple(bytearray() for _ in range(256))
+
+    def add(self, payload_hash_b64u: str) -> None:
+        """One payload."""
+        digest = decode_exact_b64u(payload_hash_b64u.encode("ascii"))
+        self._folders[digest[0]].extend(digest[1:_KEPT])
+
+    def in_folder(self, folder: str) -> frozenset[bytes]:
+        """What was read of a folder: the hashes without their first byte and their end."""
+        data, width = bytes(self._folders[int(folder, 16)]), _KEPT - 1
+        return frozenset(data[at : at + width] for at in range(0, len(data), width))
+
+
+def check_payload_files(source: Source, findings: Findings, read: PayloadsRead) -> None:
+    """Check every payload file of an exported directory but those in `read`; a running log has none to look at."""
     if source.is_live:
         return
     count = wrong = strange = 0
+    reached, known = "", frozenset[bytes]()
     for path in _files(source.location):
         folder, _, name = path.removeprefix("payloads/").partition("/")
         if not (_FOLDER.fullmatch(folder) and _NAME.fullmatch(name) and name.startswith(folder)):
             strange += 1
+            continue
+        if folder != reached:
+            reached, known = folder, read.in_folder(folder)
+        if bytes.fromhex(name)[1:_KEPT] in known:
+            count += 1
             continue
         data = source.read(path, MAX_PAYLOAD_BYTES)
         if data is None:
