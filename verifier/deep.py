@@ -36,6 +36,7 @@ class DeepReader:
         self._faults: list[tuple[int, Refused]] = []
         self._counts: Counter[str] = Counter()
         self._unread = Unread()
+        self._is_export = not source.is_live  # whose payload files are looked at afterwards
         self.payloads_read = PayloadsRead()
         self.is_signed = True  # whether every signature so far was right
 
@@ -56,7 +57,7 @@ class DeepReader:
         except Refused as lie:
             self._add(index, lie)
             return
-        if prepared.brought is Brought.THERE:
+        if self._is_export and prepared.brought is Brought.THERE:
             self.payloads_read.add(prepared.payload_hash_b64u)
         if admitted.state is State.UNREAD:
             self._unread.add(index, prepared.payload_hash_b64u)
