@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -111,3 +112,30 @@ def test_all_addresses_of_a_name_share_one_time(monkeypatch: pytest.MonkeyPatch)
         assert asked
         for client in waiting:
             client.close()
+
+
+@pytest.mark.parametrize(
+    "speaks", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x16\x03\x03"], ids=["nothing", "http", "half"]
+)
+def test_a_server_that_speaks_no_tls_is_unreachable(
+    speaks: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also one that says nothing at all, or begins and goes no further."""
+    monkeypatch.setattr(limits, "HTTP_TIMEOUT_S", 0.5)
+    (tmp_path / "trust.toml").write_bytes(PROVEN)
+    kept: list[socket.socket] = []
+
+    def answer(listener: socket.socket) -> None:
+        client, _ = listener.accept()
+        client.sendall(speaks)
+        kept.append(client)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,))
+        thread.start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        assert main(["log", url, "--trust", str(tmp_path / "trust.toml"), "--json"]) == 3
+        thread.join()
+    assert "LOG_UNREACHABLE" in capsys.readouterr().out
+    for client in kept:
+        client.close()

@@ -75,3 +75,12 @@ def test_who_signed_the_receipts_of_a_bundle_is_judged_all_the_same(tmp_path: Pa
     assert [mine for mine, _, _ in told] == [theirs for _, theirs, _ in told]
     at = next(index for index, item in enumerate(change.log.items) if item.kind == "proof_bundle")
     assert told[at][2] == STRANGER.did
+
+
+def test_an_entry_that_is_logged_again_and_again_is_prepared_once(tmp_path: Path) -> None:
+    """One large payload would cost its reading, and its room, as often as an operator cares to name it."""
+    change = Change().build()
+    change.log.items += [change.log.items[1]] * 100
+    prepared = read(tmp_path, change).prepared
+    assert all(one is prepared[1] for one in prepared[len(prepared) - 100 :])
+    assert len({id(one) for one in prepared}) == len(prepared) - 100
