@@ -19,7 +19,6 @@ from verifier.errors import Unusable
 
 _PLAIN = re.compile(r'[!"$->@-~]+')  # no space, control character, query or fragment
 _USER = re.compile(r"//[^/?#]*@")  # never shown: it may hold a password
-_LEAST_S = 0.1
 
 
 class Address:
@@ -70,8 +69,10 @@ def _dial(address: tuple[str, int], timeout_s: float, source: tuple[str, int] | 
     failure = OSError("the name has no address")
     for position, (*_, place) in enumerate(found):
         share_s = (deadline - time.monotonic()) / (len(found) - position)
+        if share_s <= 0:
+            break
         try:
-            connection = socket.create_connection(place[:2], max(share_s, _LEAST_S))
+            connection = socket.create_connection(place[:2], share_s)
         except OSError as error:
             failure = error
             continue

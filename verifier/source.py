@@ -119,9 +119,11 @@ def _read_regular(file: int, path: str, most: int) -> bytes:
     status = os.fstat(file)
     if not stat.S_ISREG(status.st_mode):
         raise Unavailable("LOG_UNREACHABLE", path, expected="a regular file")
-    data = os.read(file, min(most, status.st_size + 1))
-    while 0 < len(data) < most and (piece := os.read(file, min(most - len(data), 1 << 20))):
-        data += piece
+    asked = min(most, status.st_size + 1)
+    data = os.read(file, asked)
+    if len(data) < status.st_size or len(data) == asked:  # otherwise it ended where it was said to
+        while 0 < len(data) < most and (piece := os.read(file, min(most - len(data), 1 << 20))):
+            data += piece
     return data
 
 

@@ -214,7 +214,7 @@ class _LogCheck:
             self._report_grammar(scan.size - scan.begun_at)
         if self._deep is not None:
             self._deep.report(findings)
-            check_payload_files(self._source, findings)
+            check_payload_files(self._source, findings, self._deep.payloads_read)
 
     def _report_earlier(self, scan: Scan) -> None:
         for name, old in self._earlier:
