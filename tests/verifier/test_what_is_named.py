@@ -234,3 +234,15 @@ def test_a_failing_check_is_named_with_its_entry_and_not_as_if_it_were_found_the
     report = json.loads(capsys.readouterr().out)
     assert report["reason"].startswith("execution.closure of entry 16; expected ")
     assert report["reason"].endswith("; found closing_reason: another")
+
+
+@pytest.mark.parametrize(("damaged", "name"), [(0, "OLD"), (1, "NEW")])
+def test_which_of_two_checkpoints_is_damaged_is_said(
+    tmp_path: Path, given: list[str], capsys: Captured, damaged: int, name: str
+) -> None:
+    notes = [tmp_path / "old", tmp_path / "new"]
+    for note in notes:
+        note.write_text(Change().build().log.note(), encoding="utf-8")
+    notes[damaged].write_bytes(b"\xff")
+    assert main(["consistency", *map(str, notes), "--log", str(tmp_path), *given[2:4]]) == 1
+    assert f"log.consistency; expected UTF-8; found {name}: note\n" in capsys.readouterr().out
