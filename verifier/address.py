@@ -47,9 +47,7 @@ class Address:
         connection = kind(host, port, timeout=limits.HTTP_TIMEOUT_S)
         # http.client gives every address of a name the whole time, and a name may have hundreds
         connection._create_connection = _dial  # type: ignore[attr-defined] # noqa: SLF001 - it has no public place for it
-        if (
-            self._proxy is not None and self._is_tls
-        ):  # through a tunnel: TLS is with the log, and this proxy sees its name alone
+        if self._proxy is not None and self._is_tls:  # through a tunnel: this proxy sees the log's name alone
             connection.set_tunnel(self._host, self._port, _authorization(self._proxy))
         return connection
 
@@ -72,7 +70,7 @@ def _dial(address: tuple[str, int], timeout_s: float, source: tuple[str, int] | 
         if share_s <= 0:
             break
         try:
-            connection = socket.create_connection(place[:2], share_s)
+            connection = socket.create_connection((str(place[0]), int(place[1])), share_s)
         except OSError as error:
             failure = error
             continue

@@ -22,8 +22,8 @@ def make_changes(count: int) -> LogBuilder:
     """A log of whole changes, each of 15 to 17 records, from policy to closure."""
     log = LogBuilder(ORIGIN)
     for number in range(count):
-        names = {"job": f"job-c{number}", "run": f"run-c{number}", "ticket": f"jira.example:CHG-{number}"}
-        Change(log=log, clock=20.0 * number, **names).build()
+        job, run, ticket = f"job-c{number}", f"run-c{number}", f"jira.example:CHG-{number}"
+        Change(log=log, clock=20.0 * number, job=job, run=run, ticket=ticket).build()
     return log
 
 
@@ -48,6 +48,14 @@ def make_receipt(index: int, size: int) -> tuple[bytes, bytes]:
         "prev_hash_b64u": hash_of(b"event %d" % (index - 1)) if call else None,
     }
     event["event_hash_b64u"] = event_hash(event)
+    metadata = {
+        "event": event,
+        "request_id": f"req-{index}",
+        "region": "eu-1",
+        "stream": False,
+        "tags": ["change"],
+        "note": "",
+    }
     payload = {
         "receipt_version": "1",
         "receipt_id": f"rcpt-{index}",
@@ -67,11 +75,10 @@ def make_receipt(index: int, size: int) -> tuple[bytes, bytes]:
             "policy_hash": hash_of(b"policy"),
             "span_id": f"rcpt-{index}",
         },
-        "metadata": {"event": event, "request_id": f"req-{index}", "region": "eu-1", "stream": False, "tags": ["change"]},
+        "metadata": metadata,
     }
-    payload["metadata"]["note"] = ""
     missing = size - len(_written(payload))
-    payload["metadata"]["note"] = ("the assistant proposed a change to the configuration; " * 20)[: max(0, missing)]
+    metadata["note"] = ("the assistant proposed a change to the configuration; " * 20)[: max(0, missing)]
     text = _written(payload)
     signing, did = _gateway()
     payload_hash = encode_b64u(hashlib.sha256(text).digest())
