@@ -59,7 +59,7 @@ def judge(
     try:
         pack = parse_pack(pack_bytes)
     except Refused as error:
-        return error_report(error.code, f"{error.detail}: expected {error.expected}", trust_policy_sha256=trust.sha256)
+        return error_report(error.code, error.say(), trust_policy_sha256=trust.sha256)
     findings = Findings()
     _judge(pack, trust, findings, at_ns=at_ns, whole_log=whole_log, max_age_s=max_age_s, allow_demo=allow_demo)
     return conclude(

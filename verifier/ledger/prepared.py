@@ -6,6 +6,7 @@ What follows from the entries before it is for the history, which takes what is 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
@@ -131,5 +132,10 @@ def _read_payload(entry: Entry, payload: bytes, origin: str) -> Record:
     record = read_record(entry.kind, payload, signer_did=entry.signer_did, origin=origin)
     refs = compute_refs(record, entry.payload_hash_b64u)
     if refs != entry.refs:
-        raise Refused("ENTRY_REFS_MISMATCH", "refs", expected=str(refs), found=str(dict(entry.refs)))
+        differ = sorted(name for name in refs.keys() | entry.refs.keys() if refs.get(name) != entry.refs.get(name))
+        raise Refused("ENTRY_REFS_MISMATCH", "refs", expected=_say(refs, differ), found=_say(entry.refs, differ))
     return record
+
+
+def _say(refs: Mapping[str, str], names: Iterable[str]) -> str:
+    return ", ".join(f"{name} {refs[name]}" if name in refs else f"no {name}" for name in names)
