@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from verifier.change.absence import check_absent
 from verifier.change.case import Allow, Case
 from verifier.change.findings import Findings
 from verifier.errors import Refused
-from verifier.ledger.history import History
 from verifier.ledger.logged import Logged, State
 from verifier.records.bundle import BundledChange, OpenedBundle
 from verifier.records.closure import bundles_named
 from verifier.records.envelope import SealedReceipt
 from verifier.records.execution import Execution
+from verifier.records.kinds import KINDS
 from verifier.records.receipts import GatewayReceipt
 
 
@@ -66,6 +68,14 @@ def _check_contents(case: Case, findings: Findings, allow: Allow, found: Logged,
         case,
         findings,
         allow,
+        "execution.last_execution",
+        expected="the bundle tells of the job's last execution",
+        adverse=_later_begin(case, allow, bundle),
+    )
+    check_absent(
+        case,
+        findings,
+        allow,
         "execution.receipts_complete",
         expected="no receipt of the job left out of the bundle",
         adverse=_left_out(case, allow, found, bundle),
@@ -110,12 +120,15 @@ def _change_fault(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) 
     chain = bundle.record.event_chain or ()
     if any(event.run_id != allow.decision.run_id for event in chain):
         return Refused("BUNDLE_MISMATCH", "event_chain", expected=f"run {allow.decision.run_id}")
-    return _execution_fault(case.history, change, item.index)
+    return _execution_fault(case, change, item.index, allow.index)
 
 
-def _execution_fault(history: History, change: BundledChange, below: int) -> Refused | None:
-    """The execution that a bundle names ended below it, in this job, under the decision that it names."""
-    end = history.find("execution", change.execution_b64u)
+def _execution_fault(case: Case, change: BundledChange, below: int, decided: int) -> Refused | None:
+    """The execution that a bundle names ended with success below it, in this job, under the decision that it names.
+
+    It is the job's last one when closing is decided, at the index `decided`: else what was done last is in no bundle.
+    """
+    end = case.history.find("execution", change.execution_b64u)
     record = end.record if end is not None else None
     if end is None or not isinstance(record, Execution) or record.phase != "end" or end.index >= below:
         return Refused("BUNDLE_MISMATCH", "metadata.change.execution_b64u", expected="an end below the bundle")
@@ -124,15 +137,35 @@ def _execution_fault(history: History, change: BundledChange, below: int) -> Ref
     for what in ("job_id", "run_id", "ticket", "plan_hash_b64u", "policy_hash_b64u", "token_scope_hash_b64u"):
         if getattr(record, what) != getattr(change, what):
             return Refused("BUNDLE_MISMATCH", f"metadata.change.{what}", expected="that of the execution")
+    resolved = any(one.begin_b64u == record.begin_b64u and at.index < decided for at, one in case.resolutions)
+    if record.outcome != "success" or resolved:
+        found = "an outcome that somebody had to look into" if resolved else record.outcome
+        return Refused("EXECUTION_FAILED", "metadata.change.execution_b64u", expected="success", found=found)
     return None
+
+
+def _later_begin(case: Case, allow: Allow, bundle: OpenedBundle) -> Refused | None:
+    end = case.history.find("execution", bundle.change().execution_b64u)
+    record = end.record if end is not None else None
+    assert isinstance(record, Execution), "its change was checked"
+    begun = [(item.index, item.entry.payload_hash_b64u) for item, _ in case.begins if item.index < allow.index]
+    if not begun or begun[-1][1] == record.begin_b64u:
+        return None
+    found = f"another begun at index {begun[-1][0]}"
+    return Refused("BUNDLE_MISMATCH", "metadata.change.execution_b64u", expected="the job's last execution", found=found)
 
 
 def _receipt_fault(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) -> Refused | None:
     """Every receipt in it is logged below it and bound to this job; every model call has one."""
     answered: set[str] = set()
+    wanted = (
+        ("token_scope_hash_b64u", allow.decision.token_scope_hash_b64u),
+        ("run_id", allow.decision.run_id),
+        ("policy_hash", allow.scope.policy_hash_b64u),
+    )
     for position, (sealed, receipt) in enumerate(bundle.receipts.gateway):
         where = f"receipts[{position}]"
-        fault = _bound_fault(allow, receipt, bundle, where) or _unlogged_fault(case, sealed, item.index, where)
+        fault = _bound_fault(wanted, receipt, bundle, where) or _unlogged_fault(case, sealed, item.index, where)
         if fault is not None:
             return fault
         assert receipt.binding is not None, "a bound receipt"
@@ -148,13 +181,11 @@ def _receipt_fault(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle)
     return None
 
 
-def _bound_fault(allow: Allow, receipt: GatewayReceipt, bundle: OpenedBundle, where: str) -> Refused | None:
+def _bound_fault(
+    wanted: Sequence[tuple[str, str | None]], receipt: GatewayReceipt, bundle: OpenedBundle, where: str
+) -> Refused | None:
+    """A receipt's binding has the members that are wanted and names an event of the chain, whose header it may carry."""
     bound = receipt.binding
-    wanted = (
-        ("token_scope_hash_b64u", allow.decision.token_scope_hash_b64u),
-        ("run_id", allow.decision.run_id),
-        ("policy_hash", allow.scope.policy_hash_b64u),
-    )
     for what, expected in wanted:
         found = getattr(bound, what, None)
         if found != expected:
@@ -172,10 +203,16 @@ def _bound_fault(allow: Allow, receipt: GatewayReceipt, bundle: OpenedBundle, wh
 
 def _unlogged_fault(case: Case, sealed: SealedReceipt, below: int, where: str) -> Refused | None:
     for item in case.history.named(sealed.kind, sealed.payload_hash_b64u):
-        counts = item.state is not State.VOID
-        if counts and item.index < below and item.entry.signer_did == sealed.signer_did:
+        signer = item.entry.signer_did
+        counts = item.is_valid or (item.state is State.UNREAD and _may_sign(case, sealed.kind, signer, item.index))
+        if counts and item.index < below and signer == sealed.signer_did:
             return None
     return Refused("RECEIPT_SET_INCOMPLETE", where, expected="a receipt that is logged below the bundle")
+
+
+def _may_sign(case: Case, kind: str, signer: str, index: int) -> bool:
+    """Whether the signer of a receipt whose payload was erased had the role for it where it was logged."""
+    return any(case.trust.has_role(signer, role, index) for role in KINDS[kind].roles)
 
 
 def _left_out(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) -> Refused | None:
