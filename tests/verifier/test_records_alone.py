@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,8 @@ from verifier.records.closure import bundles_named
 from verifier.records.kinds import Record, read_record
 from verifier.records.plan import parse_plan
 from verifier.records.policy import Policy, PublishedPolicy
-from verifier.records.token import TokenIssued
+from verifier.records.roster import check_people
+from verifier.records.token import TokenIssued, sorted_unique
 
 Edit = Callable[[Payload], object]
 KINDS = {
@@ -161,18 +163,6 @@ def test_a_begin_has_no_end_and_an_end_has_its_begin(step: str, edit: Edit, code
 )
 def test_a_token_is_of_its_scope_and_lives_a_while(edit: Edit, code: str | None) -> None:
     assert edited("token", edit) == code
-
-
-def test_every_member_of_a_token_that_a_job_holds_tells_tuples_apart() -> None:
-    def tuple_of(**members: str) -> str:
-        record = read("token_issued", copy.deepcopy(honest().payloads["token"]) | members)
-        assert isinstance(record, TokenIssued)
-        return record.job_tuple()
-
-    same = {"token_hash": "0" * 64, "issued_at": at(1), "salt": "A" * 22}
-    assert tuple_of(**same) == tuple_of()
-    for name, value in (("ticket", "jira.example:CHG-8"), ("requester", "p-sec")):
-        assert tuple_of(**{name: value}) != tuple_of()
 
 
 @pytest.mark.parametrize(
@@ -460,3 +450,78 @@ def test_refs_are_those_that_the_format_names() -> None:
         if found is not None:
             assert found() == item.refs, item.kind
     assert b64u(sha(honest().plan_bytes)) == honest().payloads["simulation"]["plan_hash_b64u"]
+
+
+# --- small things that others ask of a record
+
+
+def test_a_person_is_valid_from_the_first_moment_until_before_the_last() -> None:
+    roster: Any = read("roster", honest().payloads["roster"])
+    always = roster.people[0]
+    first, last = 10, 20
+    assert always.is_valid_at(0)
+    for members, expected in (
+        ({"valid_from": first}, [False, True, True, True]),
+        ({"valid_until": last}, [True, True, True, False]),
+        ({"valid_from": first, "valid_until": last}, [False, True, True, False]),
+    ):
+        person = replace(always, **members)
+        assert [person.is_valid_at(time) for time in (first - 1, first, last - 1, last)] == expected
+
+
+def test_a_person_is_found_by_subject_and_by_key() -> None:
+    roster: Any = read("roster", honest().payloads["roster"])
+    found = {person.subject: person for person in roster.people}
+    assert {subject: roster.person_named(subject) for subject in found} == found
+    assert roster.person_of(SECURITY.did) == found["p-sec"]
+    assert roster.person_named("p-nobody") is None
+    assert roster.person_of(Key("nobody").did) is None
+
+
+def test_names_of_different_sorts_may_be_equal() -> None:
+    """An opaque subject may be spelled like another person's id at an identity provider."""
+    people = copy.deepcopy(honest().payloads["roster"]["people"])
+    people[2]["subject"] = people[0]["idp"][0]
+    roster: Any = read("roster", honest().payloads["roster"] | {"people": people})
+    assert len(check_people(roster, {})) == sum(1 + len(person["keys"]) + len(person["idp"]) for person in people)
+
+
+def test_names_in_token_scopes_are_trimmed_of_white_space_and_of_nothing_else() -> None:
+    spaces = [*"\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff", *map(chr, range(0x2000, 0x200B))]
+    assert [sorted_unique((f"{space}a{space}b{space}",)) for space in spaces] == [[f"a{space}b"] for space in spaces]
+    for other in "\u200b\u1fff\u0085\u001c\u180e":
+        assert sorted_unique((f"{other}a",)) == [f"{other}a"]
+
+
+def test_a_policy_names_the_audience_and_scope_of_a_token() -> None:
+    payload = honest().payloads["token"]
+    record = read("token_issued", payload)
+    assert isinstance(record, TokenIssued)
+    spelled = {"aud": sorted(payload["aud"]), "scope": sorted(payload["scope"])}
+    assert record.compute_cst_scope_hash() == "b64u:" + hash_of(spelled)
+
+
+@pytest.mark.parametrize("name", ["token_scope_hash_b64u", "ticket", "policy_hash_b64u", "requester", "agent_did"])
+def test_a_job_holds_every_member_of_its_tuple(name: str) -> None:
+    record = read("token_issued", honest().payloads["token"])
+    assert isinstance(record, TokenIssued)
+    assert replace(record, **{name: "another"}).job_tuple() != record.job_tuple()
+
+
+def test_a_receipt_without_metadata_may_be_longer_than_metadata_may() -> None:
+    assert edited("receipt_1", both(dropping("metadata"), setting(model="m" * 20_000))) is None
+    assert edited("receipt_1", setting(model="m" * 20_000)) is None
+    assert edited("receipt_1", lambda p: p["metadata"].update(note="m" * 20_000)) == "SCHEMA_VALIDATION_FAILED"
+
+
+def test_the_small_records_are_found_by_what_they_are_about() -> None:
+    violation = honest().header("violation", "v") | {"code": "CODE", "seen": [], "expected": "", "found": "", "done": ""}
+    about = {"ticket": "jira.example:CHG-7", "job_id": "job-7", "run_id": "run-7"}
+    refs = {"ticket": "jira.example:CHG-7", "job": "job-7", "run": "run-7"}
+    for name, ref in zip(about, refs, strict=True):
+        record: Any = read("violation", violation | {name: about[name]})
+        assert record.refs() == {ref: refs[ref]}
+    step_up = honest().header("step_up", "s") | {"approval_b64u": hash_of(b"x"), "subject": "p", "issuer": "i", "acr": []}
+    step_up |= {name: hash_of(b"y") for name in ("subject_hash", "token_salted_hash", "jwks_b64u")}
+    shown: Any = read("step_up", step_up | {"auth_time": 1})
+    assert shown.refs() == {"target": hash_of(b"x")}
