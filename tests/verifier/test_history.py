@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.verifier.adversary.test_bundles import tool_receipt
-from tests.verifier.changebuilder import REQUESTER, ROLE_KEYS, SECURITY, STEPS, Change, envelope, ref
+from tests.verifier.changebuilder import REQUESTER, ROLE_KEYS, SECURITY, STEPS, Change, Payload, envelope, ref
 from tests.verifier.judging import setting
 from tests.verifier.logbuilder import Key, hash_of
 from tests.verifier.test_who_may import SECOND_ISSUER, ended, last, read, trust
+from verifier.errors import Refused
+from verifier.ledger.history import History
+from verifier.trust import parse_trust_policy
 
 AFTER_DECISION = {"begin", "end", "bundle", "approve_close_1", "approve_close_2", "decide_close", "closure"}
 
@@ -116,3 +119,86 @@ def test_a_denial_without_a_binding_is_valid() -> None:
     change = Change(skip={"decide_execute", *AFTER_DECISION}, edit={"deny": lambda p: p.pop("binding")}).build()
     change.deny("deny", "p-sec", SECURITY)
     assert ended(last(change)) == "VALID"
+
+
+# --- what it answers
+
+
+def test_a_decision_is_withdrawn_strictly_between_two_indexes() -> None:
+    change = Change(before={"begin": lambda c: c.withdraw("withdraw", "decide_execute")}).build()
+    history, decision = read(change), change.hashes["decide_execute"]
+    index = change.log.index_of(change.hashes["withdraw"])
+    assert history.withdrawn_between(decision, index - 1, index + 1) == index
+    assert history.withdrawn_between(decision, 0, 10**6) == index
+    for low, high in ((index, index + 9), (0, index), (index + 1, index + 9)):
+        assert history.withdrawn_between(decision, low, high) is None
+    assert history.withdrawn_between(change.hashes["withdraw"], 0, 10**6) is None
+
+
+def violation(change: Change, *signers: Key) -> str:
+    """Log one violation, signed by each; its payload hash."""
+    payload = change.header("violation", "v") | {"code": "CODE", "seen": [], "expected": "", "found": "", "done": ""}
+    for signer in signers:
+        change.log.add("violation", payload, refs={}, signer=signer)
+    return hash_of(payload)
+
+
+def test_an_entry_is_found_by_kind_and_payload_and_a_valid_one_first() -> None:
+    gate, stranger = ROLE_KEYS["gates"], Key("stranger")
+    change = Change().build()
+    name, first = violation(change, stranger, gate, stranger), change.log.size - 3
+    change.log.add("tombstone", change.log.items[-1].payload or b"", refs={}, signer=ROLE_KEYS["custodians"])
+    history = read(change)
+    assert history.find("violation", name) == history.at(first + 1)
+    assert history.named("violation", name) == [history.at(first + offset) for offset in range(3)]
+    assert history.named("tombstone", name) == [history.at(first + 3)]
+    assert history.find("tombstone", name) == history.at(first + 3)
+    assert history.find("closure", name) is None
+    assert history.valid("violation") == [history.at(first + 1)]
+
+
+def test_what_is_void_has_no_record_and_is_no_valid_one() -> None:
+    change = Change().build()
+    change.log.items.append(change.log.items[change.log.index_of(change.hashes["roster"])])
+    history = read(change)
+    void = history.at(change.log.size - 1)
+    assert void is not None
+    assert (void.record, void.is_valid) == (None, False)
+    assert len(history.valid("roster")) == 1
+
+
+def test_whoever_brings_another_payload_has_said_nothing_of_the_entry() -> None:
+    change = Change().build()
+    history = History(parse_trust_policy(trust()), change.log.origin)
+    item = change.log.items[0]
+    with pytest.raises(Refused) as refused:
+        history.add(0, item.entry, b"{}")
+    assert refused.value.code == "HASH_MISMATCH"
+    assert history.at(0) is None
+    found = history.add(0, item.entry, item.payload)
+    assert found is not None
+    assert found.is_valid
+
+
+@pytest.mark.parametrize("index", [4, 5])
+def test_entries_are_read_in_the_order_of_their_indexes(index: int) -> None:
+    change = Change().build()
+    history = History(parse_trust_policy(trust()), change.log.origin)
+    history.add(5, change.log.items[0].entry, change.log.items[0].payload)
+    with pytest.raises(AssertionError):
+        history.add(index, change.log.items[1].entry, change.log.items[1].payload)
+
+
+@pytest.mark.parametrize(
+    ("signer", "how"),
+    [(ROLE_KEYS["agents"], "SIGNER_WRONG_ROLE"), (Key("stranger"), "SIGNER_NOT_TRUSTED")],
+)
+def test_a_bundle_with_a_receipt_that_no_gateway_signed_is_void(signer: Key, how: str) -> None:
+    skip = {"approve_close_1", "approve_close_2", "decide_close", "closure"}
+    change = Change(edit={"bundle": lambda p: resealed_by(p, signer)}, skip=skip).build()
+    assert ended(last(change)) == how
+
+
+def resealed_by(bundle: Payload, signer: Key) -> None:
+    receipt = bundle["receipts"][1]["payload"]
+    bundle["receipts"][1] = envelope("gateway_receipt", receipt, signer, hash_of(receipt))
