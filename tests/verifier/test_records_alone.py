@@ -505,7 +505,8 @@ def test_a_policy_names_the_audience_and_scope_of_a_token() -> None:
 def test_a_job_holds_every_member_of_its_tuple(name: str) -> None:
     record = read("token_issued", honest().payloads["token"])
     assert isinstance(record, TokenIssued)
-    assert replace(record, **{name: "another"}).job_tuple() != record.job_tuple()
+    other: dict[str, Any] = {name: "another"}
+    assert replace(record, **other).job_tuple() != record.job_tuple()
 
 
 def test_a_receipt_without_metadata_may_be_longer_than_metadata_may() -> None:
