@@ -17,8 +17,8 @@ import pytest
 
 from tests.mutation.changes import Change
 
-_CPU_S = 120  # a change that makes the tests run longer than that has been noticed
-_WALL_S = 300
+_CPU_S = 10  # of one test: a change that makes it run longer has been noticed
+_WALL_S = 900  # of all: it may also wait for ever
 _BYTES = 8 << 30
 Patch = tuple[object, str, Any]  # a thing, its member, and what the member becomes
 
@@ -100,6 +100,7 @@ def is_noticed(patches: Sequence[Patch], tests: Sequence[pytest.Item]) -> int | 
         tests[0].config.pluginmanager.register(watch)
         for position, test in enumerate(tests):
             say(position)
+            signal.setitimer(signal.ITIMER_VIRTUAL, _CPU_S)
             test.config.hook.pytest_runtest_protocol(item=test, nextitem=None)
             if failed:
                 os._exit(1)
@@ -137,9 +138,9 @@ def _run_and_exit(run: Callable[[Callable[[int], None]], None], write: int) -> N
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
         resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        for name in (signal.SIGALRM, signal.SIGVTALRM):
+            signal.signal(name, signal.SIG_DFL)
         signal.alarm(_WALL_S)
         run(lambda position: _write(write, position))
     except BaseException:  # noqa: BLE001 - whatever a changed function raises, it has been noticed
