@@ -8,6 +8,7 @@ from tests.verifier.adversary.test_bundles import tool_receipt
 from tests.verifier.changebuilder import REQUESTER, ROLE_KEYS, SECURITY, STEPS, Change, Payload, envelope, ref
 from tests.verifier.judging import setting
 from tests.verifier.logbuilder import Key, hash_of
+from tests.verifier.test_attacks import erase
 from tests.verifier.test_who_may import SECOND_ISSUER, ended, last, read, trust
 from verifier.errors import Refused
 from verifier.ledger.history import History
@@ -202,3 +203,27 @@ def test_a_bundle_with_a_receipt_that_no_gateway_signed_is_void(signer: Key, how
 def resealed_by(bundle: Payload, signer: Key) -> None:
     receipt = bundle["receipts"][1]["payload"]
     bundle["receipts"][1] = envelope("gateway_receipt", receipt, signer, hash_of(receipt))
+
+
+# --- what void entries cannot do, and what others may not take
+
+
+def test_a_run_is_one_jobs() -> None:
+    first = Change(skip={"approve_execute_1", "approve_execute_2", "decide_execute", *AFTER_DECISION}).build()
+    other = Change(log=first.log, job="job-8", skip=first.skip | {"receipt_1", "receipt_2", "receipt_3"}, clock=50).build()
+    assert (other.run, ended(last(other))) == (first.run, "CONFLICT")
+
+
+def test_who_signed_a_void_approval_may_not_revoke_it() -> None:
+    change, stranger = Change(skip={"decide_execute", *AFTER_DECISION}).build(), Key("stranger")
+    item = change.log.items[change.log.index_of(change.hashes["approve_execute_1"])]
+    change.log.add(item.kind, item.payload or b"", refs=item.refs, signer=stranger)
+    assert ended(last(change)) == "SIGNER_NOT_TRUSTED"
+    change.revoke("revoke", f"approval:{item.payload_hash}", stranger)
+    assert ended(last(change)) == "REVOCATION_NOT_PERMITTED"
+
+
+def test_a_tombstone_names_the_entry_by_its_leaf_hash_too() -> None:
+    change = Change(edit={"tombstone receipt_1": setting(leaf_hash_b64u=hash_of(b"another"))}).build()
+    erase(change, "receipt_1")
+    assert ended(last(change)) == "TOMBSTONE_NOT_PERMITTED"
