@@ -73,8 +73,8 @@ class Functions:
 
 
 def _importing(variable: str, value: object) -> list[ModuleType]:
-    """The modules of the verifier that have `value` under this name."""
-    modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == "verifier"]
+    """The modules of the verifier and its tests that have `value` under this name."""
+    modules = [module for name, module in sys.modules.items() if name.partition(".")[0] in ("verifier", "tests")]
     return [module for module in modules if vars(module).get(variable) is value]
 
 

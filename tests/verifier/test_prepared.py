@@ -68,6 +68,12 @@ def test_kept_are_entries_of_some_token_scopes() -> None:
     assert not keeps(Keep(frozenset(), scopes=frozenset((hash_of(b"x"),))), "receipt_1")
 
 
+def test_kept_are_entries_of_some_runs() -> None:
+    keep = Keep(frozenset(), runs=frozenset((honest().run,)))
+    assert [keeps(keep, step) for step in ("receipt_1", "simulation", "roster")] == [True, True, False]
+    assert not keeps(Keep(frozenset(), runs=frozenset(("run-8",))), "receipt_1")
+
+
 def test_kept_are_entries_that_are_named() -> None:
     keep = Keep(frozenset(), named=frozenset((item_of("receipt_1").entry,)))
     assert [keeps(keep, step) for step in ("receipt_1", "receipt_2", "roster")] == [True, False, False]
