@@ -41,16 +41,10 @@ def collect_evidence(job: Job, *, run_id: str | None, scope_hash: str | None, pl
     return [found[index] for index in sorted(found)]
 
 
-def differences(view: LogView, allow: Logged, demanded: Sequence[Logged]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The indexes that a logged decision had to list and does not; and those that it lists from above its view, or wrongly."""
-    listed = {one.index: one.leaf_hash_b64u for one in allow.record.evidence}
-    omitted = tuple(one.index for one in demanded if one.index not in listed)
-    foreign = []
-    for index, leaf_hash in listed.items():
-        one = view.at(index) if index < allow.record.view.size else None
-        if one is None or one.leaf_hash_b64u != leaf_hash:
-            foreign.append(index)
-    return omitted, tuple(foreign)
+def find_omitted(allow: Logged, demanded: Sequence[Logged]) -> tuple[int, ...]:
+    """The indexes that a logged decision had to list and does not."""
+    listed = {one.index for one in allow.record.evidence}
+    return tuple(one.index for one in demanded if one.index not in listed)
 
 
 def _targets(job: Job, entries: Iterable[Logged]) -> set[str]:

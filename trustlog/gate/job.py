@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from trustlog.formats.entry import ref_value
 from trustlog.gate.standing import UNREADABLE, revocations
 from trustlog.gate.view import Logged, LogView
-from trustlog.policy.facts import DenialFact, JobFact, RecordFact, RevocationFact
+from trustlog.policy.facts import DenialFact, JobFact, Misstatement, RecordFact, RevocationFact
 from trustlog.records.approval import DENIALS
 from trustlog.records.token_issued import TokenIssued
 
@@ -89,6 +90,7 @@ def job_fact(job: Job, entries: JobEntries, *, scope_hash: str | None, plan_hash
         closures=tuple(one.index for one in entries.valid("closure")),
         unreadable=tuple(_unreadable(job, entries)),
         records=tuple(_first_of_each_run(entries)),
+        misstated=tuple(_misstated(job, plan_hash)) if job.view.misstated else (),
     )
 
 
@@ -134,6 +136,15 @@ def _first_of_each_run(entries: JobEntries) -> Iterator[RecordFact]:
         if one.void is None:
             first.setdefault((one.kind, one.refs.get("run")), one.index)
     return (RecordFact(index, kind, run) for (kind, run), index in first.items())
+
+
+def _misstated(job: Job, plan_hash: str | None) -> Iterator[Misstatement]:
+    """What decisions that share job, token scope or plan with the change say of the log, and is not so."""
+    mine = {("job", job.terms.job_id), ("token_scope", job.terms.token_scope_hash_b64u), ("plan", plan_hash)}
+    for index, misstated in job.view.misstated.items():
+        one = job.view.at(index) if index < job.size else None
+        if one is not None and any(one.refs.get(name) == ref_value(value) for name, value in mine if value is not None):
+            yield from misstated
 
 
 def _unreadable(job: Job, entries: JobEntries) -> Iterator[RecordFact]:

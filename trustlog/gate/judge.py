@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from trustlog.gate.establish import Established, establish
-from trustlog.gate.evidence import collect_evidence, differences
+from trustlog.gate.evidence import collect_evidence, find_omitted
 from trustlog.gate.question import Judged, Judgement, Question
 from trustlog.gate.view import Logged, LogView, Sightings
 from trustlog.policy.facts import DecisionFact, Missing
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules import check_logged_allow, check_question
-from trustlog.policy.rules.decision import view_is_below_the_decision
+from trustlog.policy.rules.decision import decision_says_what_the_log_has
 from trustlog.policy.rules.token import token_not_logged
 from trustlog.records.fields import UnsetType
 
@@ -73,10 +73,10 @@ def _against_logged_allow(view: LogView, allow: Logged, plans: Mapping[str, byte
         roster_b64u=record.roster_b64u,
         token_scope_hash_b64u=record.token_scope_hash_b64u,
         approvals=frozenset(record.approvals),
+        misstated=view.misstated.get(allow.index, ()),
     )
-    impossible = list(view_is_below_the_decision.check(decision))
-    if impossible:
-        yield from impossible
+    if record.view.size > allow.index:
+        yield from decision_says_what_the_log_has.check(decision)
         return
     issued = view.valid("token_issued", "token", record.token_hash, record.view.size)
     if not issued:
@@ -85,8 +85,7 @@ def _against_logged_allow(view: LogView, allow: Logged, plans: Mapping[str, byte
     for size in sorted({record.view.size, allow.index}):
         established = _establish(_question_of(view, allow, plans, judged, issuance=issued[0], size=size))
         if size == record.view.size:
-            omitted, foreign = differences(view, allow, _evidence(established))
-            decision = replace(decision, omitted=omitted, foreign=foreign)
+            decision = replace(decision, omitted=find_omitted(allow, _evidence(established)))
         facts = replace(established.facts, decision=decision)
         yield from check_question(facts)
         yield from check_logged_allow(facts)

@@ -102,11 +102,22 @@ class RecordFact:
 
 
 @dataclass(frozen=True, slots=True)
+class Misstatement:
+    """What a decision at `index` says of the log, and is not so: of its view, or of an entry that it lists."""
+
+    index: int
+    code: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobFact:
     """What the log holds of the job, all of it.
 
     ``revocations`` are of the job, of any of its tokens and of any approval that an allow used. ``records`` has the
-    first entry of each kind and run among those of the job, ``unreadable`` each whose payload could not be had.
+    first entry of each kind and run among those of the job, ``unreadable`` each whose payload could not be had, ``misstated``
+    what decisions about it, or about its plan, say of the log and is not so.
     """
 
     revocations: tuple[RevocationFact, ...] = ()
@@ -115,6 +126,7 @@ class JobFact:
     closures: tuple[int, ...] = ()
     unreadable: tuple[RecordFact, ...] = ()
     records: tuple[RecordFact, ...] = ()
+    misstated: tuple[Misstatement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,10 +265,7 @@ class CountedFact:
 
 @dataclass(frozen=True, slots=True)
 class DecisionFact:
-    """An allow that is logged: what it says, and how its list of evidence differs from what the log has.
-
-    `omitted` are indexes that it had to list, `foreign` indexes that it lists wrongly or from above its view.
-    """
+    """An allow that is logged: what it says, what it says of the log and is not so, and the indexes that it had to list too."""
 
     index: int
     view_size: int
@@ -265,8 +274,8 @@ class DecisionFact:
     roster_b64u: str
     token_scope_hash_b64u: str
     approvals: frozenset[str]
+    misstated: tuple[Misstatement, ...] = ()
     omitted: tuple[int, ...] = ()
-    foreign: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -378,3 +378,13 @@ def without_a_roster(story: Jobs) -> None:
     """A policy that wants nobody's approval, and no roster."""
     nobody = {"step_up_approvals": None, "two_person_rule": None, "approver_constraints": None}
     story.publish_policy(policy(tools={EXECUTE: nobody}))
+
+
+def deny_on_another_tree(story: Jobs) -> None:
+    """A gate's deny of closing, which nobody could give by then, and which says another root than this log's."""
+    story.log_decision(CLOSE, story.ask(CLOSE), view={**story.tree(), "root_b64u": hash_of("another root")})
+
+
+def deny_of_another_entry(story: Jobs) -> None:
+    """The same with an entry in its evidence that the log has otherwise."""
+    story.log_decision(CLOSE, story.ask(CLOSE), evidence=[{"index": 0, "leaf_hash_b64u": hash_of("another entry")}])

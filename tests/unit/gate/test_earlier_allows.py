@@ -7,7 +7,7 @@ import pytest
 from tests.support import keys
 from tests.support.payloads import hash_of, salt_of
 from tests.support.trust import trust_policy
-from tests.unit.gate.story import EXECUTE, Story, people
+from tests.unit.gate.story import CLOSE, EXECUTE, Story, people, plan_bytes
 from trustlog.formats.timestamp import format_timestamp
 from trustlog.gate.decision import ViewOfLog, decision_payload
 from trustlog.gate.evidence import collect_evidence
@@ -23,7 +23,7 @@ def allow_of(story: Story, size: int, judgement: Judgement, **changes: object) -
         judgement,
         story.scoped,
         origin=story.view.origin,
-        view=ViewOfLog(size, bytes(32)),
+        view=ViewOfLog(size, story.view.root_at(min(size, story.view.size))),
         trust_policy_sha256=story.trust.sha256,
         at_ns=story.now_ns,
         salt=salt_of(f"allow {size}"),
@@ -81,6 +81,57 @@ def test_a_view_lies_below_the_decision() -> None:
     story = Story().up_to_approvals()
     allow = allow_of(story, story.view.size + 1, story.ask(EXECUTE))
     assert story.rejudge(allow) == {"VIEW_INVALID"}
+
+
+# What a decision says of the log.
+
+
+@pytest.mark.parametrize("size", [0, 1, -1])
+def test_an_allow_made_on_another_tree_does_not_hold(size: int) -> None:
+    story = Story().up_to_approvals()
+    other = story.tree(size % story.view.size)["root_b64u"]
+    view = {"size": story.view.size, "root_b64u": other}
+    assert story.rejudge(allow_of(story, story.view.size, story.ask(EXECUTE), view=view)) == {"VIEW_INVALID"}
+
+
+def test_a_job_with_a_decision_made_on_another_tree_is_over() -> None:
+    story = Story().up_to_approvals()
+    allow = story.decide(EXECUTE, view={**story.tree(), "root_b64u": hash_of("another tree")})
+    story.bundle(story.execute(allow))
+    story.approve(CLOSE)
+    assert story.codes(CLOSE) >= {"VIEW_INVALID", "DECISION_INVALID"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"view": {"size": 3, "root_b64u": hash_of("another tree")}, "evidence": []}, "VIEW_INVALID"),
+        ({"view": {"size": 1000, "root_b64u": hash_of("a tree to come")}}, "VIEW_INVALID"),
+        ({"evidence": [{"index": 0, "leaf_hash_b64u": hash_of("another entry")}]}, "EVIDENCE_INCOMPLETE"),
+        ({"evidence": [{"index": 1000, "leaf_hash_b64u": hash_of("an entry to come")}]}, "EVIDENCE_INCOMPLETE"),
+    ],
+)
+def test_a_deny_that_says_of_the_log_what_is_not_so_stands_against_the_job_and_its_plan(
+    changes: dict[str, object], code: str
+) -> None:
+    story = Story().up_to_approvals()
+    story.log_decision(CLOSE, story.ask(CLOSE), **changes)
+    assert story.codes(EXECUTE) == {code}
+    story.job, story.run, story.receipts, story.events = "job-9", "run-9", [], []
+    story.up_to_simulation().approve(EXECUTE)
+    assert story.codes(EXECUTE) == {code}
+
+
+def test_a_deny_of_another_plan_and_job_is_nobody_elses_business() -> None:
+    story = Story().up_to_approvals()
+    story.log_decision(CLOSE, story.ask(CLOSE), view={**story.tree(), "root_b64u": hash_of("another tree")})
+    story.job, story.run, story.receipts, story.events = "job-9", "run-9", [], []
+    story.plan = plan_bytes(body={"limit": 9})
+    story.up_to_simulation().approve(EXECUTE)
+    assert story.codes(EXECUTE) == set()
+
+
+# The evidence that it lists.
 
 
 @pytest.mark.parametrize("fault", ["omitted", "wrong leaf", "beyond the view"])

@@ -27,6 +27,7 @@ from trustlog.policy.facts import (
     Facts,
     Lie,
     Missing,
+    Misstatement,
     PresentedToken,
     RecordFact,
     RevocationFact,
@@ -289,6 +290,13 @@ ROWS: Final[Mapping[str, Row]] = {
         ),
         honest=(on("job", records=(RecordFact(9, "token_issued"),)),),
     ),
+    "decisions_say_what_the_log_has": Row(
+        EXECUTE,
+        tuple(
+            (on("job", misstated=(Misstatement(9, code, "this", "that"),)), {code})
+            for code in ("VIEW_INVALID", "EVIDENCE_INCOMPLETE")
+        ),
+    ),
     "tool_is_listed_and_allowed": Row(
         EXECUTE,
         (
@@ -516,7 +524,13 @@ ROWS: Final[Mapping[str, Row]] = {
         honest=(tool(approver_constraints=UNSET), tool(approver_constraints=["platform_security"])),
     ),
     "requester_is_a_person": Row(EXECUTE, ((on("token", requester="p-nobody"), {"REQUESTER_UNKNOWN"}),)),
-    "view_is_below_the_decision": Row(EXECUTE, ((on("decision", view_size=101), {"VIEW_INVALID"}),)),
+    "decision_says_what_the_log_has": Row(
+        EXECUTE,
+        tuple(
+            (on("decision", misstated=(Misstatement(100, code, "this", "that"),)), {code})
+            for code in ("VIEW_INVALID", "EVIDENCE_INCOMPLETE")
+        ),
+    ),
     "decision_says_what_the_evidence_says": Row(
         EXECUTE,
         (
@@ -529,10 +543,7 @@ ROWS: Final[Mapping[str, Row]] = {
             ),
         ),
     ),
-    "decision_lists_its_evidence": Row(
-        EXECUTE,
-        ((on("decision", omitted=(3,)), {"EVIDENCE_INCOMPLETE"}), (on("decision", foreign=(3,)), {"EVIDENCE_INCOMPLETE"})),
-    ),
+    "decision_lists_its_evidence": Row(EXECUTE, ((on("decision", omitted=(3,)), {"EVIDENCE_INCOMPLETE"}),)),
 }
 
 BY_NAME: Final = {rule.name: rule for rule in RULES}

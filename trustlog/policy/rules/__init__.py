@@ -47,6 +47,7 @@ RULES: Final[tuple[Rule, ...]] = (
     job.job_is_not_denied,
     job.job_is_open,
     job.job_names_one_run,
+    job.decisions_say_what_the_log_has,
     # tools: listed and allowed, for this plan.
     tool.tool_is_listed_and_allowed,
     tool.simulating_is_allowed,
@@ -81,7 +82,7 @@ RULES: Final[tuple[Rule, ...]] = (
     approvals.roles_are_filled,
     approvals.requester_is_a_person,
     # An allow that is in the log.
-    decision.view_is_below_the_decision,
+    decision.decision_says_what_the_log_has,
     decision.decision_says_what_the_evidence_says,
     decision.decision_lists_its_evidence,
 )

@@ -10,6 +10,10 @@ from trustlog.policy.finding import Finding
 from trustlog.policy.rules.rule import is_decided, rule
 from trustlog.records.token_issued import TokenIssued
 
+AFTER_A_FALSE_DECISION = (
+    "Tell the auditors, and the operator of the gate that signed it. No change that this decision is part of passes the verifier:"
+    " start another job, with another plan if it is about this plan: trustlog token mint --job NEW-ID …"
+)
 NAMES_A_RUN = frozenset({"gateway_receipt", "tool_receipt", "side_effect_receipt", "simulation", "execution", "closure"})
 
 
@@ -98,6 +102,21 @@ def job_names_one_run(job: JobFact, simulation: SimulationFact, token: TokenIssu
         if one.run_ref != run_ref and (one.run_ref is not None or one.kind in NAMES_A_RUN):
             found = f"the {one.kind} at index {one.index} naming {one.run_ref or 'none'}"
             yield _ended("RUN_MISMATCH", f"run {run_id} throughout the job", found, token, "It mixes runs")
+
+
+@rule(
+    "VIEW_INVALID",
+    "EVIDENCE_INCOMPLETE",
+    enforces=["decision: its view and its evidence are this log's"],
+    applies=is_decided,
+)
+def decisions_say_what_the_log_has(job: JobFact) -> Iterator[Finding]:
+    """No decision about the job or its plan was made on another tree than this log's, or lists what is not there.
+
+    “FAIL: anything readable that lies.” Whoever verifies the change finds such a decision in it, be it a deny.
+    """
+    for one in job.misstated:
+        yield Finding(one.code, one.expected, f"{one.found}, in the decision at index {one.index}", AFTER_A_FALSE_DECISION)
 
 
 def _ended(code: str, expected: str, found: str, token: TokenIssued, why: str) -> Finding:
