@@ -7,11 +7,12 @@ missing too, with a finding that would be a defect's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from trustlog.gate.execution import Execution, executions, executions_fact
 from trustlog.gate.job import Job, JobEntries, job_fact
+from trustlog.gate.pending import pending_against
 from trustlog.gate.question import Question
 from trustlog.gate.standing import policy_fact, revocations
 from trustlog.gate.view import Logged
@@ -117,12 +118,13 @@ class _Establishing:
                 self.entries,
                 scope_hash=None if isinstance(scope, Missing) else scope.scope_hash,
                 plan_hash=named_plan,
+                now_ns=self.q.at_ns if self.q.answered is None else None,
             ),
             simulation=simulation,
             plan=plan,
             receipts=self._receipts(),
             steps_done=self._steps_done(demand, simulation, executed),
-            executions=self._executions(known) if needs_executions else self.unasked,
+            executions=self._executions(demand, known) if needs_executions else self.unasked,
             executed=executed,
             bundle=bundle,
             roster=self._roster(),
@@ -202,7 +204,7 @@ class _Establishing:
             "requester": self.token.requester,
             "ticket": self.token.ticket,
             "action": demand.action,
-            "round": self.entries.next_round(demand.action),
+            "round": self._round(demand.action),
         }
         if not isinstance(simulation, Missing):
             scope["simulation_b64u"] = simulation.payload_hash
@@ -212,6 +214,13 @@ class _Establishing:
         if not isinstance(bundle, Missing):
             scope[BUNDLE_MEMBER] = bundle.payload_hash
         return scope
+
+    def _round(self, action: str) -> str:
+        """That of now; of a logged allow that of its own index, whatever its gate had read of the allows below."""
+        answered = self.q.answered
+        if answered is None or answered.index == self.size:
+            return self.entries.next_round(action)
+        return Job(self.view, answered.index, self.q.issuance).entries().next_round(action)
 
     def _complete_scope(
         self, demand: Demand | None, members: dict[str, str], parts: tuple[object, ...]
@@ -229,8 +238,10 @@ class _Establishing:
             for one in self.entries.receipts
         )
 
-    def _executions(self, known: list[Execution]) -> ExecutionsFact:
-        return executions_fact(self.job, self.entries, known, against_allow=self.against_allow)
+    def _executions(self, demand: Demand | None, known: list[Execution]) -> ExecutionsFact:
+        fact = executions_fact(self.job, self.entries, known, against_allow=self.against_allow)
+        assert demand is not None, "what is not listed needs none"
+        return replace(fact, pending=tuple(pending_against(demand, self.job, self.entries, at_ns=self.q.at_ns)))
 
     def _executed(self, known: list[Execution], simulation: SimulationFact | Missing) -> ExecutedFact | Missing:
         """The last successful execution of the plan, under an allow that holds."""
@@ -288,7 +299,7 @@ class _Establishing:
             return no_complete_scope(tool)
         approved = bundle if tool.requires_proof_bundle_reference else simulation
         above = approved if isinstance(approved, Missing) else approved.index
-        only = self.q.only_approvals
+        only = None if self.q.answered is None else self.q.answered.record.approvals
         found = self.view.valid("human_approval_receipt", "scope", scope.scope_hash, self.size)
         cases = (
             ApprovalCase(self._approval(one), self.q.at_ns, self.token, tool, simulation, scope, above)

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from trustlog.formats.entry import ref_value
+from trustlog.formats.timestamp import NS
 from trustlog.gate.standing import UNREADABLE, revocations
 from trustlog.gate.view import Logged, LogView
+from trustlog.limits import MAX_SKEW_AHEAD_S
 from trustlog.policy.facts import DenialFact, JobFact, Misstatement, RecordFact, RevocationFact
 from trustlog.records.approval import DENIALS
 from trustlog.records.token_issued import TokenIssued
@@ -80,8 +82,13 @@ class Job:
         return self.view.valid("gateway_receipt", "token_scope", scope, below)
 
 
-def job_fact(job: Job, entries: JobEntries, *, scope_hash: str | None, plan_hash: str | None) -> JobFact:
-    """What the rules need of a job. `scope_hash` is that of the scope asked for, `plan_hash` that of its plan, where known."""
+def job_fact(
+    job: Job, entries: JobEntries, *, scope_hash: str | None, plan_hash: str | None, now_ns: int | None = None
+) -> JobFact:
+    """What the rules need of a job. `scope_hash` is that of the scope asked for, `plan_hash` that of its plan, where known.
+
+    `now_ns` is the time (nanoseconds since 1970), where the question is of now: allows can be ahead of that.
+    """
     allows = entries.decisions("allow")
     return JobFact(
         revocations=tuple(_revocations(job, entries, allows)),
@@ -91,6 +98,7 @@ def job_fact(job: Job, entries: JobEntries, *, scope_hash: str | None, plan_hash
         unreadable=tuple(_unreadable(job, entries)),
         records=tuple(_first_of_each_run(entries)),
         misstated=tuple(_misstated(job, plan_hash)) if job.view.misstated else (),
+        ahead=() if now_ns is None else tuple(_ahead(allows, now_ns)),
     )
 
 
@@ -136,6 +144,13 @@ def _first_of_each_run(entries: JobEntries) -> Iterator[RecordFact]:
         if one.void is None:
             first.setdefault((one.kind, one.refs.get("run")), one.index)
     return (RecordFact(index, kind, run) for (kind, run), index in first.items())
+
+
+def _ahead(allows: list[Logged], now_ns: int) -> Iterator[tuple[int, str]]:
+    """The allows that say a time which no clock can say by now."""
+    for one in allows:
+        if one.record.decided_at.ns > now_ns + MAX_SKEW_AHEAD_S * NS:
+            yield one.index, one.record.decided_at.text
 
 
 def _misstated(job: Job, plan_hash: str | None) -> Iterator[Misstatement]:

@@ -106,7 +106,7 @@ def _question_of(
         plan_hash=record.scope["plan_hash_b64u"],
         simulation=record.scope["simulation_b64u"],
         closing_reason=None if isinstance(record.closing_reason, UnsetType) else record.closing_reason,
-        only_approvals=frozenset(record.approvals),
+        answered=allow,
         judged=judged,
     )
 

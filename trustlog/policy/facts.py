@@ -117,7 +117,8 @@ class JobFact:
 
     ``revocations`` are of the job, of any of its tokens and of any approval that an allow used. ``records`` has the
     first entry of each kind and run among those of the job, ``unreadable`` each whose payload could not be had, ``misstated``
-    what decisions about it, or about its plan, say of the log and is not so.
+    what decisions about it, or about its plan, say of the log and is not so. ``ahead`` are index and time of each allow of it that
+    was decided later than any clock can say by now.
     """
 
     revocations: tuple[RevocationFact, ...] = ()
@@ -127,6 +128,7 @@ class JobFact:
     unreadable: tuple[RecordFact, ...] = ()
     records: tuple[RecordFact, ...] = ()
     misstated: tuple[Misstatement, ...] = ()
+    ahead: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +156,14 @@ class ExecutionsFact:
 
     ``unknown``: payload hash and index of each ``begin`` with neither ``end`` nor resolution. ``unfounded``: phase and index of
     each record that no allow, or no ``begin``, carries. ``ill_founded``: the index of each executed allow that does not hold, that
-    of its ``begin``, and the first code against it.
+    of its ``begin``, and the first code against it. ``pending``: the index of each allow that excludes what is asked for and may be
+    used yet, and until when.
     """
 
     unknown: tuple[tuple[str, int], ...] = ()
     unfounded: tuple[tuple[str, int], ...] = ()
     ill_founded: tuple[tuple[int, int, str], ...] = ()
+    pending: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,12 +246,14 @@ class ApprovalCase:
 class CountedFact:
     """The approvals that count, one a person, in index order; and every finding against the rest.
 
+    `again` are those that would count too, were their person not counted already.
     `roster` says who they are, and who else could be asked; None where no roster is in force.
     """
 
     approvals: tuple[ApprovalFact, ...]
     roster: RosterFact | None
     against: tuple[Finding, ...] = ()
+    again: tuple[ApprovalFact, ...] = ()
 
     @property
     def subjects(self) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tests.property.gate import odd_steps as odd
-from tests.property.gate.course import Broken, Misstated, Step, bundle, execute, govern
+from tests.property.gate.course import Broken, Misstated, Step, bundle, decide, execute, govern
 from tests.property.gate.jobs import Jobs, nonsense
 from tests.property.gate.odd_steps import approve_as, each_of, forge, one_is, passes, roster, with_change
 from tests.support import keys
@@ -164,6 +164,7 @@ _JOB: Final = (
     Broken(
         "a deny that lists another entry", ("decisions_say_what_the_log_has",), steps={"last": odd.deny_of_another_entry}
     ),
+    Broken("an allow of a time to come", ("allows_are_not_ahead",), steps={"last": odd.decided_ahead}),
     Broken("job revoked", ("job_is_not_revoked",), steps={"last": lambda one: one.revoke(f"job:{one.job}")}),
     Broken(
         "an earlier token revoked",
@@ -277,6 +278,19 @@ _STEPS: Final = (
         "closing is required before, and not done",
         ("steps_before_are_done",),
         steps={"govern": _under(tools={CLOSE: {"required_before": [EXECUTE]}, EXECUTE: {"required_before": None}})},
+    ),
+    Broken(
+        "an allow to execute that may be used yet",
+        ("nothing_else_is_pending",),
+        CLOSE,
+        {"last": lambda one: (one.approve(EXECUTE), decide(one, EXECUTE))},
+    ),
+    Broken(
+        "an allow to close that may be used yet",
+        ("nothing_else_is_pending",),
+        CLOSE,
+        {"last": lambda one: (one.approve(EXECUTE), decide(one, CLOSE))},
+        asks=EXECUTE,
     ),
     Broken("an execution that nobody heard of again", ("outcomes_are_known",), steps={"last": odd.begun_and_lost}),
     Broken(

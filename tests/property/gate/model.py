@@ -116,6 +116,7 @@ class Model(Naive):
             return ["there is nothing that could be approved"]
         found = [*self.conditions(scope, size, now_s), *self.outcomes_known(size)]
         found += ["closed before" for _ in self.of_job("closure")]
+        found += particulars.nothing_else_is_alive(self, action, now_s)
         if action == CLOSE:
             found += self.executed(scope)
             found += self.bundled(scope, reason)

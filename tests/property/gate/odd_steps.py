@@ -151,6 +151,14 @@ def closed_then_again(story: Jobs) -> None:
     again(story)
 
 
+def decided_ahead(story: Jobs) -> None:
+    """A gate whose clock is far ahead allows it; two people approve the next round."""
+    story.pass_time(400)
+    decide(story, EXECUTE)
+    story.pass_time(-400)
+    again(story)
+
+
 def begun(story: Jobs, **changes: Any) -> None:
     """An execution begins, ends with success, and two people approve the next round."""
     begin = story.begin(decide(story, EXECUTE), **changes)

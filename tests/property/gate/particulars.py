@@ -42,6 +42,18 @@ def policy_allows(model: Model, scope: Scope, below: int, now_s: float) -> Itera
         yield "simulating is not allowed"
 
 
+def nothing_else_is_alive(model: Model, action: str, now_s: float) -> Iterator[str]:
+    """No allow of the other of executing and closing may be used yet, and none was decided in the future."""
+    begun = {one.payload["decision_b64u"] for one in model.of_job("execution")}
+    withdrawn = {one.payload.get("withdraws_b64u") for one in model.good("gate_decision")}
+    for one in model.allows(len(model.records)):
+        if seconds(one.payload["decided_at"]) > now_s + 300:
+            yield f"the allow at {one.index} is of a time to come"
+        is_other = {action, one.payload["scope"]["action"]} == {EXECUTE, CLOSE}
+        if is_other and seconds(one.payload["expires_at"]) >= now_s and one.hash not in begun | withdrawn:
+            yield f"the allow at {one.index} may be used yet"
+
+
 def _token_terms(model: Model) -> str:
     claims = model.story.scoped.claims
     aud = [claims.aud] if isinstance(claims.aud, str) else claims.aud

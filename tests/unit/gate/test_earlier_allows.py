@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support import keys
@@ -14,6 +16,7 @@ from trustlog.gate.evidence import collect_evidence
 from trustlog.gate.job import Job
 from trustlog.gate.judge import Judgement
 from trustlog.gate.view import Logged
+from trustlog.records.scope import compute_scope_hash
 
 
 def allow_of(story: Story, size: int, judgement: Judgement, **changes: object) -> Logged:
@@ -193,6 +196,39 @@ def test_times_are_judged_as_of_the_decision() -> None:
     assert story.rejudge(allow_of(story, story.view.size, judgement, **times)) == {"TOKEN_EXPIRED"}
     story.pass_time(10_000)
     assert story.rejudge(next(story.view.of_kind("gate_decision", story.view.size)))
+
+
+def test_an_allow_of_a_time_to_come_stands_against_the_job_until_then() -> None:
+    story = Story().up_to_approvals()
+    story.pass_time(400)
+    allow = story.decide(EXECUTE)
+    story.pass_time(-400)
+    story.approve(EXECUTE)
+    assert story.codes(EXECUTE) == {"DECISION_IN_FUTURE"}
+    assert story.rejudge(allow) == set()
+    story.pass_time(200)
+    assert story.codes(EXECUTE) == set()
+
+
+def test_the_round_is_counted_at_the_index_of_the_allow() -> None:
+    """The first allow of the action came after what the gate of the second had read."""
+    story = Story().up_to_simulation()
+    scope = {**story.scope(EXECUTE), "round": "2"}
+    story.approve(EXECUTE, scope_hash_b64u=compute_scope_hash(scope))
+    size = story.view.size
+    approvals = tuple(one.payload_hash for one in story.view.of_kind("human_approval_receipt", size))
+    evidence = tuple(one for index in range(size) if (one := story.view.at(index)) is not None)
+    foreseen = replace(story.ask(EXECUTE), findings=(), scope=scope, approvals=approvals, evidence=evidence)
+    story.forge_allow(EXECUTE)
+    assert story.rejudge(allow_of(story, size, foreseen)) == set()
+
+
+def test_two_approvals_of_one_person_may_be_listed_both() -> None:
+    story = Story().up_to_approvals()
+    again = story.approve(EXECUTE, "p-alice")[0]
+    judgement = story.ask(EXECUTE)
+    allow = allow_of(story, story.view.size, judgement, approvals=[*judgement.approvals, again.payload_hash])
+    assert story.rejudge(allow) == set()
 
 
 # An allow that held is not judged again, unless something could be otherwise.

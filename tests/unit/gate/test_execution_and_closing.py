@@ -28,6 +28,55 @@ def close_codes(story: Story, end: Logged) -> set[str]:
     return story.codes(CLOSE)
 
 
+# What is executed and what is closed do not cross.
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "used", "withdrawn", "expired"])
+def test_closing_waits_for_an_allow_to_execute_that_may_be_used_yet(meanwhile: str) -> None:
+    story = Story()
+    end = story.up_to_execution()
+    story.approve(EXECUTE)
+    allow = story.decide(EXECUTE)
+    match meanwhile:
+        case "used":
+            end = story.execute(allow)
+        case "withdrawn":
+            story.withdraw(allow)
+        case "expired":
+            story.pass_time(61)
+    assert close_codes(story, end) == ({"DECISION_PENDING"} if meanwhile == "nothing" else set())
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "withdrawn", "expired"])
+def test_executing_waits_for_an_allow_to_close_that_may_be_used_yet(meanwhile: str) -> None:
+    story = Story().up_to_closing()
+    story.approve(EXECUTE)
+    allow = story.decide(CLOSE)
+    match meanwhile:
+        case "withdrawn":
+            story.withdraw(allow)
+        case "expired":
+            story.pass_time(61)
+    assert story.codes(EXECUTE) == ({"DECISION_PENDING"} if meanwhile == "nothing" else set())
+
+
+def test_of_two_allows_that_exclude_each_other_the_first_in_the_log_holds() -> None:
+    story = Story().up_to_closing()
+    story.approve(EXECUTE)
+    size, execute, close = story.view.size, story.ask(EXECUTE), story.ask(CLOSE)
+    assert (execute.allow, close.allow) == (True, True)
+    first = story.log_decision(CLOSE, close)
+    second = story.log_decision(EXECUTE, execute, view=story.tree(size))
+    assert (story.rejudge(first), story.rejudge(second)) == (set(), {"DECISION_PENDING"})
+
+
+def test_an_allow_to_execute_does_not_wait_for_another() -> None:
+    story = Story().up_to_approvals()
+    story.decide(EXECUTE)
+    story.approve(EXECUTE)
+    assert story.codes(EXECUTE) == set()
+
+
 # begin and end.
 
 

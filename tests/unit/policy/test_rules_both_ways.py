@@ -297,6 +297,7 @@ ROWS: Final[Mapping[str, Row]] = {
             for code in ("VIEW_INVALID", "EVIDENCE_INCOMPLETE")
         ),
     ),
+    "allows_are_not_ahead": Row(EXECUTE, ((on("job", ahead=((8, "2036-01-01T00:00:00Z"),)), {"DECISION_IN_FUTURE"}),)),
     "tool_is_listed_and_allowed": Row(
         EXECUTE,
         (
@@ -362,6 +363,9 @@ ROWS: Final[Mapping[str, Row]] = {
     "executions_are_founded": Row(CLOSE, ((on("executions", unfounded=(("begin", 9),)), {"EXECUTION_MISMATCH"}),)),
     "executed_allows_hold": Row(
         CLOSE, ((on("executions", ill_founded=((8, 9, "APPROVALS_INSUFFICIENT"),)), {"DECISION_INVALID"}),)
+    ),
+    "nothing_else_is_pending": Row(
+        CLOSE, ((on("executions", pending=((8, "2026-01-01T00:00:00Z"),)), {"DECISION_PENDING"}),)
     ),
     "bundle_is_logged_and_unused": Row(
         CLOSE,

@@ -48,6 +48,7 @@ RULES: Final[tuple[Rule, ...]] = (
     job.job_is_open,
     job.job_names_one_run,
     job.decisions_say_what_the_log_has,
+    job.allows_are_not_ahead,
     # tools: listed and allowed, for this plan.
     tool.tool_is_listed_and_allowed,
     tool.simulating_is_allowed,
@@ -62,6 +63,7 @@ RULES: Final[tuple[Rule, ...]] = (
     steps.outcomes_are_known,
     steps.executions_are_founded,
     steps.executed_allows_hold,
+    steps.nothing_else_is_pending,
     # tools: requires_proof_bundle_reference.
     closing.bundle_is_logged_and_unused,
     closing.bundle_is_of_this_change,
@@ -151,6 +153,7 @@ def check_restrictions(terms: TokenIssued, known: JobFact, policy: PolicyFact | 
 def count_approvals(cases: Iterable[ApprovalCase], roster: RosterFact | None) -> CountedFact:
     """The approvals against which no rule stands, at most one a person, and the findings against the rest."""
     counted: dict[str, ApprovalFact] = {}
+    again: list[ApprovalFact] = []
     against: list[Finding] = []
     for case in cases:
         found = [finding for one in _OF_APPROVALS for finding in one.against(case)]
@@ -160,10 +163,11 @@ def count_approvals(cases: Iterable[ApprovalCase], roster: RosterFact | None) ->
         subject = case.approval.record.approver_subject
         if not found and subject in counted:
             found = [approvals.same_person(counted[subject], case.approval)]
+            again.append(case.approval)
         if not found:
             counted[subject] = case.approval
         against += found
-    return CountedFact(tuple(counted.values()), roster, tuple(against))
+    return CountedFact(tuple(counted.values()), roster, tuple(against), tuple(again))
 
 
 def find_demand(facts: Facts) -> Demand | None:

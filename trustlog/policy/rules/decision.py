@@ -43,7 +43,7 @@ def decision_says_what_the_evidence_says(
     the number of allows below the decision, not void, for the same job and action”.
     """
     said = (decision.scope, decision.run_id, decision.roster_b64u, decision.token_scope_hash_b64u, decision.approvals)
-    counting = frozenset(one.payload_hash for one in counted.approvals)
+    counting = frozenset(one.payload_hash for one in (*counted.approvals, *counted.again))
     roster = None if counted.roster is None else counted.roster.payload_hash
     terms = (simulation.record.run_id, roster, token.token_scope_hash_b64u)
     if said != (dict(scope.members), *terms, counting):

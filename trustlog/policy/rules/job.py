@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trustlog.formats.entry import ref_value
+from trustlog.limits import MAX_SKEW_AHEAD_S
 from trustlog.policy.facts import DenialFact, JobFact, SimulationFact
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules.rule import is_decided, rule
@@ -117,6 +118,19 @@ def decisions_say_what_the_log_has(job: JobFact) -> Iterator[Finding]:
     """
     for one in job.misstated:
         yield Finding(one.code, one.expected, f"{one.found}, in the decision at index {one.index}", AFTER_A_FALSE_DECISION)
+
+
+@rule("DECISION_IN_FUTURE", enforces=["decision: no later than now"], applies=is_decided)
+def allows_are_not_ahead(job: JobFact) -> Iterator[Finding]:
+    """No allow of the job was decided at a time that is still to come.
+
+    “UNDECIDED: … a decision later than `--at` by more than 300 s.” “Everything … undecidable is *deny*.”
+    """
+    for index, decided_at in job.ahead:
+        step = "Ask again when that time has come, and have the clock of the gate that signed it looked after."
+        yield Finding(
+            "DECISION_IN_FUTURE", f"allows of at most {MAX_SKEW_AHEAD_S} s ahead", f"{decided_at} at index {index}", step
+        )
 
 
 def _ended(code: str, expected: str, found: str, token: TokenIssued, why: str) -> Finding:
