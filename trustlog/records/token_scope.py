@@ -33,13 +33,16 @@ OPTIONAL_MEMBERS: Final = (
     "delegation_expires_at",
 )
 
+# What ECMAScript's trim takes away (White_Space without U+0085, with U+FEFF): token services elsewhere run JavaScript.
+_TRIMMED: Final = "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+
 
 def compute_token_scope_hash(claims: Mapping[str, Any]) -> str:
     """The scope hash of a token's claims, as base64url text; `claims` may hold members that it does not cover."""
     aud = claims["aud"]
     covered: dict[str, Any] = {
         "token_version": claims["token_version"],
-        "sub": claims["sub"].strip(),
+        "sub": claims["sub"].strip(_TRIMMED),
         "aud": sort_names([aud] if isinstance(aud, str) else aud),
         "scope": sort_names(claims["scope"]),
     }
@@ -50,5 +53,5 @@ def compute_token_scope_hash(claims: Mapping[str, Any]) -> str:
 
 
 def sort_names(names: Iterable[str]) -> list[str]:
-    """Trimmed, de-duplicated, sorted by UTF-16 code unit; empty names dropped."""
-    return sorted({name.strip() for name in names} - {""}, key=lambda name: name.encode("utf-16-be"))
+    """Trimmed as in ECMAScript, de-duplicated, sorted by UTF-16 code unit; empty names dropped."""
+    return sorted({name.strip(_TRIMMED) for name in names} - {""}, key=lambda name: name.encode("utf-16-be"))

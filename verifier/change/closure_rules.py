@@ -1,10 +1,11 @@
-"""Rules of the closure: it stands under an allow to close, names its bundle, was made in time, and ends its job."""
+"""Rules of the closure: under an allow to close, of its bundle, in time, while nothing of its job runs; and it ends the job."""
 
 from __future__ import annotations
 
 from verifier.change.case import Case
 from verifier.change.execution_rules import decision_named, lateness, withdrawal
 from verifier.change.findings import Findings
+from verifier.change.job_rules import outcome_unknown
 from verifier.errors import Refused
 from verifier.ledger.history import History
 from verifier.ledger.logged import Logged
@@ -21,7 +22,7 @@ def check_closures(case: Case, findings: Findings) -> None:
         return
     good = []
     for item, record in closures:
-        fault = closure_fault(case.history, item, record)
+        fault = closure_fault(case.history, item, record) or outcome_unknown(case, item.index)
         if fault is not None:
             findings.refused("execution.closure", fault, index=item.index)
         else:

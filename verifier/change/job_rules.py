@@ -5,26 +5,17 @@ from __future__ import annotations
 from verifier.change.absence import adverse_at, check_absent
 from verifier.change.case import Allow, Case
 from verifier.change.findings import Findings
+from verifier.entry import ref_value
 from verifier.errors import Refused
 from verifier.records.policy import CLOSE, EXECUTE
+
+_NAMES_A_RUN = frozenset(("gateway_receipt", "tool_receipt", "side_effect_receipt", "simulation", "execution", "closure"))
 
 
 def check_run_and_round(case: Case, findings: Findings, allow: Allow) -> None:
     """Everything of the job names one run, and the round is one more than the allows so far."""
-    run_id = allow.decision.run_id or ""
-    other = next(
-        (
-            item
-            for item in case.history
-            if item.is_valid and item.index < allow.index and case.is_tied(item)
-            if item.ref("run") not in (None, run_id)
-        ),
-        None,
-    )
-    adverse = None
-    if other is not None:
-        adverse = Refused("RUN_MISMATCH", "run", expected=run_id, found=f"{other.ref('run')} at index {other.index}")
-    check_absent(case, findings, allow, "policy.one_run", expected="one run in all records of the job", adverse=adverse)
+    expected = "one run in all records of the job"
+    check_absent(case, findings, allow, "policy.one_run", expected=expected, adverse=_another_run(case, allow))
     before = [
         item for item, decision in case.allows if item.index < allow.index and decision.scope["action"] == allow.scope.action
     ]
@@ -32,6 +23,19 @@ def check_run_and_round(case: Case, findings: Findings, allow: Allow) -> None:
     if allow.scope.round != str(len(before) + 1):
         wrong = Refused("ROUND_MISMATCH", "round", expected=str(len(before) + 1), found=allow.scope.round)
     check_absent(case, findings, allow, "policy.round", expected="no earlier allow beyond its round", adverse=wrong)
+
+
+def _another_run(case: Case, allow: Allow) -> Refused | None:
+    """The first record of the job that does not name the decision's run, though its kind names one."""
+    run = ref_value(allow.decision.run_id or "")
+    for item in case.history:
+        if not item.is_valid or item.index >= allow.index or not case.is_tied(item):
+            continue
+        named = item.ref("run")
+        if named != run and (named is not None or item.entry.kind in _NAMES_A_RUN):
+            found = f"{named or 'none'} in the {item.entry.kind} at index {item.index}"
+            return Refused("RUN_MISMATCH", "run", expected=run, found=found)
+    return None
 
 
 def check_job_open(case: Case, findings: Findings, allow: Allow) -> None:
@@ -51,7 +55,7 @@ def check_job_open(case: Case, findings: Findings, allow: Allow) -> None:
             allow,
             "policy.outcome_known",
             expected="no begin without end or resolution",
-            adverse=_outcome_unknown(case, allow.index),
+            adverse=outcome_unknown(case, allow.index),
         )
 
 
@@ -68,12 +72,14 @@ def _job_revoked(case: Case, allow: Allow) -> Refused | None:
     return revoked
 
 
-def _outcome_unknown(case: Case, index: int) -> Refused | None:
+def outcome_unknown(case: Case, index: int) -> Refused | None:
+    """The first begin of the job below `index` that has neither an end nor a resolution there."""
     ends = [(logged, end) for logged, end in case.executions if end.phase == "end"]
     for item, _ in case.begins:
         begin = item.entry.payload_hash_b64u
         ended = any(end.begin_b64u == begin and logged.index < index for logged, end in ends)
         resolved = any(record.begin_b64u == begin and logged.index < index for logged, record in case.resolutions)
         if item.index < index and not ended and not resolved:
-            return Refused("EXECUTION_OUTCOME_UNKNOWN", "begin", found=f"begin at index {item.index} without end")
+            expected, found = "no begin without end or resolution", f"begin at index {item.index} without end"
+            return Refused("EXECUTION_OUTCOME_UNKNOWN", "begin", expected=expected, found=found)
     return None

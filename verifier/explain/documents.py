@@ -9,7 +9,7 @@ from verifier.encodings import encode_b64u
 from verifier.explain.step import Chapter, Step, as_b64u, as_hex, shown
 from verifier.jsontext import canonicalize
 from verifier.records.decision import Decision
-from verifier.records.token import TokenIssued, sorted_unique
+from verifier.records.token import TokenIssued
 
 MAX_DOCUMENTS = 16  # of one kind; a change has one or two
 
@@ -21,7 +21,7 @@ def explain_documents(records: Iterable[object], payloads: Mapping[str, bytes]) 
     plans: dict[str, bytes] = {}
     for record in records:
         if isinstance(record, TokenIssued):
-            tokens.setdefault(token_scope_document(record), record)
+            tokens.setdefault(record.scope_document(), record)
         elif isinstance(record, Decision) and record.scope_hash() is not None:
             decisions.setdefault(canonicalize(record.scope), record)
             plan = record.scope["plan_hash_b64u"]
@@ -34,20 +34,6 @@ def explain_documents(records: Iterable[object], payloads: Mapping[str, bytes]) 
         for data, decision in decisions.items()
     ]
     return Chapter("the documents that records name by hash", tuple(steps[:MAX_DOCUMENTS]))
-
-
-def token_scope_document(token: TokenIssued) -> bytes:
-    """What a token scope hash covers: who, for whom, what, for which job, under which policy; no times."""
-    return canonicalize(
-        {
-            "token_version": "1",
-            "sub": token.agent_did.strip(),
-            "aud": sorted_unique(token.aud),
-            "scope": sorted_unique(token.scope),
-            "mission_id": token.job_id,
-            "policy_hash_b64u": token.policy_hash_b64u,
-        }
-    )
 
 
 def _plan(name: str, data: bytes) -> Step:

@@ -11,11 +11,14 @@ from verifier.jsontext import canonicalize
 from verifier.records.own import OwnRecord
 
 _names = s.list_of(s.line, minimum=1, maximum=64)
+# ECMAScript: TAB VT FF LF CR, no-break spaces, line and paragraph separators, and Unicode's other space separators.
+_WHITE_SPACE = "\u0009\u000a\u000b\u000c\u000d\u0020\u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B)))
+_WHITE_SPACE += "\u2028\u2029\u202f\u205f\u3000\ufeff"
 
 
 def sorted_unique(values: tuple[str, ...]) -> list[str]:
-    """Trimmed, without duplicates and empty ones, sorted by UTF-16 code unit, as token scope hashes demand."""
-    return sorted({value.strip() for value in values} - {""}, key=lambda value: value.encode("utf-16-be"))
+    """Trimmed as ECMAScript does, without duplicates and empty ones, sorted by UTF-16 code unit, as token scope hashes demand."""
+    return sorted({value.strip(_WHITE_SPACE) for value in values} - {""}, key=lambda value: value.encode("utf-16-be"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +37,21 @@ class TokenIssued(OwnRecord):
     iat: int = s.member(s.integer())
     exp: int = s.member(s.integer())
 
-    def compute_scope_hash(self) -> str:
-        """`token_scope_hash_b64u` recomputed from the members that a token of ours contains."""
+    def scope_document(self) -> bytes:
+        """What `token_scope_hash_b64u` covers, of the members that a token of ours contains; no times."""
         claims = {
             "token_version": "1",
-            "sub": self.agent_did.strip(),
+            "sub": self.agent_did,
             "aud": sorted_unique(self.aud),
             "scope": sorted_unique(self.scope),
             "mission_id": self.job_id,
             "policy_hash_b64u": self.policy_hash_b64u,
         }
-        return hash_b64u(canonicalize(claims))
+        return canonicalize(claims)
+
+    def compute_scope_hash(self) -> str:
+        """`token_scope_hash_b64u`, recomputed."""
+        return hash_b64u(self.scope_document())
 
     def compute_cst_scope_hash(self) -> str:
         """The hash over audience and scope alone, as a policy's `cst_scope_hash` spells it."""

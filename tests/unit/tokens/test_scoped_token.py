@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import unicodedata
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tests.support import keys
 from tests.support.payloads import hash_of
 from trustlog.errors import Refused
 from trustlog.formats.didkey import parse_did_key
-from trustlog.records.token_scope import compute_token_scope_hash
+from trustlog.records.token_scope import compute_token_scope_hash, sort_names
 from trustlog.tokens.scoped_token import issuance_members, key_id, mint_token, parse_token
 
 POLICY_HASH = hash_of("a policy")
@@ -76,6 +77,13 @@ def test_the_scope_hash_is_the_published_one() -> None:
         "delegation_expires_at": 1700000000.9,
     }
     assert compute_token_scope_hash(claims) == "RSP_YMZ27YqI6SVIJ8Xv8PLMpcGCX5iZz6I5e28ARDg"
+
+
+def test_names_are_trimmed_of_what_ecmascript_calls_white_space() -> None:
+    white = {mark for mark in map(chr, range(0x10000)) if unicodedata.category(mark) in ("Zs", "Zl", "Zp")}
+    white |= set("\t\n\v\f\r\ufeff")
+    for mark in map(chr, {*range(0xD800), *range(0xE000, 0x10000)}):
+        assert (sort_names([f"{mark}a{mark}"]) == ["a"]) == (mark in white), hex(ord(mark))
 
 
 # Mint and parse.

@@ -1,4 +1,4 @@
-"""After the closure: the job has ended, and no allow of before carries anything more."""
+"""Around the closure: nothing of the job is running at it, the job has ended after it, and no allow of before carries more."""
 
 from __future__ import annotations
 
@@ -14,6 +14,30 @@ HELD_BACK: dict[str, Callable[[Change], object]] = {"bundle": allow_again}
 
 def test_a_second_allow_that_nothing_uses_passes() -> None:
     assert_passes(verdict(Change(before=HELD_BACK).build()))
+
+
+def begin_again(change: Change) -> None:
+    change.hashes["decide_execute"] = change.hashes["decide_again"]
+    change._begin("begin")
+
+
+def test_a_closure_while_something_is_executed() -> None:
+    """It began after the closing was decided, so nothing stood against the allow to close."""
+    assert_fails(verdict(Change(before=HELD_BACK | {"closure": begin_again}).build()), "EXECUTION_OUTCOME_UNKNOWN")
+
+
+def test_a_closure_before_the_end_of_what_is_executed() -> None:
+    end_late: dict[str, Callable[[Change], object]] = {"after": lambda change: change._end("end_2")}
+    change = Change(before=HELD_BACK | {"closure": begin_again} | end_late).build()
+    assert_fails(verdict(change), "EXECUTION_OUTCOME_UNKNOWN")
+
+
+def test_a_closure_after_the_end_of_what_was_executed_passes() -> None:
+    def run(change: Change) -> None:
+        begin_again(change)
+        change._end("end_2")
+
+    assert_passes(verdict(Change(before=HELD_BACK | {"closure": run}).build()))
 
 
 def test_an_execution_that_begins_after_the_closure() -> None:

@@ -109,6 +109,16 @@ def test_another_run_after_everything_was_done() -> None:
     assert_passes(verdict(Change(before={"after": another}).build()))
 
 
+def test_a_receipt_of_the_job_that_names_no_run() -> None:
+    """All receipts of a job name its run; this one could be of any."""
+
+    def unnamed(change: Change) -> None:
+        change.edit["extra"] = lambda payload: payload["binding"].pop("run_id")
+        change._receipt("extra")
+
+    assert_fails(verdict(Change(before={"begin": unnamed}).build()), "RUN_MISMATCH")
+
+
 def test_another_run_in_a_void_record() -> None:
     """A stranger's receipt ties nothing to the job."""
 
