@@ -7,12 +7,11 @@ missing too, with a finding that would be a defect's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from trustlog.gate.execution import Execution, executions, executions_fact
 from trustlog.gate.job import Job, JobEntries, job_fact
-from trustlog.gate.pending import pending_against
 from trustlog.gate.question import Question
 from trustlog.gate.standing import policy_fact, revocations
 from trustlog.gate.view import Logged
@@ -33,7 +32,7 @@ from trustlog.policy.facts import (
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules import count_approvals, steps_before
 from trustlog.policy.rules.approvals import no_complete_scope
-from trustlog.policy.rules.closing import bundle_not_logged, nothing_executed, read_reference
+from trustlog.policy.rules.closing import bundle_not_logged, last_execution_failed, nothing_executed, read_reference
 from trustlog.policy.rules.rule import CLOSE, EXECUTE, SIMULATE, Demand, closes, executes_or_closes, needs_simulation
 from trustlog.policy.rules.steps import choose_simulation
 from trustlog.policy.rules.tool import find_tool, read_plan
@@ -60,6 +59,7 @@ class Established:
     facts: Facts
     scope: Mapping[str, str]
     job: Job
+    entries: JobEntries
 
     @property
     def run_id(self) -> str | None:
@@ -104,7 +104,7 @@ class _Establishing:
         bundle = self._bundle() if demand is not None and closes(demand) else self.unasked
         members = self._scope(demand, simulation, plan, bundle)
         scope = self._complete_scope(demand, members, (tool, simulation, plan, bundle))
-        executed = self._executed(known, simulation) if needs_executions else self.unasked
+        executed = self._executed(known) if needs_executions else self.unasked
         named_plan = self.q.plan_hash if isinstance(simulation, Missing) else simulation.record.plan_hash_b64u
         facts = Facts(
             at_ns=self.q.at_ns,
@@ -123,8 +123,8 @@ class _Establishing:
             simulation=simulation,
             plan=plan,
             receipts=self._receipts(),
-            steps_done=self._steps_done(demand, simulation, executed),
-            executions=self._executions(demand, known) if needs_executions else self.unasked,
+            steps_done=self._steps_done(demand, simulation, known),
+            executions=self._executions(known) if needs_executions else self.unasked,
             executed=executed,
             bundle=bundle,
             roster=self._roster(),
@@ -132,7 +132,7 @@ class _Establishing:
             counted=self._counted(tool, simulation, scope, bundle),
             decision=NOT_ASKED,
         )
-        return Established(facts, members, self.job)
+        return Established(facts, members, self.job, self.entries)
 
     def _steps(self, demand: Demand) -> list[str]:
         return steps_before(demand.rules, demand.action)
@@ -238,36 +238,37 @@ class _Establishing:
             for one in self.entries.receipts
         )
 
-    def _executions(self, demand: Demand | None, known: list[Execution]) -> ExecutionsFact:
-        fact = executions_fact(self.job, self.entries, known, against_allow=self.against_allow)
-        assert demand is not None, "what is not listed needs none"
-        return replace(fact, pending=tuple(pending_against(demand, self.job, self.entries, at_ns=self.q.at_ns)))
+    def _executions(self, known: list[Execution]) -> ExecutionsFact:
+        return executions_fact(self.job, self.entries, known, against_allow=self.against_allow)
 
-    def _executed(self, known: list[Execution], simulation: SimulationFact | Missing) -> ExecutedFact | Missing:
-        """The last successful execution of the plan, under an allow that holds."""
-        if isinstance(simulation, Missing):
-            return simulation
-        plan_hash = simulation.record.plan_hash_b64u
-        for one in reversed(known):
-            same_plan = one.decision.record.scope["plan_hash_b64u"] == plan_hash
-            if same_plan and one.succeeded and one.end is not None and not self.against_allow(one.decision):
-                return ExecutedFact(one.decision.payload_hash, one.end.payload_hash)
-        return nothing_executed(self.token)
+    def _executed(self, known: list[Execution]) -> ExecutedFact | Missing:
+        """The job's last execution, of whatever plan, if it ended with success under an allow that holds."""
+        last = known[-1] if known else None
+        if last is None or self.against_allow(last.decision):
+            return nothing_executed(self.token)
+        if last.end is None or not last.succeeded:
+            return last_execution_failed(last.begin.index, self.token)
+        return ExecutedFact(last.decision.payload_hash, last.end.payload_hash)
+
+    def _was_executed(self, plan_hash: str, known: list[Execution]) -> bool:
+        """Whether the plan was executed, at any time, with success under an allow that holds."""
+        of_plan = (one for one in known if one.decision.record.scope["plan_hash_b64u"] == plan_hash)
+        return any(one.succeeded and not self.against_allow(one.decision) for one in of_plan)
 
     def _steps_done(
-        self, demand: Demand | None, simulation: SimulationFact | Missing, executed: ExecutedFact | Missing
+        self, demand: Demand | None, simulation: SimulationFact | Missing, known: list[Execution]
     ) -> frozenset[str]:
         """The steps before the action that were done, with success, for the same plan and job."""
         if demand is None or isinstance(simulation, Missing):
             return frozenset()
         plan_hash = simulation.record.plan_hash_b64u
-        return frozenset(step for step in self._steps(demand) if self._is_done(step, plan_hash, executed))
+        return frozenset(step for step in self._steps(demand) if self._is_done(step, plan_hash, known))
 
-    def _is_done(self, step: str, plan_hash: str, executed: ExecutedFact | Missing) -> bool:
+    def _is_done(self, step: str, plan_hash: str, known: list[Execution]) -> bool:
         if step == SIMULATE:
             return True  # there is one, or nothing would be done
         if step == EXECUTE:
-            return not isinstance(executed, Missing)
+            return self._was_executed(plan_hash, known)
         if step == CLOSE:
             return bool(self.entries.valid("closure"))
         for allow in self.entries.decisions("allow"):

@@ -4,7 +4,7 @@ Everything missing, stale, unreadable or undecidable is a deny. The same functio
 already logged, at its own index, when a later act relies on it.
 
 Three steps: establish the facts (:mod:`trustlog.gate.establish`), hold them against every rule (:mod:`trustlog.policy.rules`), and
-collect the evidence (:mod:`trustlog.gate.evidence`).
+collect the evidence (:mod:`trustlog.gate.evidence`). A request is held against :mod:`trustlog.gate.pending` too.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from dataclasses import replace
 
 from trustlog.gate.establish import Established, establish
 from trustlog.gate.evidence import collect_evidence, find_omitted
+from trustlog.gate.pending import find_pending
 from trustlog.gate.question import Judged, Judgement, Question
 from trustlog.gate.view import Logged, LogView, Sightings
 from trustlog.policy.facts import DecisionFact, Missing
 from trustlog.policy.finding import Finding
-from trustlog.policy.rules import check_logged_allow, check_question
+from trustlog.policy.rules import check_logged_allow, check_question, find_demand
 from trustlog.policy.rules.decision import decision_says_what_the_log_has
+from trustlog.policy.rules.rule import CLOSE, closes
 from trustlog.policy.rules.token import token_not_logged
 from trustlog.records.fields import UnsetType
 
@@ -29,7 +31,11 @@ __all__ = ["Judgement", "Question", "judge", "judge_logged_allow"]
 def judge(question: Question) -> Judgement:
     """The judgement of one question."""
     established = _establish(question)
-    return _judgement(established, check_question(established.facts))
+    facts, job = established.facts, established.job
+    demand = find_demand(facts)
+    is_closing = demand is not None and (demand.action == CLOSE or closes(demand))
+    pending = find_pending(job, established.entries, question.action, is_closing=is_closing, at_ns=question.at_ns)
+    return _judgement(established, (*check_question(facts), *pending))
 
 
 def judge_logged_allow(

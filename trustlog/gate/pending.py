@@ -1,4 +1,9 @@
-"""Allows of a job that may be used yet: what is executed, and what is closed, must not cross each other."""
+"""Prudence beyond the rules: a gate does not allow executing while an allow to close may be used yet, nor the other way round.
+
+What is begun after closing was decided is in no bundle. The index alone settles that for whoever reads: nothing may be begun
+between a closing decision and its closure. This keeps honest people from getting there; it counts against no allow that another
+gate gave.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +11,38 @@ from collections.abc import Iterator
 from typing import Any
 
 from trustlog.gate.job import Job, JobEntries
-from trustlog.policy.rules.rule import CLOSE, EXECUTE, Demand, closes
+from trustlog.gate.view import Logged, LogView
+from trustlog.policy.finding import Finding
+from trustlog.policy.rules.rule import CLOSE, EXECUTE
 from trustlog.records.scope import BUNDLE_MEMBER
 
 
-def pending_against(demand: Demand, job: Job, entries: JobEntries, *, at_ns: int) -> Iterator[tuple[int, str]]:
-    """The index of each allow that excludes what is asked for, and until when.
+def find_pending(job: Job, entries: JobEntries, action: str, *, is_closing: bool, at_ns: int) -> Iterator[Finding]:
+    """An allow of the job that excludes `action` at `at_ns` (nanoseconds since 1970), for each that there is.
 
-    That is one of closing for who would execute, and one of executing for who would close. It is alive at `at_ns` (nanoseconds
-    since 1970), no deny withdraws it, and nothing was begun under it.
+    It is alive, no deny withdraws it, and nothing was begun under it. `is_closing` says whether the action closes the job.
     """
+    if action != EXECUTE and not is_closing:
+        return
     begun = {one.record.decision_b64u for one in entries.valid("execution")}
     for allow in entries.decisions("allow"):
-        record = allow.record
-        if record.expires_at.ns < at_ns or not _excludes(demand, record.scope):
+        record, until = allow.record, allow.record.expires_at
+        excludes = closes_the_job(record.scope) if action == EXECUTE else record.scope["action"] == EXECUTE
+        if not excludes or until.ns < at_ns or allow.payload_hash in begun or job.withdrawal(allow, job.size) is not None:
             continue
-        if allow.payload_hash not in begun and job.withdrawal(allow, job.size) is None:
-            yield allow.index, record.expires_at.text
+        expected = "no unused allow of executing while closing is asked for, nor of closing while executing is"
+        step = f"Use the allow at index {allow.index} first, or ask again after {until.text}, when it has expired."
+        yield Finding("DECISION_PENDING", expected, f"the one at index {allow.index}, alive until {until.text}", step)
 
 
-def _excludes(demand: Demand, scope: Any) -> bool:
-    if demand.action == EXECUTE:
-        return scope["action"] == CLOSE or BUNDLE_MEMBER in scope
-    return scope["action"] == EXECUTE and (demand.action == CLOSE or closes(demand))
+def find_pending_below(view: LogView, allow: Logged) -> tuple[Finding, ...]:
+    """What excludes an allow of this gate's own, by what stands below it in the log."""
+    record = allow.record
+    job = Job(view, allow.index, view.valid("token_issued", "token", record.token_hash, allow.index)[0])
+    closing, at_ns = closes_the_job(record.scope), record.decided_at.ns
+    return tuple(find_pending(job, job.entries(), record.scope["action"], is_closing=closing, at_ns=at_ns))
+
+
+def closes_the_job(scope: Any) -> bool:
+    """Whether an allow of this scope permits a closure."""
+    return scope["action"] == CLOSE or BUNDLE_MEMBER in scope

@@ -156,19 +156,17 @@ class ExecutionsFact:
 
     ``unknown``: payload hash and index of each ``begin`` with neither ``end`` nor resolution. ``unfounded``: phase and index of
     each record that no allow, or no ``begin``, carries. ``ill_founded``: the index of each executed allow that does not hold, that
-    of its ``begin``, and the first code against it. ``pending``: the index of each allow that excludes what is asked for and may be
-    used yet, and until when.
+    of its ``begin``, and the first code against it.
     """
 
     unknown: tuple[tuple[str, int], ...] = ()
     unfounded: tuple[tuple[str, int], ...] = ()
     ill_founded: tuple[tuple[int, int, str], ...] = ()
-    pending: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutedFact:
-    """The last execution of the plan that ended with success under an allow that holds: payload hashes."""
+    """The last execution of the job, which ended with success under an allow that holds: payload hashes."""
 
     decision: str
     end: str

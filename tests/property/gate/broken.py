@@ -281,13 +281,13 @@ _STEPS: Final = (
     ),
     Broken(
         "an allow to execute that may be used yet",
-        ("nothing_else_is_pending",),
+        (),
         CLOSE,
         {"last": lambda one: (one.approve(EXECUTE), decide(one, EXECUTE))},
     ),
     Broken(
         "an allow to close that may be used yet",
-        ("nothing_else_is_pending",),
+        (),
         CLOSE,
         {"last": lambda one: (one.approve(EXECUTE), decide(one, CLOSE))},
         asks=EXECUTE,
@@ -357,6 +357,30 @@ _BUNDLE: Final = (
     *(
         Broken(f"a bundle without {name}", ("bundle_is_of_this_change",), CLOSE, {"bundle": with_change(**{name: None})})
         for name in ("change_version", *_OF_ANOTHER)
+    ),
+    Broken(
+        "a bundle from before it was executed again",
+        ("bundle_is_of_this_change",),
+        CLOSE,
+        {"last": odd.executed_again("success")},
+    ),
+    Broken(
+        "a bundle from before it was executed in vain",
+        ("bundle_is_of_this_change",),
+        CLOSE,
+        {"last": odd.executed_again("failure")},
+    ),
+    Broken(
+        "a bundle from before another plan was executed in vain",
+        ("bundle_is_of_this_change",),
+        CLOSE,
+        {"last": odd.executed_again("failure", odd.OTHER_PLAN)},
+    ),
+    Broken(
+        "a bundle from before its execution was looked into",
+        ("bundle_is_of_this_change", "steps_before_are_done"),
+        CLOSE,
+        {"last": odd.looked_into},
     ),
     Broken("a bundle that says more", ("bundle_is_of_this_change",), CLOSE, {"bundle": with_change(more="x")}),
     Broken(

@@ -125,6 +125,12 @@ def bundle_says_this(model: Model, bundle: Raw, scope: Scope) -> Iterator[str]:
     }
     if change != expected:
         yield "the bundle is of another change"
+    begun = [one for one in model.of_job("execution") if one.payload["phase"] == "begin"]
+    ended = [one.payload for one in model.of_job("execution", bundle.index) if one.hash == change.get("execution_b64u")]
+    if not begun or not ended or (ended[0]["begin_b64u"], ended[0]["outcome"]) != (begun[-1].hash, "success"):
+        yield "the bundle is not of the last execution, or that failed"
+    elif model.is_resolved(begun[-1], len(model.records)):
+        yield "the last execution was looked into"
     if any(one.kind == "closure" and one.payload["bundle_b64u"] == bundle.hash for one in model.good("closure")):
         yield "the bundle closed something"
 

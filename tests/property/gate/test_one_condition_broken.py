@@ -35,8 +35,8 @@ def test_a_change_with_one_condition_broken_is_denied(broken: Broken) -> None:
     broken.play(story)
     judgement = broken.ask(story)
     assert not judgement.allow
-    if broken.asked or (PRESENTED | OF_NOW) & {*broken.rules}:
-        return  # only the caller's words were wrong, or their token, or the time of asking
+    if broken.asked or not broken.rules or (PRESENTED | OF_NOW) & {*broken.rules}:
+        return  # only the caller's words were wrong, or their token, or the time of asking, or the gate was prudent
     if len(judgement.scope) < len(SCOPE_MEMBERS) or not (judgement.run_id and judgement.roster_b64u):
         return  # nothing that could be logged as an allow
     forged = story.log_decision(broken.asked_for, replace(judgement, findings=()))

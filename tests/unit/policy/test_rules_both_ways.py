@@ -34,7 +34,7 @@ from trustlog.policy.facts import (
 )
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules import NOT_A_RULE, RULES, check_logged_allow, check_question, count_approvals, find_demand
-from trustlog.policy.rules.closing import bundle_not_logged, read_reference
+from trustlog.policy.rules.closing import bundle_not_logged, last_execution_failed, read_reference
 from trustlog.policy.rules.page import rules_page
 from trustlog.policy.rules.rule import Rule
 from trustlog.policy.rules.steps import choose_simulation
@@ -364,9 +364,6 @@ ROWS: Final[Mapping[str, Row]] = {
     "executed_allows_hold": Row(
         CLOSE, ((on("executions", ill_founded=((8, 9, "APPROVALS_INSUFFICIENT"),)), {"DECISION_INVALID"}),)
     ),
-    "nothing_else_is_pending": Row(
-        CLOSE, ((on("executions", pending=((8, "2026-01-01T00:00:00Z"),)), {"DECISION_PENDING"}),)
-    ),
     "bundle_is_logged_and_unused": Row(
         CLOSE,
         (
@@ -408,6 +405,7 @@ ROWS: Final[Mapping[str, Row]] = {
             (bundle_record(lambda _: {"metadata": {}}), {"BUNDLE_MISMATCH"}),
             (bundle_record(lambda _: {"metadata": {"change": "ours"}}), {"BUNDLE_MISMATCH"}),
             (instead(executed=Missing((Finding("REQUIRED_STEP_MISSING", "a", "b"),))), {"REQUIRED_STEP_MISSING"}),
+            (instead(executed=lambda facts: last_execution_failed(9, facts.token)), {"EXECUTION_FAILED"}),
         ),
     ),
     "bundle_holds_every_receipt": Row(

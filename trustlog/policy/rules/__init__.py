@@ -63,7 +63,6 @@ RULES: Final[tuple[Rule, ...]] = (
     steps.outcomes_are_known,
     steps.executions_are_founded,
     steps.executed_allows_hold,
-    steps.nothing_else_is_pending,
     # tools: requires_proof_bundle_reference.
     closing.bundle_is_logged_and_unused,
     closing.bundle_is_of_this_change,

@@ -36,13 +36,19 @@ def bundle_is_logged_and_unused(bundle: BundleFact, token: TokenIssued) -> Itera
         yield Finding("BUNDLE_ALREADY_USED", expected, f"the closure at index {index}", build_command(token))
 
 
-@rule("BUNDLE_MISMATCH", "REQUIRED_STEP_MISSING", enforces=["bundle: metadata.change is this change's"], applies=closes)
+@rule(
+    "BUNDLE_MISMATCH",
+    "REQUIRED_STEP_MISSING",
+    "EXECUTION_FAILED",
+    enforces=["bundle: metadata.change is this change's", "bundle: of the job's last execution, with success"],
+    applies=closes,
+)
 def bundle_is_of_this_change(
     bundle: BundleFact, simulation: SimulationFact, executed: ExecutedFact, token: TokenIssued
 ) -> Iterator[Finding]:
-    """The bundle's signed statement names this change in all its members.
+    """The bundle's signed statement names this change in all its members, and the job's last execution, which succeeded.
 
-    “That bundle's signed `metadata.change` is closed, … all this change's.”
+    “That bundle's signed `metadata.change` is closed, … all this change's.” Who reads it takes what it tells of for what is.
     """
     expected = {
         "change_version": "1",
@@ -165,6 +171,16 @@ def nothing_executed(token: TokenIssued) -> Missing:
     step = f"Execute the approved plan first: trustlog execute --ticket {token.ticket} --token FILE …"
     expected = "a successful execution for the bundle to name"
     return Missing((Finding("REQUIRED_STEP_MISSING", expected, "none that counts", step),))
+
+
+def last_execution_failed(begun_at: int, token: TokenIssued) -> Missing:
+    """The job's last execution ended with failure, or nobody knows how: no bundle can tell of it."""
+    step = (
+        "Put it right: execute a plan that succeeds, with approvals of its own:"
+        f" trustlog execute --ticket {token.ticket} --token FILE …; then build the bundle again."
+    )
+    found = f"the one begun at index {begun_at}, without"
+    return Missing((Finding("EXECUTION_FAILED", "the last execution of the job to have ended with success", found, step),))
 
 
 def build_command(token: TokenIssued) -> str:

@@ -120,18 +120,6 @@ def executed_allows_hold(executions: ExecutionsFact) -> Iterator[Finding]:
         yield Finding("DECISION_INVALID", "every allow that was executed to hold at its own index", found)
 
 
-@rule("DECISION_PENDING", enforces=["execution and closing: not both allowed at once"], applies=executes_or_closes)
-def nothing_else_is_pending(executions: ExecutionsFact) -> Iterator[Finding]:
-    """No allow is alive under which the plan could be executed while the ticket is closed, or the other way round.
-
-    “The bundle is built from what is in the log”: what is begun after closing was decided is in no bundle.
-    """
-    for index, until in executions.pending:
-        expected = "no unused allow of executing while closing is asked for, nor of closing while executing is"
-        step = f"Use the allow at index {index} first, or ask again after {until}, when it has expired."
-        yield Finding("DECISION_PENDING", expected, f"the one at index {index}, alive until {until}", step)
-
-
 def choose_simulation(
     simulations: Sequence[SimulationFact], token: TokenIssued, *, plan_hash: str | None, wanted: str | None
 ) -> SimulationFact | Missing:
