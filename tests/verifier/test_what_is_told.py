@@ -49,6 +49,7 @@ ABSENT execution.not_withdrawn
 OF_A_CLOSING = """
 PASS execution.closing_reason
 PASS execution.bundle
+ABSENT execution.last_execution
 ABSENT execution.receipts_complete
 ABSENT execution.bundle_not_used
 """

@@ -6,7 +6,6 @@ from verifier.change.absence import check_absent
 from verifier.change.case import Allow, Case
 from verifier.change.findings import Findings
 from verifier.errors import Refused
-from verifier.ledger.history import History
 from verifier.ledger.logged import Logged, State
 from verifier.records.bundle import BundledChange, OpenedBundle
 from verifier.records.closure import bundles_named
@@ -66,6 +65,14 @@ def _check_contents(case: Case, findings: Findings, allow: Allow, found: Logged,
         case,
         findings,
         allow,
+        "execution.last_execution",
+        expected="the bundle tells of the job's last execution",
+        adverse=_later_begin(case, allow, bundle),
+    )
+    check_absent(
+        case,
+        findings,
+        allow,
         "execution.receipts_complete",
         expected="no receipt of the job left out of the bundle",
         adverse=_left_out(case, allow, found, bundle),
@@ -110,12 +117,15 @@ def _change_fault(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) 
     chain = bundle.record.event_chain or ()
     if any(event.run_id != allow.decision.run_id for event in chain):
         return Refused("BUNDLE_MISMATCH", "event_chain", expected=f"run {allow.decision.run_id}")
-    return _execution_fault(case.history, change, item.index)
+    return _execution_fault(case, change, item.index, allow.index)
 
 
-def _execution_fault(history: History, change: BundledChange, below: int) -> Refused | None:
-    """The execution that a bundle names ended below it, in this job, under the decision that it names."""
-    end = history.find("execution", change.execution_b64u)
+def _execution_fault(case: Case, change: BundledChange, below: int, decided: int) -> Refused | None:
+    """The execution that a bundle names ended with success below it, in this job, under the decision that it names.
+
+    It is the job's last one when closing is decided, at the index `decided`: else what was done last is in no bundle.
+    """
+    end = case.history.find("execution", change.execution_b64u)
     record = end.record if end is not None else None
     if end is None or not isinstance(record, Execution) or record.phase != "end" or end.index >= below:
         return Refused("BUNDLE_MISMATCH", "metadata.change.execution_b64u", expected="an end below the bundle")
@@ -124,7 +134,22 @@ def _execution_fault(history: History, change: BundledChange, below: int) -> Ref
     for what in ("job_id", "run_id", "ticket", "plan_hash_b64u", "policy_hash_b64u", "token_scope_hash_b64u"):
         if getattr(record, what) != getattr(change, what):
             return Refused("BUNDLE_MISMATCH", f"metadata.change.{what}", expected="that of the execution")
+    resolved = any(one.begin_b64u == record.begin_b64u and at.index < decided for at, one in case.resolutions)
+    if record.outcome != "success" or resolved:
+        found = "an outcome that somebody had to look into" if resolved else record.outcome
+        return Refused("EXECUTION_FAILED", "metadata.change.execution_b64u", expected="success", found=found)
     return None
+
+
+def _later_begin(case: Case, allow: Allow, bundle: OpenedBundle) -> Refused | None:
+    end = case.history.find("execution", bundle.change().execution_b64u)
+    record = end.record if end is not None else None
+    assert isinstance(record, Execution), "its change was checked"
+    begun = [(item.index, item.entry.payload_hash_b64u) for item, _ in case.begins if item.index < allow.index]
+    if not begun or begun[-1][1] == record.begin_b64u:
+        return None
+    found = f"another begun at index {begun[-1][0]}"
+    return Refused("BUNDLE_MISMATCH", "metadata.change.execution_b64u", expected="the job's last execution", found=found)
 
 
 def _receipt_fault(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) -> Refused | None:

@@ -22,7 +22,7 @@ def check_closures(case: Case, findings: Findings) -> None:
         return
     good = []
     for item, record in closures:
-        fault = closure_fault(case.history, item, record) or outcome_unknown(case, item.index)
+        fault = closure_fault(case.history, item, record) or outcome_unknown(case, item.index) or _begun(case, item, record)
         if fault is not None:
             findings.refused("execution.closure", fault, index=item.index)
         else:
@@ -30,6 +30,17 @@ def check_closures(case: Case, findings: Findings) -> None:
             good.append(item)
     if good:
         _check_ended(case, findings, good[0].index, good[1:])
+
+
+def _begun(case: Case, item: Logged, record: Closure) -> Refused | None:
+    """What began after closing was decided: no bundle tells of it."""
+    decided = case.history.find("gate_decision", record.decision_b64u)
+    assert decided is not None, "the closure stands under it"
+    between = [begin.index for begin, _ in case.begins if decided.index < begin.index < item.index]
+    if not between:
+        return None
+    found = f"a begin at index {between[0]}"
+    return Refused("CLOSURE_INVALID", "begin", expected="nothing begun between the decision and the closure", found=found)
 
 
 def _check_ended(case: Case, findings: Findings, closed: int, again: list[Logged]) -> None:

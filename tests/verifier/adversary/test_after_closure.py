@@ -32,12 +32,12 @@ def test_a_closure_before_the_end_of_what_is_executed() -> None:
     assert_fails(verdict(change), "EXECUTION_OUTCOME_UNKNOWN")
 
 
-def test_a_closure_after_the_end_of_what_was_executed_passes() -> None:
+def test_a_closure_whose_bundle_does_not_tell_of_what_began_after_the_decision() -> None:
     def run(change: Change) -> None:
         begin_again(change)
         change._end("end_2")
 
-    assert_passes(verdict(Change(before=HELD_BACK | {"closure": run}).build()))
+    assert_fails(verdict(Change(before=HELD_BACK | {"closure": run}).build()), "CLOSURE_INVALID")
 
 
 def test_an_execution_that_begins_after_the_closure() -> None:

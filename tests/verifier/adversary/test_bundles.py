@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from tests.verifier.adversary.test_approvals import assert_only_waits, executed
+from tests.verifier.adversary.test_progress import allow_again
 from tests.verifier.adversary.test_steps import view_of
 from tests.verifier.changebuilder import (
     ROLE_KEYS,
     RUN,
+    SECURITY,
     Change,
     Payload,
     at,
@@ -55,6 +57,45 @@ def test_a_bundle_of_another(members: dict[str, str]) -> None:
     assert_fails(
         verdict(Change(edit={"bundle": changed(**members)}).build()), "BUNDLE_MISMATCH", f"{BUNDLE} BUNDLE_MISMATCH"
     )
+
+
+def in_no_order() -> Payload:
+    """A policy that lets a ticket be closed whatever was executed."""
+    policy = default_policy()
+    policy["tools"]["change.execute"].pop("required_before", None)
+    return policy
+
+
+@pytest.mark.parametrize("outcome", ["success", "failure"])
+def test_a_bundle_that_does_not_tell_of_the_last_execution(outcome: str) -> None:
+    """Executed twice, and closed with the bundle of the first time: it does not tell in which state the system was left."""
+
+    def again(change: Change) -> None:
+        first = dict(change.hashes)
+        allow_again(change)
+        change.hashes["decide_execute"] = change.hashes["decide_again"]
+        change.edit["end_2"] = setting(outcome=outcome)
+        change._begin("begin")
+        change._end("end_2")
+        change.hashes |= {step: first[step] for step in ("decide_execute", "begin", "end")}
+
+    change = Change(policy=in_no_order(), before={"bundle": again})
+    told = "execution.last_execution[ticket.close] BUNDLE_MISMATCH"
+    assert_fails(verdict(change.build()), "BUNDLE_MISMATCH", told)
+
+
+def test_a_bundle_of_an_execution_that_failed() -> None:
+    change = Change(policy=in_no_order(), edit={"end": setting(outcome="failure")})
+    assert_fails(verdict(change.build()), "EXECUTION_FAILED", f"{BUNDLE} EXECUTION_FAILED")
+
+
+def test_a_bundle_of_an_execution_that_somebody_had_to_look_into() -> None:
+    def resolve(change: Change) -> None:
+        payload = change.header("resolution", "resolve") | {"begin_b64u": change.hashes["begin"], "note": "lost"}
+        change.put("resolve", "resolution", payload, SECURITY, lambda p: {"target": p["begin_b64u"]})
+
+    change = Change(policy=in_no_order(), before={"end": resolve})
+    assert_fails(verdict(change.build()), "EXECUTION_FAILED", f"{BUNDLE} EXECUTION_FAILED")
 
 
 @pytest.mark.parametrize("step", ["begin", "simulation", "decide_execute"])
