@@ -32,7 +32,7 @@ from trustlog.policy.facts import (
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules import count_approvals, steps_before
 from trustlog.policy.rules.approvals import no_complete_scope
-from trustlog.policy.rules.closing import bundle_not_logged, last_execution_failed, nothing_executed, read_reference
+from trustlog.policy.rules.closing import bundle_not_logged, last_execution_has_no_end, nothing_executed, read_reference
 from trustlog.policy.rules.rule import CLOSE, EXECUTE, SIMULATE, Demand, closes, executes_or_closes, needs_simulation
 from trustlog.policy.rules.steps import choose_simulation
 from trustlog.policy.rules.tool import find_tool, read_plan
@@ -242,13 +242,13 @@ class _Establishing:
         return executions_fact(self.job, self.entries, known, against_allow=self.against_allow)
 
     def _executed(self, known: list[Execution]) -> ExecutedFact | Missing:
-        """The job's last execution, of whatever plan, if it ended with success under an allow that holds."""
+        """The job's last execution, of whatever plan, if it ended, under an allow that holds."""
         last = known[-1] if known else None
         if last is None or self.against_allow(last.decision):
             return nothing_executed(self.token)
-        if last.end is None or not last.succeeded:
-            return last_execution_failed(last.begin.index, self.token)
-        return ExecutedFact(last.decision.payload_hash, last.end.payload_hash)
+        if last.end is None:
+            return last_execution_has_no_end(last.begin.index, self.token)
+        return ExecutedFact(last.decision.payload_hash, last.end.payload_hash, last.begin.index, last.succeeded)
 
     def _was_executed(self, plan_hash: str, known: list[Execution]) -> bool:
         """Whether the plan was executed, at any time, with success under an allow that holds."""

@@ -166,10 +166,15 @@ class ExecutionsFact:
 
 @dataclass(frozen=True, slots=True)
 class ExecutedFact:
-    """The last execution of the job, which ended with success under an allow that holds: payload hashes."""
+    """The last execution of the job, under an allow that holds: payload hashes, and the index of its ``begin``.
+
+    `succeeded` is False where it ended with failure, or somebody had to look into it.
+    """
 
     decision: str
     end: str
+    begun_at: int
+    succeeded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from trustlog.policy.facts import (
 )
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules import NOT_A_RULE, RULES, check_logged_allow, check_question, count_approvals, find_demand
-from trustlog.policy.rules.closing import bundle_not_logged, last_execution_failed, read_reference
+from trustlog.policy.rules.closing import bundle_not_logged, last_execution_has_no_end, read_reference
 from trustlog.policy.rules.page import rules_page
 from trustlog.policy.rules.rule import Rule
 from trustlog.policy.rules.steps import choose_simulation
@@ -405,7 +405,8 @@ ROWS: Final[Mapping[str, Row]] = {
             (bundle_record(lambda _: {"metadata": {}}), {"BUNDLE_MISMATCH"}),
             (bundle_record(lambda _: {"metadata": {"change": "ours"}}), {"BUNDLE_MISMATCH"}),
             (instead(executed=Missing((Finding("REQUIRED_STEP_MISSING", "a", "b"),))), {"REQUIRED_STEP_MISSING"}),
-            (instead(executed=lambda facts: last_execution_failed(9, facts.token)), {"EXECUTION_FAILED"}),
+            (instead(executed=lambda facts: last_execution_has_no_end(9, facts.token)), {"BUNDLE_MISMATCH"}),
+            (on("executed", succeeded=False), {"EXECUTION_FAILED"}),
         ),
     ),
     "bundle_holds_every_receipt": Row(

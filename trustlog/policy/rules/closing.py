@@ -71,6 +71,10 @@ def bundle_is_of_this_change(
         if name not in change or name not in expected or change[name] != expected[name]:
             wanted = f"metadata.change.{name} {expected.get(name, 'absent')}"
             yield Finding("BUNDLE_MISMATCH", wanted, str(change.get(name, "absent"))[:200], step)
+    if not executed.succeeded:
+        found = f"the one begun at index {executed.begun_at}, without"
+        again = f"Execute a plan that puts it right: trustlog execute --ticket {token.ticket} --token FILE …; then: {step}"
+        yield Finding("EXECUTION_FAILED", "the last execution of the job to have ended with success", found, again)
 
 
 @rule("RECEIPT_SET_INCOMPLETE", enforces=["bundle: every receipt of the job, and no other"], applies=closes)
@@ -173,14 +177,11 @@ def nothing_executed(token: TokenIssued) -> Missing:
     return Missing((Finding("REQUIRED_STEP_MISSING", expected, "none that counts", step),))
 
 
-def last_execution_failed(begun_at: int, token: TokenIssued) -> Missing:
-    """The job's last execution ended with failure, or nobody knows how: no bundle can tell of it."""
-    step = (
-        "Put it right: execute a plan that succeeds, with approvals of its own:"
-        f" trustlog execute --ticket {token.ticket} --token FILE …; then build the bundle again."
-    )
-    found = f"the one begun at index {begun_at}, without"
-    return Missing((Finding("EXECUTION_FAILED", "the last execution of the job to have ended with success", found, step),))
+def last_execution_has_no_end(begun_at: int, token: TokenIssued) -> Missing:
+    """The job's last execution has no end that a bundle could name."""
+    found = f"another, before the one that began at index {begun_at} and has no end"
+    again = f"Execute a plan that puts it right: trustlog execute --ticket {token.ticket} --token FILE …"
+    return Missing((Finding("BUNDLE_MISMATCH", "a bundle of the last execution of the job", found, again),))
 
 
 def build_command(token: TokenIssued) -> str:
