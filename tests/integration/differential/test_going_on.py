@@ -4,7 +4,7 @@ After random honest and dishonest steps of several jobs the gate is asked. Whate
 allow, the runner begins and ends, or the closure is logged, and the verifier judges the pack with the whole log beside it.
 Compared are status and reason: an allow to close with PASS; an allow to execute with what only lacks its closure; a deny with
 neither, and then the verifier's first reason with the gate's reasons: those against the action, or against an earlier allow that
-something of the job was begun under.
+something of the job was begun under. ``DECISION_PENDING`` is a gate's prudence and left out.
 The long form: ``TRUSTLOG_EXAMPLES=2000 python -m pytest tests/integration/differential/test_going_on.py``.
 """
 
@@ -47,7 +47,7 @@ NOT_THE_VERIFIERS: Final = {
     "an entry that lies",  # void for every reader; a gate stops deciding on a log that lies at all
     "token says another end than its issuance",  # the token is seen by the gate alone
     "an allow of a time to come",  # unused, and so judged by nobody else
-    "an allow to execute that may be used yet",  # what is executed under it is seen when it is
+    "an allow to execute that may be used yet",  # a gate's prudence, not a rule
     "an allow to close that may be used yet",
 }
 # What the verifier says first, where the gate says it in other words, or says something else before it looks at that.
@@ -61,6 +61,12 @@ IN_OTHER_WORDS: Final[Mapping[str, frozenset[str]]] = {
     "DECISION_EXPIRED": frozenset({"EXECUTION_MISMATCH"}),
     "APPROVALS_INSUFFICIENT": frozenset({"REQUIRED_STEP_MISSING"}),
 }
+
+
+def ask(story: Story, action: str) -> Judgement:
+    """What the gate says by its rules."""
+    judgement = story.ask(action)
+    return replace(judgement, findings=tuple(one for one in judgement.findings if one.code != "DECISION_PENDING"))
 
 
 def log_anyway(story: Story, action: str, judgement: Judgement) -> Logged | None:
@@ -135,7 +141,7 @@ class GoingOn(Histories):
         story = self.story
         if not story.token or action not in (EXECUTE, CLOSE):
             return
-        judgement = story.ask(action)
+        judgement = ask(story, action)
         allow = log_anyway(story, action, judgement)
         if allow is None:
             return

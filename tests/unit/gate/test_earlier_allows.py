@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -115,7 +116,7 @@ def test_a_job_with_a_decision_made_on_another_tree_is_over() -> None:
     ],
 )
 def test_a_deny_that_says_of_the_log_what_is_not_so_stands_against_the_job_and_its_plan(
-    changes: dict[str, object], code: str
+    changes: dict[str, Any], code: str
 ) -> None:
     story = Story().up_to_approvals()
     story.log_decision(CLOSE, story.ask(CLOSE), **changes)
