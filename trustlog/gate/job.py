@@ -98,7 +98,7 @@ def job_fact(
         unreadable=tuple(_unreadable(job, entries)),
         records=tuple(_first_of_each_run(entries)),
         misstated=tuple(_misstated(job, plan_hash)) if job.view.misstated else (),
-        ahead=() if now_ns is None else tuple(_ahead(allows, now_ns)),
+        ahead=() if now_ns is None else tuple(_ahead(entries, now_ns)),
     )
 
 
@@ -146,10 +146,11 @@ def _first_of_each_run(entries: JobEntries) -> Iterator[RecordFact]:
     return (RecordFact(index, kind, run) for (kind, run), index in first.items())
 
 
-def _ahead(allows: list[Logged], now_ns: int) -> Iterator[tuple[int, str]]:
-    """The allows that say a time which no clock can say by now."""
-    for one in allows:
-        if one.record.decided_at.ns > now_ns + MAX_SKEW_AHEAD_S * NS:
+def _ahead(entries: JobEntries, now_ns: int) -> Iterator[tuple[int, str]]:
+    """The allows that something was begun under and that say a time which no clock can say by now."""
+    begun = {one.record.decision_b64u for one in entries.valid("execution")}
+    for one in entries.decisions("allow"):
+        if one.payload_hash in begun and one.record.decided_at.ns > now_ns + MAX_SKEW_AHEAD_S * NS:
             yield one.index, one.record.decided_at.text
 
 

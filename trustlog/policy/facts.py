@@ -117,8 +117,8 @@ class JobFact:
 
     ``revocations`` are of the job, of any of its tokens and of any approval that an allow used. ``records`` has the
     first entry of each kind and run among those of the job, ``unreadable`` each whose payload could not be had, ``misstated``
-    what decisions about it, or about its plan, say of the log and is not so. ``ahead`` are index and time of each allow of it that
-    was decided later than any clock can say by now.
+    what decisions about it, or about its plan, say of the log and is not so. ``ahead`` are index and time of each allow that was
+    used and was decided later than any clock can say by now.
     """
 
     revocations: tuple[RevocationFact, ...] = ()

@@ -154,7 +154,7 @@ def closed_then_again(story: Jobs) -> None:
 def decided_ahead(story: Jobs) -> None:
     """A gate whose clock is far ahead allows it; two people approve the next round."""
     story.pass_time(400)
-    decide(story, EXECUTE)
+    execute(story)
     story.pass_time(-400)
     again(story)
 

@@ -205,6 +205,11 @@ def test_an_allow_of_a_time_to_come_stands_against_the_job_until_then() -> None:
     allow = story.decide(EXECUTE)
     story.pass_time(-400)
     story.approve(EXECUTE)
+    assert story.codes(EXECUTE) == set(), "nothing rests on it"
+    story.pass_time(400)
+    story.execute(allow)
+    story.pass_time(-400)
+    story.approve(EXECUTE)
     assert story.codes(EXECUTE) == {"DECISION_IN_FUTURE"}
     assert story.rejudge(allow) == set()
     story.pass_time(200)

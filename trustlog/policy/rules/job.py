@@ -122,7 +122,7 @@ def decisions_say_what_the_log_has(job: JobFact) -> Iterator[Finding]:
 
 @rule("DECISION_IN_FUTURE", enforces=["decision: no later than now"], applies=is_decided)
 def allows_are_not_ahead(job: JobFact) -> Iterator[Finding]:
-    """No allow of the job was decided at a time that is still to come.
+    """No allow that something was begun under was decided at a time that is still to come.
 
     “UNDECIDED: … a decision later than `--at` by more than 300 s.” “Everything … undecidable is *deny*.”
     """
