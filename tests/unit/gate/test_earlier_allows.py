@@ -329,3 +329,13 @@ def test_what_is_not_known_yet_is_not_looked_for() -> None:
         "roster",
         "token_issued",
     }
+
+
+def test_what_does_not_concern_the_change_is_not_demanded() -> None:
+    """A roster that is void, and a step-up: whoever lists only what the format names lists enough."""
+    story = Story().up_to_approvals()
+    approval = story.ask(EXECUTE).approvals[0]
+    void = story.own_log("roster", number=7, previous_b64u=hash_of("no roster"), people=people())
+    assert void.void is not None
+    step_up = story.own_log("step_up", approval_b64u=approval, subject="p-alice")
+    assert {void.index, step_up.index}.isdisjoint(indexes(story))
