@@ -7,6 +7,9 @@ the system's own settings where Python reads them. A proxy is no more trusted th
 from __future__ import annotations
 
 import base64
+import re
+import socket
+import time
 from http.client import HTTPConnection, HTTPSConnection
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -14,15 +17,19 @@ from urllib.request import getproxies, proxy_bypass
 from verifier import limits
 from verifier.errors import Unusable
 
+_PLAIN = re.compile(r'[!"$->@-~]+')  # no space, control character, query or fragment
+_USER = re.compile(r"//[^/?#]*@")  # never shown: it may hold a password
+
 
 class Address:
     """Host, port and prefix of a log. `headers` go with each request: what a proxy wants to know besides."""
 
     def __init__(self, location: str) -> None:
-        parts, port = _split(location, location, "a URL")
+        shown, expected = _USER.sub("//", location), "http(s)://host[:port][/prefix] in ASCII, without user or query"
+        parts, port = _split(location, shown, expected)
         self._host, self._port = parts.hostname or "", port
-        if not self._host or parts.username is not None or parts.query or parts.fragment:
-            raise Unusable("INPUT_UNREADABLE", location[:200], expected="http(s)://host[:port][/prefix]")
+        if not _PLAIN.fullmatch(location) or not _is_host(self._host) or parts.username is not None or port == 0:
+            raise Unusable("INPUT_UNREADABLE", shown[:200], expected=expected)
         self._is_tls = parts.scheme == "https"
         self._proxy = _find_proxy(parts.scheme, self._host, port)
         self.prefix = parts.path.rstrip("/")
@@ -34,12 +41,42 @@ class Address:
     def connect(self) -> HTTPConnection:
         """A connection that is opened by its first request."""
         kind = HTTPSConnection if self._is_tls else HTTPConnection
-        if self._proxy is None:
-            return kind(self._host, self._port, timeout=limits.HTTP_TIMEOUT_S)
-        connection = kind(self._proxy.hostname or "", self._proxy.port or 80, timeout=limits.HTTP_TIMEOUT_S)
-        if self._is_tls:  # through a tunnel: TLS is with the log, and this proxy sees its name alone
+        host, port = self._host, self._port
+        if self._proxy is not None:
+            host, port = self._proxy.hostname or "", self._proxy.port or 80
+        connection = kind(host, port, timeout=limits.HTTP_TIMEOUT_S)
+        # http.client gives every address of a name the whole time, and a name may have hundreds
+        connection._create_connection = _dial  # type: ignore[attr-defined] # noqa: SLF001 - it has no public place for it
+        if self._proxy is not None and self._is_tls:  # through a tunnel: this proxy sees the log's name alone
             connection.set_tunnel(self._host, self._port, _authorization(self._proxy))
         return connection
+
+
+def _is_host(name: str) -> bool:
+    try:
+        return bool(name.encode("idna"))
+    except UnicodeError:
+        return False
+
+
+def _dial(address: tuple[str, int], timeout_s: float, source: tuple[str, int] | None = None) -> socket.socket:
+    """A connection to the first address of a name that answers; all of them share one time. Raises OSError."""
+    del source
+    found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+    deadline = time.monotonic() + timeout_s
+    failure = OSError("the name has no address")
+    for position, (*_, place) in enumerate(found):
+        share_s = (deadline - time.monotonic()) / (len(found) - position)
+        if share_s <= 0:
+            break
+        try:
+            connection = socket.create_connection((str(place[0]), int(place[1])), share_s)
+        except OSError as error:
+            failure = error
+            continue
+        connection.settimeout(timeout_s)
+        return connection
+    raise failure
 
 
 def _split(url: str, shown: str, expected: str) -> tuple[SplitResult, int | None]:

@@ -10,19 +10,22 @@ import time
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
+from difflib import get_close_matches
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from verifier.display import Paint, clean, coloured, plain, to_json_line
-from verifier.errors import Refused, Unusable, VerifierError
+from verifier.display import Paint, coloured, plain, to_json_line
+from verifier.errors import Refused, Unusable
 from verifier.explain.step import Chapter
 from verifier.explain.text import render_chapters
-from verifier.files import check_writable, read_file, read_state, read_trust, write_state, write_whole
+from verifier.files import check_writable, is_same_file, read_file, read_trust, write_whole
 from verifier.limits import MAX_FOREIGN_ENTRY_BYTES, MAX_LOG_PROOF_BYTES, MAX_NOTE_BYTES
-from verifier.outcome import Background, Outcome
+from verifier.outcome import Background, Judged, Outcome
+from verifier.output import can_show, complain, write_out
 from verifier.progress import show_progress
 from verifier.reasons import REASONS
-from verifier.report import Report, Status, error_report
+from verifier.remembered import read_since, read_state, write_state
+from verifier.report import Status, error_report
 from verifier.text import DEFAULT_COLUMNS, render
 from verifier.times import NS, format_time, parse_judging_time
 from verifier.trust import TrustPolicy
@@ -31,49 +34,42 @@ if TYPE_CHECKING:
     from verifier.many_packs import Table
 
 
+_INPUTS = ("pack", "proof", "entry", "old", "new", "trust", "since", "state", "resume")
+
+
 def run(options: Namespace) -> int:
     """Run the chosen command and print its verdict; the exit code."""
-    _accept_any_text()
     if options.command == "explain":
         return _explain(options)
     try:
         _check_options(options)
         at_ns = _judging_time(options)
-        if options.command == "evidence" and Path(options.pack).is_dir():
+        if options.command == "evidence" and os.path.isdir(options.pack):  # noqa: PTH112 - never raises
             return _evidence_of_folder(options, at_ns=at_ns)
         outcome = _COMMANDS[options.command](options, at_ns=at_ns)
     except (Unusable, Refused) as error:  # a file, an argument or the trust policy: nothing can be judged
-        outcome = Outcome(error_report(error.code, _sentence(error)))
-        at_ns = None
-    background = _background(options, outcome)
-    _print(options, outcome.report, background.chapters)
-    if options.report is not None and at_ns is not None:
-        _write_report(options, outcome, background, at_ns=at_ns)
+        outcome = Outcome(error_report(error.code, error.say()))
+        _print(options, outcome, None)
+        return outcome.report.exit_code
+    background, judged = _background(options, outcome), Judged(format_time(at_ns), outcome.files)
+    _print(options, outcome, judged, background.chapters)
+    if options.report is not None:
+        _write_report(options, outcome, judged, background)
     return outcome.report.exit_code
 
 
-def _accept_any_text() -> None:
-    """A terminal that cannot show a character gets an escape, never a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
-
-
 def _check_options(options: Namespace) -> None:
+    """Refuse at once what cannot be done afterwards. Raises Unusable."""
     if getattr(options, "explain_entry", None) is not None:
         options.explain = True
     if options.report is not None:
         check_writable(options.report, force=options.force)
-
-
-def _sentence(error: VerifierError) -> str:
-    parts = [error.detail]
-    if error.expected:
-        parts.append(f"expected {error.expected}")
-    if error.found:
-        parts.append(f"found {error.found}")
-    return ", ".join(parts)
+        inputs = [value for name in _INPUTS if (value := getattr(options, name, None)) is not None]
+        if any(is_same_file(options.report, value) for value in inputs):
+            raise Unusable("PARAMETER_INVALID", options.report, expected="a file that is not read by this command")
+    state = getattr(options, "state", None)
+    if state is not None and options.log is None:
+        raise Unusable("PARAMETER_INVALID", "--state", expected="--log with it: only a log's checkpoint is remembered")
 
 
 def _background(options: Namespace, outcome: Outcome) -> Background:
@@ -83,7 +79,7 @@ def _background(options: Namespace, outcome: Outcome) -> Background:
     try:
         return outcome.make_background()
     except Exception as error:  # noqa: BLE001 - a defect in what explains must not hide or change the verdict
-        _complain(f"the verdict cannot be explained ({type(error).__name__})", "the verdict stands; please report the input")
+        complain(f"the verdict cannot be explained ({type(error).__name__})", "the verdict stands; please report the input")
         return Background()
 
 
@@ -91,23 +87,19 @@ def _asks_background(options: Namespace) -> bool:
     return options.report is not None or getattr(options, "explain", False)
 
 
-def _print(options: Namespace, report: Report, chapters: Sequence[Chapter] = ()) -> None:
-    explained = getattr(options, "explain", False)
+def _print(options: Namespace, outcome: Outcome, judged: Judged | None, chapters: Sequence[Chapter] = ()) -> None:
+    report, explained = outcome.report, getattr(options, "explain", False)
     if report.status is Status.ERROR:
         hint = REASONS[report.reason_code].next_step
-        _complain(f"{report.reason_code}: {report.reason}", hint)
+        complain(f"{report.reason_code}: {report.reason}", hint)
     if options.json:
         also = {"explanation": [chapter.to_json() for chapter in chapters]} if explained else {}
-        sys.stdout.write(to_json_line(report.to_json() | also))
+        write_out(to_json_line(report.to_json() | also))
         return
     if report.status is not Status.ERROR:
-        sys.stdout.write(render(report, columns=_columns(), paint=_paint()))
+        write_out(render(report, judged, columns=_columns(), paint=_paint()))
         if explained and chapters:
-            sys.stdout.write(render_chapters(chapters, paint=_paint()))
-
-
-def _complain(error: str, hint: str) -> None:
-    sys.stderr.write(f"error: {clean(error)}\nhint: {clean(hint)}\n")
+            write_out(render_chapters(chapters, paint=_paint(), can_show=can_show))
 
 
 def _columns() -> int:
@@ -117,24 +109,29 @@ def _columns() -> int:
 
 def _paint() -> Paint:
     """Colour only on a terminal that wants it (no-color.org)."""
-    wanted = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    wanted = (
+        sys.stdout is not None
+        and sys.stdout.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    )
     return coloured if wanted else plain
 
 
-def _write_report(options: Namespace, outcome: Outcome, background: Background, *, at_ns: int) -> None:
+def _write_report(options: Namespace, outcome: Outcome, judged: Judged, background: Background) -> None:
     """Write the page on one verdict."""
     from verifier.html.page import render_page  # noqa: PLC0415 - only where it is asked for
 
-    said = {"command": _repeat(options, at_ns), "judged_at": format_time(at_ns)}
-    _write_page(options, render_page(outcome.report, outcome.trust, background, **said))
+    command = _repeat(options, judged)
+    _write_page(options, render_page(outcome.report, outcome.trust, background, command=command, judged=judged))
 
 
-def _write_folder_report(options: Namespace, table: Table, trust: TrustPolicy, *, at_ns: int) -> None:
+def _write_folder_report(options: Namespace, table: Table, trust: TrustPolicy, judged: Judged) -> None:
     """Write the page on a folder of packs."""
     from verifier.html.page import render_folder_page  # noqa: PLC0415
 
-    said = {"command": _repeat(options, at_ns), "judged_at": format_time(at_ns)}
-    _write_page(options, render_folder_page(table, trust, folder=options.pack, **said))
+    command = _repeat(options, judged)
+    _write_page(options, render_folder_page(table, trust, folder=options.pack, command=command, judged=judged))
 
 
 def _write_page(options: Namespace, page: str) -> None:
@@ -142,10 +139,10 @@ def _write_page(options: Namespace, page: str) -> None:
     try:
         write_whole(options.report, page.encode("utf-8"))
     except Unusable as error:
-        _complain(f"the report was not written: {_sentence(error)}", "the verdict stands; write it somewhere else")
+        complain(f"the report was not written: {error.say()}", "the verdict stands; write it somewhere else")
 
 
-def _repeat(options: Namespace, at_ns: int) -> str:
+def _repeat(options: Namespace, judged: Judged) -> str:
     """The command that judges the same again: at the same time, without what concerns this run's output."""
     words, skip = ["trustlog-verify"], False
     for word in options.given:
@@ -156,7 +153,7 @@ def _repeat(options: Namespace, at_ns: int) -> str:
         elif not word.startswith(("--report=", "--at=", "--resume=")):
             words.append(word)
     if hasattr(options, "at"):
-        words += ["--at", format_time(at_ns)]
+        words += ["--at", judged.at]
     return shlex.join(words)
 
 
@@ -173,20 +170,27 @@ def _evidence_of_folder(options: Namespace, *, at_ns: int) -> int:
         raise Unusable("PARAMETER_INVALID", "--explain", expected="one pack, not a folder")
     trust = read_trust(options.trust)
     found = judge_folder(options, trust, at_ns=at_ns)
+    judged = Judged(format_time(at_ns), ((options.trust, trust.sha256),))
     if not isinstance(found, Table):
-        _print(options, found)
+        outcome = Outcome(found, trust)
+        _print(options, outcome, judged)
         if options.report is not None:
-            _write_report(options, Outcome(found, trust), Background(), at_ns=at_ns)
+            _write_report(options, outcome, judged, Background())
         return found.exit_code
     if options.json:
         for row in found.rows:
-            sys.stdout.write(to_json_line(row.to_json()))
-        sys.stdout.write(to_json_line({"summary": found.summary()}))
+            write_out(to_json_line(row.to_json()))
+        write_out(to_json_line({"summary": found.summary()}))
     else:
-        sys.stdout.write(render_table(found, columns=_columns(), paint=_paint()))
+        write_out(render_table(found, judged, columns=_columns(), paint=_paint()))
     if options.report is not None:
-        _write_folder_report(options, found, trust, at_ns=at_ns)
+        _write_folder_report(options, found, trust, judged)
     return found.exit_code
+
+
+def _name_files(trust_name: str, trust: TrustPolicy, *files: tuple[str, bytes]) -> tuple[tuple[str, str], ...]:
+    """The files that a verdict is about, by their hashes."""
+    return (*((name, sha256(data).hexdigest()) for name, data in files), (trust_name, trust.sha256))
 
 
 def _proof(options: Namespace, *, at_ns: int) -> Outcome:
@@ -198,7 +202,8 @@ def _proof(options: Namespace, *, at_ns: int) -> Outcome:
     proof = read_file(options.proof, MAX_LOG_PROOF_BYTES)
     entry = read_file(options.entry, MAX_FOREIGN_ENTRY_BYTES)
     report = check_log_proof(proof, entry, trust)
-    return Outcome(report, trust, lambda: explain_log_proof(proof, entry, trust))
+    files = _name_files(options.trust, trust, (options.proof, proof), (options.entry, entry))
+    return Outcome(report, trust, lambda: explain_log_proof(proof, entry, trust), files)
 
 
 def _consistency(options: Namespace, *, at_ns: int) -> Outcome:
@@ -209,7 +214,7 @@ def _consistency(options: Namespace, *, at_ns: int) -> Outcome:
     del at_ns
     trust = read_trust(options.trust)
     old, new = read_file(options.old, MAX_NOTE_BYTES), read_file(options.new, MAX_NOTE_BYTES)
-    remembered = read_state(options.state)
+    remembered = read_state(options.state, trust)
     proof: list[bytes] | None = None
     with closing(open_source(options.log)) as source:
         report = check_two_checkpoints(old, new, source, trust)
@@ -219,7 +224,8 @@ def _consistency(options: Namespace, *, at_ns: int) -> Outcome:
             proof = read_consistency_proof(old, new, source, trust)
     if report.status is Status.PASS:
         write_state(options.state, new, trust)
-    return Outcome(report, trust, lambda: explain_two_checkpoints(old, new, proof, trust))
+    files = _name_files(options.trust, trust, (options.old, old), (options.new, new))
+    return Outcome(report, trust, lambda: explain_two_checkpoints(old, new, proof, trust), files)
 
 
 def _log(options: Namespace, *, at_ns: int) -> Outcome:
@@ -232,21 +238,23 @@ def _log(options: Namespace, *, at_ns: int) -> Outcome:
     if options.any_entries and (options.entries or options.deep):
         raise Unusable("PARAMETER_INVALID", "--any-entries", expected="neither --entries nor --deep with it")
     trust = read_trust(options.trust)
-    earlier = read_file(options.since, MAX_NOTE_BYTES) if options.since else read_state(options.state)
+    since = [read_since(options.since, trust)] if options.since else []
+    state = read_state(options.state, trust)
     with closing(open_source(options.log)) as source:
         report, note = check_log(
             source,
             trust,
             at_ns=at_ns,
             depth=Depth(entries=options.entries, deep=options.deep),
-            earlier=earlier,
+            earlier=[*since, *([state] if state is not None else [])],
             workers=choose_workers(options.workers),
             resume=ProgressFile(options.resume) if options.resume else None,
             on_progress=show_progress("entries", quiet=options.json),
         )
     if note is not None and report.status is Status.PASS:
         write_state(options.state, note, trust)
-    return Outcome(report, trust) if note is None else Outcome(report, trust, lambda: explain_log(note, trust))
+    files = _name_files(options.trust, trust)
+    return Outcome(report, trust, lambda: explain_log(note, trust) if note is not None else Background(), files)
 
 
 _COMMANDS = {"evidence": _evidence, "proof": _proof, "consistency": _consistency, "log": _log}
@@ -256,18 +264,24 @@ def _explain(options: Namespace) -> int:
     """One reason code, or all of them."""
     if options.code is None:
         return _explain_all(options)
-    reason = REASONS.get(options.code)
+    code = options.code.upper()
+    reason = REASONS.get(code)
     if reason is None:
         sentence = f"no reason code {options.code[:64]!r}"
-        _complain(sentence, "codes are written LIKE_THIS; explain without a code lists them all")
+        complain(sentence, _similar(code))
         if options.json:
-            sys.stdout.write(to_json_line(error_report("PARAMETER_INVALID", sentence).to_json()))
+            write_out(to_json_line(error_report("PARAMETER_INVALID", sentence).to_json()))
         return 2
     if options.json:
-        sys.stdout.write(to_json_line({"code": options.code, **reason.to_json()}))
+        write_out(to_json_line({"code": code, **reason.to_json()}))
     else:
-        sys.stdout.write(f"{options.code}: {reason.sentence}\nlikely cause: {reason.cause}\nnext step: {reason.next_step}\n")
+        write_out(f"{code}: {reason.sentence}\nlikely cause: {reason.cause}\nnext step: {reason.next_step}\n")
     return 0
+
+
+def _similar(code: str) -> str:
+    alike = get_close_matches(code, REASONS, n=3)
+    return f"did you mean {' or '.join(alike)}?" if alike else "explain without a code lists them all"
 
 
 def _explain_all(options: Namespace) -> int:
@@ -275,9 +289,9 @@ def _explain_all(options: Namespace) -> int:
     columns = max(len(code) for code in REASONS)
     for code, reason in sorted(REASONS.items()):
         if options.json:
-            sys.stdout.write(to_json_line({"code": code, **reason.to_json()}))
+            write_out(to_json_line({"code": code, **reason.to_json()}))
         else:
-            sys.stdout.write(f"{code:<{columns}}  {reason.sentence}\n")
+            write_out(f"{code:<{columns}}  {reason.sentence}\n")
     return 0
 
 
@@ -288,4 +302,5 @@ def _judging_time(options: Namespace) -> int:
     try:
         return parse_judging_time(options.at)
     except Refused as error:
-        raise Unusable("PARAMETER_INVALID", "--at", expected=error.expected, found=options.at[:64]) from None
+        expected = f"{error.expected} (2026-06-01T12:00:00Z) or a date (2026-06-01)"
+        raise Unusable("PARAMETER_INVALID", "--at", expected=expected, found=options.at[:64] or "nothing") from None

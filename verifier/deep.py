@@ -11,9 +11,10 @@ from verifier.checkpoint import Checkpoint
 from verifier.errors import Refused
 from verifier.ledger.history import History
 from verifier.ledger.logged import Logged, State
-from verifier.ledger.prepared import Keep, Prepared
+from verifier.ledger.prepared import Brought, Keep, Prepared
 from verifier.ledger.unread import Unread
 from verifier.limits import MAX_LISTED
+from verifier.payloads import PayloadsRead
 from verifier.reading import BundleRead, Look
 from verifier.records.closure import Closure
 from verifier.records.execution import Execution
@@ -35,6 +36,8 @@ class DeepReader:
         self._faults: list[tuple[int, Refused]] = []
         self._counts: Counter[str] = Counter()
         self._unread = Unread()
+        self._is_export = not source.is_live  # whose payload files are looked at afterwards
+        self.payloads_read = PayloadsRead()
         self.is_signed = True  # whether every signature so far was right
 
     def look(self, *, signed_below: int) -> Look:
@@ -54,13 +57,16 @@ class DeepReader:
         except Refused as lie:
             self._add(index, lie)
             return
+        if self._is_export and prepared.brought is Brought.THERE:
+            self.payloads_read.add(prepared.payload_hash_b64u)
         if admitted.state is State.UNREAD:
-            self._unread.add(index, prepared.payload_hash_b64u)
+            self._unread.add(index, prepared.kind, prepared.payload_hash_b64u)
         fault = admitted.fault or (self._order_fault(admitted.logged) if admitted.logged is not None else None)
         if fault is not None:
             self._add(index, fault)
 
     def _add(self, index: int, fault: Refused) -> None:
+        fault.forget_frames()
         self._counts[fault.code] += 1
         self.is_signed = self.is_signed and fault.code not in _UNSIGNED
         if len(self._faults) < MAX_LISTED:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from hashlib import sha256
 
 from verifier.didkey import parse_did_key
@@ -69,7 +69,7 @@ _PLAIN_REF = re.compile(_VALUE, re.ASCII)
 _ONE_REF = re.compile(f'"([a-z_]+)":"({_VALUE})"', re.ASCII)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A parsed entry. `data` is its exact bytes."""
 
@@ -80,7 +80,7 @@ class Entry:
     signature_b64u: str
     signer_did: str
 
-    @cached_property
+    @property
     def leaf_hash(self) -> bytes:
         """SHA-256(0x00 ‖ entry)."""
         return hash_leaf(self.data)

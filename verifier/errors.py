@@ -22,6 +22,16 @@ class VerifierError(Exception):
         self.expected = expected
         self.found = found
 
+    def say(self) -> str:
+        """One line: the field or file, what was expected and what was found."""
+        expected = f"expected {self.expected}" if self.expected else ""
+        found = f"found {self.found}" if self.found else ""
+        return ", ".join(part for part in (self.detail, expected, found) if part)
+
+    def forget_frames(self) -> None:
+        """Let go of where it was raised: what is kept for a report would keep all that was being read there."""
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+
     def __reduce__(self) -> tuple[object, ...]:
         """Crosses from a worker process: `expected` and `found` are no positional arguments."""
         return _rebuild, (type(self), self.code, self.detail, self.expected, self.found)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from json.encoder import encode_basestring
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import rfc8785
 
@@ -28,6 +28,8 @@ _FRACTION_IN_DUMP = re.compile(rb"\.[0-9]+(?:e[+-][0-9]+)?[,}\]]")
 _EXPONENT_IN_DUMP = re.compile(rb"e[+-][0-9]+[,}\]]")
 _LARGE_IN_DUMP = re.compile(rb"[:,\[]-?[0-9]{16}")  # an integer that RFC 8785 may have to refuse
 _NESTED = (dict, list)
+_SMALL = 16 << 10  # bytes or characters of a text that is handled as a whole
+_AT_ONCE = 64  # members or items
 _MAX_INDEX_KEY = 2**32 - 2
 _WRITTEN_ORDER = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"))
 _SORTED = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
@@ -79,15 +81,20 @@ def canonicalize(value: object, what: str = "JSON") -> bytes:
 def is_at_most(value: object, max_bytes: int, what: str = "JSON") -> bool:
     """Whether the RFC 8785 form of a parsed value is at most that long."""
     # Where a dump writes a float shorter than RFC 8785 (1e-06, 0.000001), it is not half as long.
-    if 2 * len(_WRITTEN_ORDER.encode(value).encode("utf-8")) <= max_bytes:
+    if 2 * len(dump(value)) <= max_bytes:
         return True
     return len(canonicalize(value, what)) <= max_bytes
+
+
+def dump(value: object) -> bytes:
+    """The compact dump of a parsed value in written order, which need be neither accepted form."""
+    return _WRITTEN_ORDER.encode(value).encode("utf-8")
 
 
 def stringify(value: object) -> bytes:
     """The JSON.stringify form of a parsed value (ECMA-262, JSON.stringify and Number::toString)."""
     if isinstance(value, dict | list):
-        data = _WRITTEN_ORDER.encode(value).encode("utf-8")
+        data = dump(value)
         if not _has_float(data) and not _INDEX_KEY_IN_TEXT.search(data):
             return data  # the fast path: without floats and index-like keys, JSON.stringify is a dump in written order
     parts: list[str] = []
@@ -101,8 +108,8 @@ def check_payload_text(data: bytes, what: str = "payload") -> dict[str, object]:
     Raises Refused PAYLOAD_TEXT_NOT_ACCEPTED for any other spelling, SCHEMA_VALIDATION_FAILED for what is no object,
     besides what `parse_json` raises.
     """
-    value = _parse_dump(data, _WRITTEN_ORDER)
-    if value is None or _INDEX_KEY_IN_TEXT.search(data):
+    value = _parse_accepted(data)
+    if value is None:
         value = parse_json(data, what)
         if not (stringify(value) == data or canonicalize(value, what) == data):
             raise Refused("PAYLOAD_TEXT_NOT_ACCEPTED", what, expected="its own JSON.stringify form or its own RFC 8785 form")
@@ -116,31 +123,74 @@ def parse_sorted(data: bytes) -> dict[str, object] | None:
 
     Where every key is ASCII, that is the RFC 8785 form.
     """
-    value = _parse_dump(data, _SORTED)
-    return value if isinstance(value, dict) else None
+    value, text = _parse_plain(data)
+    return value if isinstance(value, dict) and _is_dump(value, text, _SORTED) else None
 
 
-def _parse_dump(data: bytes, encoder: json.JSONEncoder) -> object | None:
-    """The fast path: the value of a strict text without floats that is its own dump; None if the long way must look.
+def _parse_accepted(data: bytes) -> object | None:
+    """The fast path: the value of an accepted text without floats; None if the long way must look."""
+    value, text = _parse_plain(data)
+    # In ASCII without floats and large integers, RFC 8785 is a compact dump with sorted keys.
+    if isinstance(value, dict) and data.isascii() and list(value) == sorted(value) and _is_dump(value, text, _SORTED):
+        return value
+    # Without floats and index-like keys, JSON.stringify is a dump in written order.
+    return value if _is_dump(value, text, _WRITTEN_ORDER) and not _INDEX_KEY_IN_TEXT.search(data) else None
+
+
+def _parse_plain(data: bytes) -> tuple[object | None, str]:
+    """The value of a text without floats that is strict if it is its own dump, and the text; None if it can be neither.
 
     It asks less of the parser: what a dump never writes, such as a key twice or a half of a surrogate pair, cannot be
     in a text that equals its own.
     """
     try:
         text = data.decode("utf-8")
-        value: object = _PLAIN.decode(text)
-        is_same = encoder.encode(value) == text
+        value, end = _PLAIN.raw_decode(text)  # a dump has no space around it
     except (ValueError, RecursionError, Refused):
-        return None
-    return value if is_same and (_has_few_levels(data) or _count_levels(value) <= MAX_JSON_DEPTH) else None
+        return None, ""
+    return (value if end == len(text) and _has_few_levels(data, value) else None), text
+
+
+def _is_dump(value: object, text: str, encoder: json.JSONEncoder) -> bool:
+    """Whether a text is the dump of a value that has few levels. A large dump is never made as a whole."""
+    if not isinstance(value, dict) or len(value) > _AT_ONCE or len(text) <= _SMALL:
+        return encoder.encode(value) == text
+    end = 0
+    for piece in _pieces(value, encoder):
+        if not text.startswith(piece, end):
+            return False
+        end += len(piece)
+    return end == len(text)
+
+
+def _pieces(value: dict[str, object], encoder: json.JSONEncoder) -> Iterator[str]:
+    """The dump of an object that is not empty, member by member, and a few items at once of a member that is an array."""
+    before = "{"
+    for name in sorted(value) if encoder.sort_keys else value:
+        yield f"{before}{encoder.encode(name)}:"
+        item, before = value[name], ","
+        if isinstance(item, list) and item:
+            for begin in range(0, len(item), _AT_ONCE):
+                yield ("," if begin else "[") + encoder.encode(item[begin : begin + _AT_ONCE])[1:-1]
+            yield "]"
+        else:
+            yield encoder.encode(item)
+    yield "}"
+
+
+def _has_few_levels(data: bytes, value: object) -> bool:
+    """Whether a parsed text has at most as many levels as it may have."""
+    is_small = len(data) <= _SMALL  # in a large text counting brackets takes longer than counting levels
+    return (is_small and _has_few_brackets(data)) or _count_levels(value) <= MAX_JSON_DEPTH
 
 
 def _count_levels(value: object) -> int:
     """How many levels of arrays and objects a parsed value has."""
-    level, count = [value] if isinstance(value, _NESTED) else [], 0
+    level: list[Any] = [value] if type(value) in _NESTED else []
+    count = 0
     while level:
-        inner = [one.values() if isinstance(one, dict) else one for one in level]
-        level, count = [item for items in inner for item in items if isinstance(item, _NESTED)], count + 1
+        inner = [one.values() if type(one) is dict else one for one in level]
+        level, count = [item for items in inner for item in items if type(item) in _NESTED], count + 1
     return count
 
 
@@ -188,13 +238,13 @@ def _javascript_order(value: dict[str, object]) -> list[str]:
     return sorted(indexes, key=int) + [key for key in value if key not in first]
 
 
-def _has_few_levels(data: bytes) -> bool:
+def _has_few_brackets(data: bytes) -> bool:
     """Whether a text has too few brackets to be too deep."""
     return data.count(b"[") + data.count(b"{") <= MAX_JSON_DEPTH
 
 
 def _check_depth(data: bytes, what: str) -> None:
-    if _has_few_levels(data):
+    if _has_few_brackets(data):
         return
     # Without escapes a string ends at the next quote: first escaped backslashes go, then escaped quotes, then the rest.
     quotes = data.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NOT_STRUCTURE)

@@ -35,6 +35,8 @@ MAX_TREE_SIZE = 2**63 - 1  # sizes and indexes are signed 64-bit in the field
 
 HTTP_TIMEOUT_S = 20.0  # one step of a connection
 ANSWER_S = 60  # a whole answer
+RETRIES = 3  # of one request, where the log says when it will answer
+RETRY_AFTER_S = 10  # the longest pause that is kept; a log that wants a longer one is not waited for
 CONNECTIONS = 4  # at once, of one process: what is fetched ahead is held in memory
 MAX_WORKERS = 256  # processes of one command
 WORKER_S = 900  # one range of entry bundles in a worker process: some hundred answers at their slowest

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from verifier.change.judge import WholeLog
 from verifier.display import Colour, Paint, clean, pad, plain, width_of, wrap
 from verifier.errors import Refused, Unavailable, Unusable
-from verifier.files import read_file, write_state
+from verifier.files import read_file
 from verifier.limits import MAX_PACK_BYTES
 from verifier.one_pack import add_wanted, judge_bytes, log_report, read_log
+from verifier.outcome import Judged
 from verifier.pack import parse_pack
 from verifier.progress import show_progress
+from verifier.remembered import write_state
 from verifier.report import EXIT_CODES, Report, Status, error_report, not_proven_line
+from verifier.text import plural, say_judged
 from verifier.trust import TrustPolicy
 from verifier.wanted import Wanted
 
@@ -62,7 +67,7 @@ class Table:
         """How many packs ended how, in one line, worst first."""
         counts = Counter(row.report.status for row in self.rows)
         said = ", ".join(f"{counts[status]} {status.value}" for status in SEVERITY if counts[status])
-        return f"{len(self.rows)} packs: {said}"
+        return f"{plural(len(self.rows), 'pack')}: {said}"
 
     def summary(self) -> dict[str, object]:
         """How many packs ended how, and the exit code."""
@@ -79,9 +84,7 @@ def judge_folder(options: Namespace, trust: TrustPolicy, *, at_ns: int) -> Table
 
     Raises Unusable INPUT_UNREADABLE for a folder without packs.
     """
-    files = sorted(path for path in Path(options.pack).glob(PATTERN) if path.is_file())
-    if not files:
-        raise Unusable("INPUT_UNREADABLE", options.pack, expected=f"files named {PATTERN}")
+    files = _packs_of(Path(options.pack))
     whole, note = None, None
     if options.log is not None:
         try:
@@ -100,6 +103,16 @@ def judge_folder(options: Namespace, trust: TrustPolicy, *, at_ns: int) -> Table
     return table
 
 
+def _packs_of(folder: Path) -> list[Path]:
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if fnmatchcase(entry.name, PATTERN) and not entry.is_dir())
+    except OSError as error:
+        raise Unusable("INPUT_UNREADABLE", str(folder), found=error.strerror) from None
+    if not names:
+        raise Unusable("INPUT_UNREADABLE", str(folder), expected=f"files named {PATTERN}")
+    return [folder / name for name in names]
+
+
 def _gather(files: Iterable[Path], trust: TrustPolicy) -> Wanted:
     wanted = Wanted()
     for path in files:
@@ -114,7 +127,7 @@ def _row(path: Path, trust: TrustPolicy, options: Namespace, *, at_ns: int, whol
     try:
         data = read_file(str(path), MAX_PACK_BYTES, "PACK_TOO_LARGE")
     except Unusable as error:
-        return Row(path.name, None, error_report(error.code, error.found or error.detail, trust_policy_sha256=trust.sha256))
+        return Row(path.name, None, error_report(error.code, error.say(), trust_policy_sha256=trust.sha256))
     try:
         ticket = parse_pack(data).subject.ticket
     except Refused:
@@ -124,27 +137,31 @@ def _row(path: Path, trust: TrustPolicy, options: Namespace, *, at_ns: int, whol
 
 _COLOURS = {Status.PASS: Colour.GOOD, Status.FAIL: Colour.BAD, Status.ERROR: Colour.BAD, Status.UNDECIDED: Colour.OPEN}
 _VERDICT_COLUMNS = 9
-_MAX_FILE_COLUMNS = 48
 
 
-def render_table(table: Table, *, columns: int, paint: Paint = plain) -> str:
-    """The summary, the table, and what is proven of none of these packs; ending in a newline."""
-    rows = [(clean(row.file), clean(row.ticket or "-"), row.report) for row in table.rows]
-    files = min(_MAX_FILE_COLUMNS, max(4, *(width_of(file) for file, _, _ in rows)))
-    tickets = min(_MAX_FILE_COLUMNS, max(6, *(width_of(ticket) for _, ticket, _ in rows)))
+def render_table(table: Table, judged: Judged | None = None, *, columns: int, paint: Paint = plain) -> str:
+    """The summary, the table, and what is proven of none of these packs; ending in a newline.
+
+    File names stand last: they may be of any length.
+    """
+    rows = [(row.report.reason_code, clean(row.ticket or "-"), clean(row.file), row.report.status) for row in table.rows]
+    codes = max(len("first code"), *(len(code) for code, _, _, _ in rows))
+    tickets = max(len("ticket"), *(width_of(ticket) for _, ticket, _, _ in rows))
     lines = [table.say_counts(), ""]
     lines.append(
-        paint(f"{'file':<{files}}  {'ticket':<{tickets}}  {'verdict':<{_VERDICT_COLUMNS}}  first code", Colour.HEADING)
+        paint(f"{'verdict':<{_VERDICT_COLUMNS}}  {'first code':<{codes}}  {'ticket':<{tickets}}  file", Colour.HEADING)
     )
-    for file, ticket, report in rows:
-        verdict = paint(report.status.value, _COLOURS[report.status]) + " " * (_VERDICT_COLUMNS - len(report.status.value))
-        lines.append(f"{pad(file, files)}  {pad(ticket, tickets)}  {verdict}  {report.reason_code}")
+    for code, ticket, file, status in rows:
+        verdict = paint(status.value, _COLOURS[status]) + " " * (_VERDICT_COLUMNS - len(status.value))
+        lines.append(f"{verdict}  {code:<{codes}}  {pad(ticket, tickets)}  {file}")
     open_points = common_open_points(table.rows)
     if open_points:
         lines += ["", "not proven of any of them"]
     for line in open_points:
         first, *rest = wrap(clean(line), columns - 4)
         lines += [f"  - {first}", *(f"    {more}" for more in rest)]
+    if judged is not None:
+        lines += ["", *say_judged(judged, columns=columns, paint=paint)]
     return "\n".join(lines) + "\n"
 
 
@@ -159,5 +176,7 @@ def common_open_points(rows: Sequence[Row]) -> list[str]:
         line for line in judged[0].not_proven if line not in own and all(line in report.not_proven for report in judged)
     ]
     if attested:
-        common.insert(0, f"absences: {attested} of the packs rest on a gate's word for them; each verdict alone names them")
+        common.insert(
+            0, f"absences: {plural(attested, 'pack')} rest on a gate's word for them; each verdict alone names them"
+        )
     return common

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PUBLIC_KEY_BYTES = 1312
 SIGNATURE_BYTES = 2420
 LABEL = b"subtree/v1\n\0"
+WITHOUT = "here without cryptography 48 or later"
 _MAX_NAME_BYTES = 255
 
 

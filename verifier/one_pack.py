@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from argparse import Namespace
 from contextlib import closing
+from hashlib import sha256
 
 from verifier.change.judge import WholeLog, judge
 from verifier.errors import Refused, Unavailable, Unusable, VerifierError
 from verifier.explain.chapters import chosen_entry, explain_pack, read_stated, say_checkpoint
-from verifier.files import read_file, read_state, read_trust, write_state
+from verifier.files import read_file, read_trust
 from verifier.limits import MAX_PACK_BYTES
 from verifier.outcome import Background, Outcome, Path
 from verifier.pack import Pack, PackedEntry, parse_pack
 from verifier.progress import show_progress
+from verifier.remembered import read_state, write_state
 from verifier.report import Check, Report, Status, conclude
 from verifier.source import open_source
 from verifier.timeline import build_timeline
@@ -29,23 +31,24 @@ def judge_one(options: Namespace, *, at_ns: int) -> Outcome:
     """The verdict on one pack. Raises Unusable, or Refused for the trust policy."""
     trust = read_trust(options.trust)
     data = read_file(options.pack, MAX_PACK_BYTES, "PACK_TOO_LARGE")
+    files = ((options.pack, sha256(data).hexdigest()), (options.trust, trust.sha256))
     wanted = Wanted()
     pack = add_wanted(wanted, data, trust)
+    item = None if pack is None else chosen_entry(pack, options.explain_entry)
+    if pack is not None and item is None and options.explain_entry is not None:
+        raise Unusable("PARAMETER_INVALID", "--explain-entry", expected="the index of an entry in the pack")
     whole, note = None, None
     if options.log is not None and wanted.sizes:
         try:
             whole, note = read_log(options, trust, wanted)
         except (Refused, Unavailable) as error:
-            return Outcome(log_report(error, trust), trust)
+            return Outcome(log_report(error, trust), trust, files=files)
     report = judge_bytes(data, trust, options, at_ns=at_ns, whole=whole)
     if note is not None and report.status is not Status.FAIL:
         write_state(options.state, note, trust)
     if pack is None:
-        return Outcome(report, trust)
-    item = chosen_entry(pack, options.explain_entry)
-    if item is None and options.explain_entry is not None:
-        raise Unusable("PARAMETER_INVALID", "--explain-entry", expected="the index of an entry in the pack")
-    return Outcome(report, trust, lambda: _background(report, trust, pack, item))
+        return Outcome(report, trust, files=files)
+    return Outcome(report, trust, lambda: _background(report, trust, pack, item), files)
 
 
 def judge_bytes(data: bytes, trust: TrustPolicy, options: Namespace, *, at_ns: int, whole: WholeLog | None) -> Report:
@@ -76,7 +79,7 @@ def read_log(options: Namespace, trust: TrustPolicy, wanted: Wanted) -> tuple[Wh
             source,
             trust,
             wanted,
-            earlier=read_state(options.state),
+            earlier=read_state(options.state, trust),
             workers=choose_workers(options.workers),
             on_progress=show_progress("entries", quiet=options.json),
         )
@@ -85,7 +88,8 @@ def read_log(options: Namespace, trust: TrustPolicy, wanted: Wanted) -> tuple[Wh
 def log_report(error: VerifierError, trust: TrustPolicy) -> Report:
     """The verdict if the whole log could not be read: a contradiction fails, what cannot be had leaves it undecided."""
     status = Status.FAIL if isinstance(error, Refused) else Status.UNDECIDED
-    check = Check("log", "read", status, error.code, error.expected, error.found or error.detail)
+    found = ": ".join(part for part in (error.detail, error.found) if part)
+    check = Check("log", "read", status, error.code, error.expected, found)
     return conclude(
         [check],
         not_proven=[

@@ -45,9 +45,21 @@ def no_background() -> Background:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What a verdict is about: the time of judging in UTC, and each file by its name and SHA-256 in hex."""
+
+    at: str
+    files: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """A verdict. Only `report` decides the exit code; the background is made after it, and only where it is asked for."""
+    """A verdict. Only `report` decides the exit code; the background is made after it, and only where it is asked for.
+
+    `files` are the inputs by name with their SHA-256 in hex, the trust policy last.
+    """
 
     report: Report
     trust: TrustPolicy | None = None
     make_background: Callable[[], Background] = no_background
+    files: tuple[tuple[str, str], ...] = ()

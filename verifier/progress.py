@@ -17,7 +17,7 @@ def show_progress(unit: str, *, quiet: bool = False) -> Callable[[int, int], Non
 
     `quiet` is for output that a program reads.
     """
-    if quiet or not sys.stderr.isatty() or "NO_PROGRESS" in os.environ:
+    if quiet or sys.stderr is None or not sys.stderr.isatty() or "NO_PROGRESS" in os.environ:
         return None
     begun = last = time.monotonic()
 

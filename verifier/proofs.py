@@ -63,8 +63,7 @@ def check_two_checkpoints(old_note: bytes, new_note: bytes, source: Source, trus
 
 
 def _compare(findings: Findings, old_note: bytes, new_note: bytes, source: Source, trust: TrustPolicy) -> None:
-    old = open_checkpoint(old_note, trust).checkpoint
-    new = open_checkpoint(new_note, trust).checkpoint
+    old, new = _open(old_note, "OLD", trust), _open(new_note, "NEW", trust)
     findings.passed("log.checkpoints", f"{old.size} and {new.size} entries of {new.origin}")
     if old.origin != new.origin:
         raise Refused("ORIGIN_MISMATCH", "checkpoints", expected=old.origin, found=new.origin)
@@ -75,6 +74,21 @@ def _compare(findings: Findings, old_note: bytes, new_note: bytes, source: Sourc
     proof = _prove(old, new, source, trust)
     _check_proof(proof, old, new)
     findings.passed("log.consistency", f"{len(proof)} hashes lead to both roots")
+
+
+def _open(note: bytes, name: str, trust: TrustPolicy) -> Checkpoint:
+    try:
+        return open_checkpoint(note, trust).checkpoint
+    except Refused as error:
+        raise Refused(error.code, f"{name}: {error.detail}", expected=error.expected, found=error.found) from None
+
+
+def check_not_behind(old: Checkpoint, new: Checkpoint) -> None:
+    """Check that `new` may continue `old`, seen before. Raises Refused ORIGIN_MISMATCH or CHECKPOINT_STALE."""
+    if old.origin != new.origin:
+        raise Refused("ORIGIN_MISMATCH", "earlier checkpoint", expected=new.origin, found=old.origin)
+    if old.size > new.size:
+        raise Refused("CHECKPOINT_STALE", "checkpoint", expected=f"at least {old.size} entries", found=f"{new.size}")
 
 
 def check_continues(source: Source, old: Checkpoint, new: Checkpoint, *, served_size: int) -> None:

@@ -96,21 +96,29 @@ def _prepare_all(
     source: Source, look: Look, first: int, matches: list[EntryMatch | None], leaves: bytes
 ) -> Iterator[Prepared | None]:
     from verifier.ledger.prepared import prepare  # noqa: PLC0415
+    from verifier.slim import slim  # noqa: PLC0415
 
-    payloads = source.read_payloads([payload_hash_of(match) for match in matches if match is not None])
+    once = {match.string: match for match in matches if match is not None}  # one again and again is read once
+    payloads = source.read_payloads([payload_hash_of(match) for match in once.values()])
+    done: dict[bytes, Prepared] = {}
     for position, match in enumerate(matches):
         if match is None:
             yield None
             continue
-        yield prepare(
-            match,
-            next(payloads),
-            index=first + position,
-            origin=look.origin,
-            keep=look.keep,
-            leaf_hash=leaves[position * HASH_SIZE : (position + 1) * HASH_SIZE],
-            check_signature=first + position >= look.signed_below,
-        )
+        if match.string not in done:
+            prepared = prepare(
+                match,
+                next(payloads),
+                index=first + position,
+                origin=look.origin,
+                keep=look.keep,
+                leaf_hash=leaves[position * HASH_SIZE : (position + 1) * HASH_SIZE],
+                check_signature=first + position >= look.signed_below,
+            )
+            if prepared.fault is not None:
+                prepared.fault.forget_frames()
+            done[match.string] = slim(prepared)
+        yield done[match.string]
 
 
 def check_tile(tile: Tile, served: bytes, computed: bytes) -> None:

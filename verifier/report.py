@@ -127,10 +127,9 @@ def error_report(code: str, reason: str, *, trust_policy_sha256: str | None = No
 def _sentence(check: Check | None) -> str:
     if check is None:
         return "nothing was checked"
-    parts = [check.full_name]
+    parts = [check.full_name if check.index is None else f"{check.full_name} of entry {check.index}"]
     if check.expected:
         parts.append(f"expected {check.expected}")
-    found = _with_index(check)
-    if found:
-        parts.append(f"found {found}")
+    if check.found:
+        parts.append(f"found {check.found}")
     return "; ".join(parts)

@@ -48,31 +48,36 @@ def decode(schema: type[T], value: object, where: str) -> T:
     """The instance of a dataclass `schema` that a JSON object spells. Unknown members are refused."""
     if not isinstance(value, dict):
         refuse(where, "an object", value)
-    known = _members(schema)  # type: ignore[arg-type] # every class is hashable
-    if not value.keys() <= known.keys():
-        unknown = next(name for name in value if name not in known)
-        refuse(f"{where}.{unknown[:64]}", "no such member")
+    rules, required = _shape(schema)  # type: ignore[arg-type] # every class is hashable
     try:
-        return schema(
-            **{name: rule(value[name], "") for name, (rule, required) in known.items() if required or name in value}
-        )
+        members = {name: rules[name](item, "") for name, item in value.items()}
     except (Refused, KeyError):
-        for name, (rule, required) in known.items():
-            if name in value:
-                rule(value[name], f"{where}.{name}")
-            elif required:
-                refuse(f"{where}.{name}", "this member")
+        _refuse_in_place(schema, value, where)
         raise
+    if not required <= members.keys():
+        _refuse_in_place(schema, value, where)
+    return schema(**members)
+
+
+def _refuse_in_place(schema: type[Any], value: dict[str, object], where: str) -> None:
+    """Refuse the first fault of an object: a member that is unknown, else one that breaks its rule or is not there."""
+    rules, required = _shape(schema)  # type: ignore[arg-type] # every class is hashable
+    unknown = next((name for name in value if name not in rules), None)
+    if unknown is not None:
+        refuse(f"{where}.{unknown[:64]}", "no such member")
+    for name, rule in rules.items():
+        if name in value:
+            rule(value[name], f"{where}.{name}")
+        elif name in required:
+            refuse(f"{where}.{name}", "this member")
 
 
 @cache
-def _members(schema: type[Any]) -> dict[str, tuple[Rule[Any], bool]]:
-    """The rule of each member of a dataclass, and whether it must be there."""
-    return {
-        field.name: (field.metadata["rule"], field.default is dataclasses.MISSING)
-        for field in dataclasses.fields(schema)
-        if "rule" in field.metadata
-    }
+def _shape(schema: type[Any]) -> tuple[dict[str, Rule[Any]], frozenset[str]]:
+    """The rule of each member of a dataclass, and the names of those that must be there."""
+    fields = [field for field in dataclasses.fields(schema) if "rule" in field.metadata]
+    rules = {field.name: field.metadata["rule"] for field in fields}
+    return rules, frozenset(field.name for field in fields if field.default is dataclasses.MISSING)
 
 
 def object_of(schema: type[T]) -> Rule[T]:

@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -50,7 +50,7 @@ class Source(Protocol):
 
 def open_source(location: str) -> Source:
     """The log at a URL or in a directory. Raises Unusable INPUT_UNREADABLE if there is no such directory."""
-    if location.startswith(("http://", "https://")):
+    if location[:8].lower().startswith(("http://", "https://")):
         from verifier.web import HttpSource  # noqa: PLC0415 - a directory needs no HTTP
 
         return HttpSource(location)
@@ -63,8 +63,8 @@ class DirectorySource:
     is_live = False
 
     def __init__(self, location: str) -> None:
-        if not Path(location).is_dir():
-            raise Unusable("INPUT_UNREADABLE", location, expected="a directory or a URL")
+        if not location or not _is_there(location, kind=stat.S_ISDIR):  # "" would be read as the root of the file system
+            raise Unusable("INPUT_UNREADABLE", location[:200], expected="a directory or a URL")
         self.location = location
         self._folders: dict[str, bool] = {}
 
@@ -100,17 +100,30 @@ class DirectorySource:
     def _read_payload(self, name: str) -> bytes | None:
         folder = f"payloads/{name[:2]}"
         if folder not in self._folders:  # an export without payloads is not asked for a million of them
-            self._folders[folder] = Path(self.location, folder).exists()
+            self._folders[folder] = _is_there(f"{self.location}/{folder}")
         return self.read(f"{folder}/{name}", MAX_PAYLOAD_BYTES) if self._folders[folder] else None
+
+
+def _is_there(path: str, *, kind: Callable[[int], bool] | None = None) -> bool:
+    """Whether there is something, of a kind if one is named. What may not be looked at is there, and reading it says why."""
+    try:
+        mode = Path(path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return kind is None
+    return kind is None or kind(mode)
 
 
 def _read_regular(file: int, path: str, most: int) -> bytes:
     status = os.fstat(file)
     if not stat.S_ISREG(status.st_mode):
         raise Unavailable("LOG_UNREACHABLE", path, expected="a regular file")
-    data = os.read(file, min(most, status.st_size + 1))
-    while 0 < len(data) < most and (piece := os.read(file, min(most - len(data), 1 << 20))):
-        data += piece
+    asked = min(most, status.st_size + 1)
+    data = os.read(file, asked)
+    if len(data) < status.st_size or len(data) == asked:  # otherwise it ended where it was said to
+        while 0 < len(data) < most and (piece := os.read(file, min(most - len(data), 1 << 20))):
+            data += piece
     return data
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from verifier.display import Colour, Paint, clean, fits, pad, plain, width_of, wrap
+from verifier.outcome import Judged
 from verifier.reasons import REASONS
 from verifier.report import GROUPS, Check, Report, Status, not_proven_line
 
@@ -22,6 +24,7 @@ _MARKS = {
     Status.FAIL: "FAIL",
     Status.ERROR: "ERROR",
 }
+_MEANS = {"proven": " (absences, from the whole log)", "attested": " (absences, on a gate's word)"}
 _MARK_COLUMNS = max(len(mark) for mark in _MARKS.values()) + 1
 _INDEX_COLUMNS = 5  # wider indexes push their line to the right
 _COLOURS = {
@@ -34,7 +37,7 @@ _COLOURS = {
 }
 
 
-def render(report: Report, *, columns: int = DEFAULT_COLUMNS, paint: Paint = plain) -> str:
+def render(report: Report, judged: Judged | None = None, *, columns: int = DEFAULT_COLUMNS, paint: Paint = plain) -> str:
     """The whole text, ending in a newline, in lines of at most `columns`.
 
     Control characters of the input are never passed on.
@@ -47,6 +50,8 @@ def render(report: Report, *, columns: int = DEFAULT_COLUMNS, paint: Paint = pla
     if reason is not None and report.status is not Status.PASS:
         lines += _paragraph(reason.sentence, columns)
         lines += _paragraph(f"next step: {reason.next_step}", columns)
+    if report.checks:
+        lines += _paragraph(say_summary(report), columns)
     if any(check.index is not None for check in report.checks):
         lines += ["", *_paragraph("(how it ended, index of the entry concerned, check, what it found)", columns, rest="")]
     for group in GROUPS:
@@ -58,9 +63,31 @@ def render(report: Report, *, columns: int = DEFAULT_COLUMNS, paint: Paint = pla
         for line, absences in gather_not_proven(report):
             text = f"{line}: {'; '.join(absences)}" if absences else line
             lines += _paragraph(shorten(clean(text)), columns, first="  - ", rest="    ")
-    if report.trust_policy_sha256:
-        lines += ["", "judged under the trust policy with SHA-256", f"  {report.trust_policy_sha256}"]
+    if judged is not None:
+        lines += ["", *say_judged(judged, columns=columns, paint=paint)]
     return "\n".join(lines) + "\n"
+
+
+def say_judged(judged: Judged, *, columns: int, paint: Paint = plain) -> list[str]:
+    """When, and which files by their hashes, so that the verdict can be told from one on other bytes."""
+    lines = [paint(f"judged at {judged.at}, by SHA-256", Colour.HEADING)]
+    for name, digest in judged.files:
+        lines += [*_paragraph(clean(name), columns), f"    {digest}"]
+    return lines
+
+
+def say_summary(report: Report) -> str:
+    """How many checks ended how, and how much they leave open."""
+    count = Counter(mark_of(check) for check in report.checks)
+    ended = ", ".join(f"{number} {mark}{_MEANS.get(mark, '')}" for mark, number in count.items())
+    open_points = len(gather_not_proven(report))
+    below = "1 point stands" if open_points == 1 else f"{open_points} points stand"
+    return f"{plural(len(report.checks), 'check')}: {ended}. Not proven: {below} below the checks."
+
+
+def plural(number: int, what: str) -> str:
+    """`1 pack`, `2 packs`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def split_name(check: Check) -> tuple[str, str | None]:
@@ -83,11 +110,15 @@ def mark_of(check: Check) -> str:
 
 
 def say_found(check: Check) -> str:
-    """What a check found, and for one that does not hold its code and what was expected."""
-    if check.status in (Status.PASS, Status.PROVEN, Status.ATTESTED):
-        return (check.found or "").removeprefix("attested ")
-    subject = split_name(check)[1]
-    expected = (check.expected or "").removesuffix(f" [{subject}]")
+    """What a check found: of an absence what is absent; of one that does not hold its code and what was expected.
+
+    Who attests an absence is said once, under what is not proven.
+    """
+    expected = (check.expected or "").removesuffix(f" [{split_name(check)[1]}]")
+    if check.status is Status.PASS:
+        return check.found or ""
+    if check.status in (Status.PROVEN, Status.ATTESTED):
+        return expected or check.found or ""
     parts = (check.code, f"expected {expected}" if expected else "", f"found {check.found}" if check.found else "")
     return "; ".join(part for part in parts if part)
 

@@ -30,6 +30,8 @@ from verifier.records.token import TokenIssued
 from verifier.report import Report, Status
 from verifier.trust import TrustPolicy
 
+MAX_SAID = 160  # characters of one line
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -76,7 +78,7 @@ def _moment(item: PackedEntry, history: History, trust: TrustPolicy, failed: Map
         return Moment(item.index, logged.entry.kind, says, None, role, signer, subject, logged.state.value, fault or code)
     time_ns = _claimed_time(record)
     standing = "fails" if item.index in failed else logged.state.value
-    return Moment(item.index, logged.entry.kind, say(record), time_ns, role, signer, subject, standing, code)
+    return Moment(item.index, logged.entry.kind, shorten(say(record)), time_ns, role, signer, subject, standing, code)
 
 
 def _who(logged: Logged, history: History, trust: TrustPolicy) -> tuple[str | None, str]:
@@ -101,6 +103,11 @@ def _claimed_time(record: Record) -> int | None:
     if isinstance(record, Approval | GatewayReceipt | ToolReceipt | SideEffectReceipt):
         return record.timestamp
     return None
+
+
+def shorten(text: str) -> str:
+    """At most MAX_SAID characters: names in receipts may be as long as a payload."""
+    return text if len(text) <= MAX_SAID else f"{text[: MAX_SAID - 1]}… ({len(text)} characters)"
 
 
 def say(record: Record) -> str:  # noqa: C901, PLR0911, PLR0912 - one line a kind

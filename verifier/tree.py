@@ -65,12 +65,18 @@ def compute_root(leaf_hashes: Iterable[bytes]) -> bytes:
     return head.root()
 
 
-def check_inclusion(proof: Sequence[bytes], index: int, *, size: int, leaf_hash: bytes, root: bytes) -> None:
+HashNode = Callable[[bytes, bytes], bytes]  # `hash_node`, or one that remembers
+
+
+def check_inclusion(
+    proof: Sequence[bytes], index: int, *, size: int, leaf_hash: bytes, root: bytes, hash_node: HashNode = hash_node
+) -> None:
     """Check that `leaf_hash` is at `index` of the tree of `size` entries with `root` (RFC 9162 §2.1.3.2).
 
+    Many proofs to one root share their upper nodes: `hash_node` may remember what it computed.
     Raises Refused INCLUSION_PROOF_INVALID.
     """
-    if not 0 <= index < size or any(len(node) != HASH_SIZE for node in (*proof, leaf_hash, root)):
+    if not 0 <= index < size or set(map(len, (*proof, leaf_hash, root))) != {HASH_SIZE}:
         raise Refused("INCLUSION_PROOF_INVALID", "inclusion proof", expected="index below size, 32-byte hashes")
     position, last, node = index, size - 1, leaf_hash
     for sibling in proof:

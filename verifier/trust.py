@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import tomllib
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from verifier.checkpoint import Checkpoint, parse_checkpoint
 from verifier.didkey import parse_did_key
 from verifier.errors import Refused
 from verifier.limits import MAX_TREE_SIZE, MAX_TRUST_BYTES
+from verifier.mldsa import WITHOUT
 from verifier.note import VerifierKey, check_signatures, is_checkable, parse_note
 from verifier.policy_text import LogPolicy, parse_log_policy
 
@@ -57,6 +59,10 @@ class TrustPolicy:
             window.did == did and window.from_index <= index < window.until_index for window in self.windows.get(role, ())
         )
 
+    def had_role(self, did: str, role: Role, index: int) -> bool:
+        """Whether `did` is trusted in `role` at `index` or was at a lower one."""
+        return any(window.did == did and window.from_index <= index for window in self.windows.get(role, ()))
+
     def reserved_keys(self) -> frozenset[bytes]:
         """The 32-byte keys that can never be a person's: every role key, log key and witness key."""
         roles = {parse_did_key(window.did) for windows in self.windows.values() for window in windows}
@@ -71,7 +77,11 @@ def parse_trust_policy(data: bytes) -> TrustPolicy:
         raise Refused("TRUST_POLICY_INVALID", "file", expected=f"at most {MAX_TRUST_BYTES} bytes")
     try:
         document = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except UnicodeDecodeError:
+        raise Refused("TRUST_POLICY_INVALID", "file", expected="UTF-8") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        if data.startswith(codecs.BOM_UTF8):
+            raise Refused("TRUST_POLICY_INVALID", "file", expected="no byte order mark before it") from None
         raise Refused("TRUST_POLICY_INVALID", "file", found=str(error)[:200]) from None
     top = {"allow_unwitnessed", "absence", "log", "roles", "quorums", "identity_providers"}
     _check_closed(document, top, "file")
@@ -81,7 +91,7 @@ def parse_trust_policy(data: bytes) -> TrustPolicy:
     if absence not in ("log", "gate"):
         raise Refused("TRUST_POLICY_INVALID", "absence", expected='"log" or "gate"')
     _check_identity_providers(document.get("identity_providers", []))
-    log_policy = parse_log_policy(_string(log, "policy").encode("utf-8"))
+    log_policy = parse_log_policy(_string(log, "policy", "log.policy").encode("utf-8"))
     allow_unwitnessed = _flag(document, "allow_unwitnessed")
     if len({key.name for key in log_policy.logs}) != 1:
         raise Refused("TRUST_POLICY_INVALID", "log.policy", expected="log lines of exactly one origin")
@@ -163,10 +173,10 @@ def _table(document: Mapping[str, object], name: str, known: set[str]) -> dict[s
     return table
 
 
-def _string(table: Mapping[str, object], name: str) -> str:
+def _string(table: Mapping[str, object], name: str, where: str | None = None) -> str:
     value = table.get(name)
     if not isinstance(value, str) or not value:
-        raise Refused("TRUST_POLICY_INVALID", name, expected="a string")
+        raise Refused("TRUST_POLICY_INVALID", where or name, expected="a string")
     return value
 
 
@@ -236,6 +246,6 @@ def open_checkpoint(data: bytes, trust: TrustPolicy, *, need_quorum: bool = True
     if need_quorum and not policy.is_met(cosigners):
         found = f"{len(cosigners)} cosignatures of pinned witnesses"
         if not all(is_checkable(key) for key in witnesses):
-            found += "; those by ML-DSA cannot be checked here (the extra mldsa is not installed)"
+            found += f"; those by ML-DSA-44 cannot be checked {WITHOUT}"
         raise Refused("QUORUM_NOT_MET", "checkpoint", expected=f"quorum {policy.quorum}", found=found)
     return TrustedCheckpoint(checkpoint, cosigned, unknown)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from verifier.mldsa import WITHOUT
+from verifier.note import is_checkable
 from verifier.trust import TrustPolicy
 
 ALWAYS_NOT_PROVEN = (
@@ -10,11 +12,16 @@ ALWAYS_NOT_PROVEN = (
     "that nothing was done before the logged begin: this rests on the runner",
 )
 _WITHOUT_WITNESSES = (
-    "that everyone is shown the same log (split views): the trust policy names no witnesses",
+    "that everyone is shown the same log (split views): the trust policy demands no witnesses",
     "any time: without witnesses every time is the signer's own word",
 )
 
 
 def unwitnessed(trust: TrustPolicy) -> tuple[str, ...]:
-    """What a signed checkpoint leaves open where the trust policy demands no quorum of witnesses; else nothing."""
-    return _WITHOUT_WITNESSES if trust.log_policy.quorum is None else ()
+    """What a signed checkpoint leaves open where the trust policy demands no quorum of witnesses, or one cannot be checked."""
+    uncheckable = sorted({key.name for _, key in trust.log_policy.witnesses if not is_checkable(key)})
+    ignored = (
+        f"what these pinned witnesses signed with ML-DSA-44, which cannot be checked {WITHOUT}: {', '.join(uncheckable)}"
+    )
+    demanded = _WITHOUT_WITNESSES if trust.log_policy.quorum is None else ()
+    return (*demanded, ignored) if uncheckable else demanded

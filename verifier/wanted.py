@@ -17,6 +17,7 @@ class Wanted:
     indexes: set[int] = field(default_factory=set)
     sizes: set[int] = field(default_factory=set)
     _scopes: set[str] = field(default_factory=set)
+    _runs: set[str] = field(default_factory=set)
     _entries: set[bytes] = field(default_factory=set)
 
     def add(self, pack: Pack, size: int) -> None:
@@ -27,9 +28,11 @@ class Wanted:
             match = match_entry(item.entry.encode("utf-8"))
             if match is not None:
                 self._entries.add(match.string)
-                scope = entry_of(match).refs.get("token_scope")
-                self._scopes |= {scope} if scope is not None else set()
+                refs = entry_of(match).refs
+                self._scopes |= {refs["token_scope"]} if "token_scope" in refs else set()
+                self._runs |= {refs["run"]} if "run" in refs else set()
 
     def keep(self) -> Keep:
         """Which entries must be remembered: everything but receipts of other changes."""
-        return Keep(frozenset(KINDS) - RECEIPTS, frozenset(self._scopes), frozenset(self._entries))
+        scopes, runs = frozenset(self._scopes), frozenset(self._runs)
+        return Keep(frozenset(KINDS) - RECEIPTS, scopes=scopes, runs=runs, named=frozenset(self._entries))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import deque
@@ -19,6 +20,7 @@ from verifier.limits import CONNECTIONS
 
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "trustlog-verify"}
 _TICK_S = 0.2
+_FOR_NOW = (408, 425, 429)  # and any 5xx: another time the answer may be another
 
 
 class HttpSource:
@@ -36,18 +38,30 @@ class HttpSource:
 
     def close(self) -> None:
         """Hang up."""
+        self._threads.shutdown(wait=False, cancel_futures=True)  # first: what waits would begin when others are hung up
         self._deadlines.stop()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=True)
         for connection in self._every:
             connection.drop()
 
     def read(self, path: str, max_bytes: int) -> bytes | None:
-        """The body of a GET; None for 404 and 410."""
+        """The body of a GET; None for 404 and 410. A log that is busy is asked again, if it soon wants to be."""
+        connection = self._connection()
+        for _ in range(limits.RETRIES):
+            try:
+                return connection.get(path, max_bytes)
+            except Unavailable:
+                if connection.pause_s is None or self._deadlines.stops_within(connection.pause_s):
+                    raise
+        return connection.get(path, max_bytes)
+
+    def _connection(self) -> _Connection:
+        """This thread's."""
         kept: _Connection | None = getattr(self._kept, "connection", None)
         if kept is None:
             kept = self._kept.connection = _Connection(self._address, self._deadlines)
             self._every.append(kept)
-        return kept.get(path, max_bytes)
+        return kept
 
     def read_many(self, paths: Sequence[str], max_bytes: int) -> Iterator[bytes | None]:
         """Each body in order; no more are under way or waiting to be taken than there are connections."""
@@ -69,16 +83,21 @@ class HttpSource:
 
 
 class _Connection:
-    """One connection, used for one request after another. Belongs to one thread."""
+    """One connection, used for one request after another. Belongs to one thread.
+
+    `pause_s` is how long the last answer asked to wait, None if it did not or for too long.
+    """
 
     def __init__(self, address: Address, deadlines: _Deadlines) -> None:
         self._address = address
         self._deadlines = deadlines
         self._open: HTTPConnection | None = None
         self._is_late = False
+        self.pause_s: int | None = None
 
     def get(self, path: str, max_bytes: int) -> bytes | None:
         """The body of a GET; None for 404 and 410. Raises Unavailable."""
+        self.pause_s = None
         try:
             with closing(self._ask(path)) as response:  # which holds the socket, if the server is to hang up
                 return self._take(response, path, max_bytes)
@@ -132,16 +151,16 @@ class _Connection:
             self._finish(response)
             return None
         if response.status != 200:
-            raise Unavailable("LOG_RESPONSE_INVALID", path, found=f"HTTP status {response.status}")
-        if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise Unavailable("LOG_RESPONSE_INVALID", path, expected="no content encoding")
-        if response.length is None and not response.chunked:  # where it ends could not be told from where it was cut
-            raise Unavailable("LOG_RESPONSE_INVALID", path, expected="Content-Length")
+            self.pause_s = _parse_pause(response)
+            _refuse_status(path, response.status)
+        _check_headers(response, path)
+        if response.length is not None and response.length > max_bytes:
+            _too_large(path, max_bytes)
         data = _read_in_time(response, path, max_bytes + 1)
         if self._is_late:  # we hung up: what looks like the end of a body may be that
             _too_late(path)
         if len(data) > max_bytes:
-            raise Unavailable("BODY_TOO_LARGE", path, expected=f"at most {max_bytes} bytes")
+            _too_large(path, max_bytes)
         if response.length:
             raise Unavailable("LOG_UNREACHABLE", path, found="a body that was cut short")
         self._finish(response)
@@ -173,16 +192,18 @@ class _Deadlines:
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Nothing is under way any more, or matters."""
+        """Hang up on all that is under way; nothing begins any more."""
         self._stopped.set()
-        with self._lock:
-            under_way = list(self._due)
-        for connection in under_way:
-            connection.hang_up()
+
+    def stops_within(self, seconds: float) -> bool:
+        """Wait so long, unless this stops before; whether it did."""
+        return self._stopped.wait(seconds)
 
     def begin(self, connection: _Connection, deadline: float) -> None:
-        """A request begins."""
+        """A request begins. Raises ConnectionAbortedError if none is to."""
         with self._lock:
+            if self._stopped.is_set():
+                raise ConnectionAbortedError("the reader has hung up")
             self._due[connection] = deadline
             if self._watch is None:
                 self._watch = threading.Thread(target=self._run, daemon=True, name="deadlines")
@@ -196,10 +217,46 @@ class _Deadlines:
     def _run(self) -> None:
         while not self._stopped.wait(_TICK_S):
             now = time.monotonic()
-            with self._lock:
-                late = [connection for connection, due in self._due.items() if due + _TICK_S < now]
-            for connection in late:
-                connection.hang_up()
+            self._hang_up([connection for connection, due in self._under_way() if due + _TICK_S < now])
+        while under_way := self._under_way():  # one that is just being opened can be ended only once it is open
+            self._hang_up([connection for connection, _ in under_way])
+            time.sleep(_TICK_S / 10)
+
+    def _under_way(self) -> list[tuple[_Connection, float]]:
+        with self._lock:
+            return list(self._due.items())
+
+    def _hang_up(self, connections: list[_Connection]) -> None:
+        for connection in connections:
+            connection.hang_up()
+
+
+def _refuse_status(path: str, status: int) -> NoReturn:
+    """A log that is down or busy cannot be had now; any other answer is none that a log gives."""
+    found = f"HTTP status {status}"
+    if status in _FOR_NOW or 500 <= status < 600:
+        raise Unavailable("LOG_UNREACHABLE", path, found=found)
+    is_redirect = 300 <= status < 400 and status != 304
+    raise Unavailable("LOG_RESPONSE_INVALID", path, expected="no redirect" if is_redirect else None, found=found)
+
+
+def _parse_pause(response: HTTPResponse) -> int | None:
+    """The seconds of `Retry-After`, if they are few (RFC 9110); a date is not waited for."""
+    text = response.headers.get("Retry-After", "").strip()
+    if response.status not in (429, 503) or re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) is None:
+        return None
+    return int(text) if int(text) <= limits.RETRY_AFTER_S else None
+
+
+def _check_headers(response: HTTPResponse, path: str) -> None:
+    """The body is as it was written, and where it ends can be told from where it was cut."""
+    if any(coding.strip().lower() != "identity" for coding in response.headers.get_all("Content-Encoding", [])):
+        raise Unavailable("LOG_RESPONSE_INVALID", path, expected="no content encoding")
+    lengths = set(response.headers.get_all("Content-Length", []))
+    if response.chunked:
+        return
+    if response.length is None or len(lengths) != 1 or re.fullmatch(r"[0-9]{1,18}", lengths.pop().strip(), re.ASCII) is None:
+        raise Unavailable("LOG_RESPONSE_INVALID", path, expected="one Content-Length")
 
 
 def _read_in_time(response: HTTPResponse, path: str, most: int) -> bytes:
@@ -212,6 +269,10 @@ def _read_in_time(response: HTTPResponse, path: str, most: int) -> bytes:
             found = f"{len(data)} bytes"
             raise Unavailable("LOG_UNREACHABLE", path, expected=f"an answer within {limits.ANSWER_S} s", found=found)
     return bytes(data)
+
+
+def _too_large(path: str, max_bytes: int) -> NoReturn:
+    raise Unavailable("BODY_TOO_LARGE", path, expected=f"at most {max_bytes} bytes")
 
 
 def _too_late(path: str) -> NoReturn:

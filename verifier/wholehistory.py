@@ -9,6 +9,7 @@ from verifier.errors import Refused, Unavailable
 from verifier.ledger.history import History
 from verifier.ledger.prepared import Brought
 from verifier.ledger.unread import Unread
+from verifier.proofs import check_not_behind
 from verifier.reading import BundleRead, Look
 from verifier.scan import OnProgress, scan_log
 from verifier.source import Source, read_checkpoint, read_entry
@@ -33,19 +34,11 @@ def read_whole_log(
     """
     note = read_checkpoint(source)
     checkpoint = open_checkpoint(note, trust).checkpoint
-    old = open_checkpoint(earlier, trust).checkpoint if earlier is not None else None
-    if old is not None and old.size > checkpoint.size:
-        raise Refused("CHECKPOINT_STALE", "checkpoint", expected=f"at least {old.size} entries", found=f"{checkpoint.size}")
+    old = open_checkpoint(earlier, trust, need_quorum=False).checkpoint if earlier is not None else None
+    if old is not None:
+        check_not_behind(old, checkpoint)
     history = History(trust, checkpoint.origin, reread=lambda index: read_entry(source, index, checkpoint.size))
     unread = Unread()
-
-    def read(bundle: BundleRead) -> None:
-        for index, prepared in enumerate(bundle.prepared, start=bundle.first):
-            if prepared is not None:
-                history.admit(index, prepared)
-                if prepared.brought is Brought.ABSENT:
-                    unread.add(index, prepared.payload_hash_b64u)
-
     scan_tree = partial(
         scan_log,
         source,
@@ -58,7 +51,9 @@ def read_whole_log(
     )
     flaw: Refused | Unavailable | None = None
     try:
-        scan = scan_tree(look=Look(deep=True, origin=checkpoint.origin, keep=wanted.keep()), on_bundle=read)
+        scan = scan_tree(
+            look=Look(deep=True, origin=checkpoint.origin, keep=wanted.keep()), on_bundle=partial(_admit, history, unread)
+        )
     except (Refused, Unavailable) as error:
         flaw = error
         try:
@@ -73,3 +68,14 @@ def read_whole_log(
     history.complete_to = checkpoint.size if flaw is None else None
     checked = f"{checkpoint.size} entries were read and lead to the signed root {checkpoint.root.hex()}"
     return WholeLog(history, checkpoint.size, scan.roots, scan.leaf_hashes, checked, flaw), note
+
+
+def _admit(history: History, unread: Unread, bundle: BundleRead) -> None:
+    """Read one bundle's entries."""
+    for index, prepared in enumerate(bundle.prepared, start=bundle.first):
+        if prepared is not None:
+            fault = history.admit(index, prepared).fault
+            if fault is not None:
+                fault.forget_frames()
+            if prepared.brought is Brought.ABSENT:
+                unread.add(index, prepared.kind, prepared.payload_hash_b64u)

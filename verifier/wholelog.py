@@ -5,6 +5,7 @@ What only some depths need is imported there: to read the tree alone must not wa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from verifier.edge import RightEdge
 from verifier.errors import Refused, Unavailable
 from verifier.limits import MAX_LISTED
 from verifier.payloads import check_payload_files
-from verifier.proofs import check_continues
+from verifier.proofs import check_continues, check_not_behind
 from verifier.reading import BundleRead, Look
 from verifier.report import Report, conclude
 from verifier.resume import Progress, ProgressFile
@@ -51,14 +52,14 @@ def check_log(
     *,
     at_ns: int,
     depth: Depth,
-    earlier: bytes | None = None,
+    earlier: Sequence[bytes] = (),
     workers: int = 1,
     resume: ProgressFile | None = None,
     on_progress: OnProgress | None = None,
 ) -> tuple[Report, bytes | None]:
     """The verdict on a whole log, and the checkpoint note to remember if it passed.
 
-    `earlier` is a checkpoint note seen before: this log must continue it. Without it, forks against an earlier view
+    `earlier` are checkpoint notes seen before: this log must continue them. Without any, forks against an earlier view
     and stale views are listed as not proven. `resume` holds how far an earlier run came, and takes how far this one does.
     Raises Unusable for a progress file that cannot be used.
     """
@@ -73,8 +74,8 @@ def check_log(
             from verifier.change.sighting import check_age  # noqa: PLC0415 - only a running log has an age
 
             check_age(findings, trusted, trust, at_ns=at_ns, max_age_s=trust.max_checkpoint_age_s)
-        if earlier is not None:
-            check.continue_from(open_checkpoint(earlier, trust).checkpoint)
+        for seen in earlier:  # the log's own signature binds it, whoever else has signed
+            check.continue_from(open_checkpoint(seen, trust, need_quorum=False).checkpoint)
         if begun is not None:
             check.resume_from(*begun)
         check.run(note, resume, on_progress)
@@ -84,7 +85,7 @@ def check_log(
         findings.unavailable("log.read", error)
     if resume is not None and findings.has_failed():
         resume.remove()  # what lies is read from the beginning again
-    not_proven = [*findings.not_proven, *(() if earlier is not None else _NO_EARLIER), *unwitnessed(trust)]
+    not_proven = [*findings.not_proven, *(() if earlier else _NO_EARLIER), *unwitnessed(trust)]
     if not depth.deep:
         not_proven.append("what the entries say: signatures, payloads and rules were not checked (--deep)")
     report = conclude(
@@ -128,9 +129,7 @@ class _LogCheck:
 
     def continue_from(self, old: Checkpoint, name: str = "log.continues") -> None:
         """Demand that the log continues a checkpoint that was seen before."""
-        if old.size > self._checkpoint.size:
-            found = f"{self._checkpoint.size}"
-            raise Refused("CHECKPOINT_STALE", "checkpoint", expected=f"at least {old.size} entries", found=found)
+        check_not_behind(old, self._checkpoint)
         self._earlier.append((name, old))
 
     def resume_from(self, progress: Progress, checkpoint: Checkpoint) -> None:
@@ -164,12 +163,16 @@ class _LogCheck:
                 on_edge=on_edge,
                 on_progress=on_progress,
             )
-        except Unavailable:
-            self._check_earlier_alone()
-            raise
-        finally:
+        except Refused:
+            raise  # what was read is forgotten
+        except BaseException as error:
             if resume is not None:
                 self._save(resume)
+            if isinstance(error, Unavailable):
+                self._check_earlier_alone()
+            raise
+        if resume is not None:
+            self._save(resume)
         self._report(scan)
 
     def _check_earlier_alone(self) -> None:
@@ -211,7 +214,7 @@ class _LogCheck:
             self._report_grammar(scan.size - scan.begun_at)
         if self._deep is not None:
             self._deep.report(findings)
-            check_payload_files(self._source, findings)
+            check_payload_files(self._source, findings, self._deep.payloads_read)
 
     def _report_earlier(self, scan: Scan) -> None:
         for name, old in self._earlier:

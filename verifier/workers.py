@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 
 from verifier import limits
@@ -66,9 +67,10 @@ def read_ranges(
         for numbers in ranges:
             if len(waiting) == _AHEAD * workers:
                 yield _take(waiting.popleft(), interrupt)
-            waiting.append(_submit(pool, numbers))
+            waiting.append(_submit(pool, numbers, interrupt))
         while waiting:
             yield _take(waiting.popleft(), interrupt)
+        interrupt.check()
     except BaseException:
         for child in set(multiprocessing.active_children()) - others:
             child.terminate()
@@ -78,10 +80,12 @@ def read_ranges(
         interrupt.restore()
 
 
-def _submit(pool: ProcessPoolExecutor, numbers: range) -> Future[list[BundleRead]]:
+def _submit(pool: ProcessPoolExecutor, numbers: range, interrupt: _Interrupt) -> Future[list[BundleRead]]:
     try:
-        return pool.submit(_read, numbers)
+        with _uninterrupted_children():
+            return pool.submit(_read, numbers)
     except BrokenProcessPool:
+        interrupt.check()
         raise _lost("one ended by itself") from None
 
 
@@ -92,10 +96,24 @@ def _take(future: Future[list[BundleRead]], interrupt: _Interrupt) -> list[Bundl
         try:
             return future.result(timeout=_POLL_S)
         except BrokenProcessPool:
+            interrupt.check()  # an interrupt is for the whole group: it may have ended a worker as well
             raise _lost("one ended by itself") from None
         except TimeoutError:
             if time.monotonic() > deadline:
                 raise _lost(f"none answered within {limits.WORKER_S} s") from None
+
+
+@contextmanager
+def _uninterrupted_children() -> Iterator[None]:
+    """A child begun meanwhile inherits the mask: an interrupt while it still starts would end it with a traceback."""
+    if not hasattr(signal, "pthread_sigmask"):  # not everywhere
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Interrupt:

@@ -1,8 +1,8 @@
 """How long the verdict on one pack takes, in process: `python -m tests.benchmarks.judge_pack [RECEIPTS…]`.
 
 Prints its conditions. Times are processor time of this process, the best and the median of several runs, each with no
-thing remembered from the run before but which members a schema has; beside them what the signatures alone cost, so that
-machines can be compared.
+thing remembered from the run before but which members a schema has; beside them the most memory that one run held, and
+what the signatures alone cost, so that machines can be compared.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 import statistics
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 
 from tests.verifier.changebuilder import START, STEPS, Change, trust_toml
@@ -24,6 +25,7 @@ from verifier.entry import check_signature, parse_entry
 from verifier.pack import decode_hash
 from verifier.records.receipts import read_gateway_receipt
 from verifier.report import Status
+from verifier.times import _nanoseconds
 from verifier.trust import parse_trust_policy
 
 RUNS = 15
@@ -40,12 +42,27 @@ def build(receipts: int) -> Change:
     return change
 
 
+def forget() -> None:
+    """Forget what the run before remembered."""
+    for remembered in (check_signature, read_gateway_receipt, decode_hash, parse_did_key, _nanoseconds):
+        remembered.cache_clear()
+
+
+def measure_peak(work: Callable[[], object]) -> float:
+    """MiB that Python holds at most at once during one run, besides what it held before."""
+    forget()
+    tracemalloc.start()
+    work()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak / (1 << 20)
+
+
 def measure(work: Callable[[], object]) -> list[float]:
     """Milliseconds of processor time of each run, ascending."""
     times = []
     for _ in range(RUNS):
-        for remembered in (check_signature, read_gateway_receipt, decode_hash, parse_did_key):
-            remembered.cache_clear()
+        forget()
         begun = time.process_time()
         work()
         times.append((time.process_time() - begun) * 1e3)
@@ -73,10 +90,11 @@ def main(counts: list[int]) -> None:
             for entry in entries
         ]
         whole = measure(lambda pack=pack: judge(pack, trust, at_ns=AT_NS))  # type: ignore[misc]
+        peak = measure_peak(lambda pack=pack: judge(pack, trust, at_ns=AT_NS))  # type: ignore[misc]
         bare = measure(lambda signed=signed: [is_signature(*one) for one in signed])  # type: ignore[misc]
         sys.stdout.write(
             f"{count} receipts, {len(entries)} entries, {len(pack):,} bytes: "
-            f"best {whole[0]:.1f} ms, median {statistics.median(whole):.1f} ms; "
+            f"best {whole[0]:.1f} ms, median {statistics.median(whole):.1f} ms, peak {peak:.1f} MiB; "
             f"its {len(signed)} signatures alone: best {bare[0]:.1f} ms\n"
         )
 

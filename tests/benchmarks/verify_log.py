@@ -1,16 +1,17 @@
 """How fast `trustlog-verify log` reads a whole log, beside what the same cores can do in bare Ed25519 signatures.
 
     python -m tests.benchmarks.verify_log --entries 1000000 --dir /tmp/biglog
+    python -m tests.benchmarks.verify_log --entries 200000 --payload 1200 --dir /tmp/records --ways deep
 
-Makes a log of validly signed entries of about 1 KB without payloads (or takes the one that an earlier run left in --dir),
-verifies it as a directory or over HTTP, each way in a process of its own, and prints the conditions with every figure.
+Makes a log of validly signed entries of about 1 KB without payloads, or with --payload one of whole changes and of receipts
+with payloads of about that size (or takes the one that an earlier run left in --dir), verifies it as a directory or over
+HTTP, each way in a process of its own, and prints the conditions with every figure.
 Nothing here is a test: no figure passes or fails.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
 import hashlib
 import json
 import multiprocessing
@@ -31,8 +32,9 @@ from pathlib import Path
 from nacl.bindings import crypto_sign_open
 from nacl.signing import SigningKey
 
-from tests.verifier.logbuilder import encode_entry
-from verifier.didkey import encode_did_key
+from tests.benchmarks import record_log
+from tests.benchmarks.record_log import make_changes, make_receipt
+from tests.verifier.logbuilder import Key, add_payload, encode_entry
 from verifier.edge import RightEdge
 from verifier.encodings import encode_b64, encode_b64u
 from verifier.entry import match_entry
@@ -40,6 +42,7 @@ from verifier.tiles import TILE_WIDTH, Tile, compute_tile_root
 
 ORIGIN = "log.example/benchmark"
 SIGNERS = 4
+CHANGES = 50
 WAYS = {"structure": ["--any-entries"], "entries": ["--entries"], "deep": ["--deep"]}
 
 
@@ -50,23 +53,17 @@ def say(line: str) -> None:
 
 
 @cache
-def key(name: str) -> SigningKey:
-    """A throw-away key."""
-    return SigningKey(hashlib.sha256(b"benchmark " + name.encode()).digest())
-
-
-@cache
-def did_of(signer: SigningKey) -> str:
-    """The DID of its public key."""
-    return encode_did_key(bytes(signer.verify_key))
+def signer_of(name: str) -> tuple[SigningKey, str]:
+    """A throw-away key, made once, and its DID."""
+    key = Key(name)
+    return key.signing, key.did
 
 
 def make_entry(index: int, size: int) -> bytes:
     """A signed entry of about `size` bytes; its refs are as long as they may be until it is as large as that."""
-    signer = key(f"gateway {index % SIGNERS}")
+    signer, did = signer_of(f"gateway {index % SIGNERS}")
     payload_hash = encode_b64u(hashlib.sha256(b"payload %d" % index).digest())
     signature = encode_b64u(signer.sign(payload_hash.encode()).signature)
-    did = did_of(signer)
     refs = {"receipt": f"rcpt-{index}"}
     room = size - len(encode_entry("gateway_receipt", payload_hash, refs, signature_b64u=signature, signer_did=did))
     for name in ("run", "token_scope", "policy", "job", "plan", "scope", "ticket", "token", "target", "bundle"):
@@ -78,10 +75,24 @@ def make_entry(index: int, size: int) -> bytes:
     return encode_entry("gateway_receipt", payload_hash, refs, signature_b64u=signature, signer_did=did)
 
 
-def write_bundle(folder: Path, entries: int, size: int, number: int) -> bytes:
+@cache
+def changes(count: int) -> tuple[tuple[bytes, bytes | None], ...]:
+    """The entries and payloads of whole changes."""
+    return tuple((item.entry, item.payload) for item in make_changes(count).items)
+
+
+def make_record(folder: Path, index: int, payload: int) -> bytes:
+    """The entry at an index of a log of records; its payload is written."""
+    first = changes(CHANGES)
+    entry, text = first[index] if index < len(first) else make_receipt(index, payload)
+    add_payload(folder, text or b"")
+    return entry
+
+
+def write_bundle(folder: Path, entries: int, size: int, payload: int, number: int) -> bytes:
     """One entry bundle and the tile beside it; the leaf hashes."""
-    first = number * TILE_WIDTH
-    data = [make_entry(index, size) for index in range(first, min(first + TILE_WIDTH, entries))]
+    indexes = range(number * TILE_WIDTH, min((number + 1) * TILE_WIDTH, entries))
+    data = [make_record(folder, index, payload) if payload else make_entry(index, size) for index in indexes]
     assert match_entry(data[0]) is not None, "entries are within the grammar"
     leaves = b"".join(hashlib.sha256(b"\0" + entry).digest() for entry in data)
     write(folder, Tile(None, number, len(data)), b"".join(len(entry).to_bytes(2, "big") + entry for entry in data))
@@ -95,12 +106,12 @@ def write(folder: Path, tile: Tile, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def make_log(folder: Path, entries: int, size: int) -> None:
+def make_log(folder: Path, entries: int, size: int, payload: int) -> None:
     """The log directory, and the trust policy beside its tiles."""
     edge, tail = RightEdge(), b""
     numbers = range((entries + TILE_WIDTH - 1) // TILE_WIDTH)
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
-        for leaves in pool.map(partial(write_bundle, folder, entries, size), numbers, chunksize=16):
+        for leaves in pool.map(partial(write_bundle, folder, entries, size, payload), numbers, chunksize=16):
             if len(leaves) == TILE_WIDTH * 32:
                 for tile, data in edge.append(compute_tile_root(leaves)):
                     write(folder, tile, data)
@@ -108,20 +119,16 @@ def make_log(folder: Path, entries: int, size: int) -> None:
                 tail = leaves
     for tile, data in edge.partial_tiles():
         write(folder, tile, data)
-    text = f"{ORIGIN}\n{entries}\n{encode_b64(edge.root_with(tail))}\n"
-    signer = key("log")
-    public = b"\x01" + bytes(signer.verify_key)
-    key_id = hashlib.sha256(ORIGIN.encode() + b"\n" + public).digest()[:4]
-    signature = encode_b64(key_id + signer.sign(text.encode()).signature)
-    (folder / "checkpoint").write_text(f"{text}\n\u2014 {ORIGIN} {signature}\n", encoding="utf-8")
-    vkey = f"{ORIGIN}+{key_id.hex()}+{base64.b64encode(public).decode()}"
-    policy = f"allow_unwitnessed = true\n[log]\npolicy = '''\nlog {vkey}\nquorum none\n'''\n"
-    (folder / "trust.toml").write_text(policy, encoding="utf-8")
+    origin, key = (record_log.ORIGIN, Key("log")) if payload else (ORIGIN, Key("benchmark log"))
+    text = f"{origin}\n{entries}\n{encode_b64(edge.root_with(tail))}\n"
+    (folder / "checkpoint").write_text(f"{text}\n{key.note_line(origin, text)}", encoding="utf-8")
+    policy = f"allow_unwitnessed = true\n[log]\npolicy = '''\nlog {key.vkey(origin)}\nquorum none\n'''\n"
+    (folder / "trust.toml").write_bytes(record_log.TRUST if payload else policy.encode())
 
 
 def check_bare(seconds: float) -> tuple[int, float]:
     """How many Ed25519 signatures of 43 bytes one core checks in a time, and the CPU time of that in seconds."""
-    signer, count = key("bare"), 0
+    (signer, _), count = signer_of("bare"), 0
     signed, public = bytes(signer.sign(b"x" * 43)), bytes(signer.verify_key)
     begun, end = time.process_time(), time.monotonic() + seconds
     while time.monotonic() < end:
@@ -155,6 +162,7 @@ class Measured:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         self.seconds = time.monotonic() - begun
         self.cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        self.storage_mb = (after.ru_inblock - before.ru_inblock) * 512 / 1e6
         self.report = json.loads(out)
 
     def _watch(self) -> None:
@@ -202,6 +210,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=100_000)
     parser.add_argument("--size", type=int, default=1000, help="bytes of an entry, at most 1024")
+    parser.add_argument("--payload", type=int, default=0, help="bytes of a receipt's payload (default: no payloads)")
     parser.add_argument("--dir", type=Path, help="where the log is made, and kept")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--ways", default="structure,entries,deep")
@@ -218,7 +227,7 @@ def run(options: argparse.Namespace, folder: Path) -> None:
     """Make the log if it is not there, and measure each way."""
     if not (folder / "checkpoint").exists():
         begun = time.monotonic()
-        make_log(folder, options.entries, options.size)
+        make_log(folder, options.entries, options.size, options.payload)
         say(f"made {folder} in {time.monotonic() - begun:.0f} s")
     entries = int((folder / "checkpoint").read_text(encoding="utf-8").split("\n")[1])
     cores = len(os.sched_getaffinity(0))
@@ -229,7 +238,7 @@ def run(options: argparse.Namespace, folder: Path) -> None:
         server = context.Process(target=serve, args=(str(folder), port), daemon=True)
         server.start()
         source = f"http://127.0.0.1:{port.get()}"
-    say(f"{entries:,} entries of {len(make_entry(entries // 2, options.size))} bytes, from {source}")
+    say(f"{entries:,} entries, {say_sizes(folder)}, from {source}")
     say(f"Python {platform.python_version()}, {platform.machine()}, {cores} cores, {options.workers} workers")
     say(f"load before: {' '.join(f'{load:.1f}' for load in os.getloadavg())}")
     for _ in range(options.repeat):
@@ -237,6 +246,14 @@ def run(options: argparse.Namespace, folder: Path) -> None:
             measure(way, source, folder / "trust.toml", entries=entries, workers=options.workers, cores=cores)
     if server is not None:
         server.terminate()
+
+
+def say_sizes(folder: Path) -> str:
+    """How large entries and payloads are, on the average of the first bundle and of one folder of payloads."""
+    bundle = (folder / Tile(None, 0).path).read_bytes()
+    payloads = [path.stat().st_size for path in (folder / "payloads/00").glob("*")]
+    said = f"payloads of {sum(payloads) / len(payloads):.0f} bytes" if payloads else "no payloads"
+    return f"of {len(bundle) / TILE_WIDTH - 2:.0f} bytes on the average, {said}"
 
 
 def measure(way: str, source: str, trust: Path, *, entries: int, workers: int, cores: int) -> None:
@@ -247,7 +264,8 @@ def measure(way: str, source: str, trust: Path, *, entries: int, workers: int, c
     rate, cpu_us = entries / done.seconds, done.cpu_s / entries * 1e6
     say(
         f"{way:10} {rate:10,.0f} entries/s  {done.seconds:7.2f} s  CPU {done.cpu_s:7.2f} s, {cpu_us:.1f} us an entry  "
-        f"memory {done.peak_mb:4.0f} MB in all, {done.peak_parent_mb:4.0f} MB the parent  {done.report['reason_code']}"
+        f"memory {done.peak_mb:4.0f} MB in all, {done.peak_parent_mb:4.0f} MB the parent  "
+        f"{done.storage_mb:.0f} MB from storage  {done.report['reason_code']}"
     )
     if bare:
         bare.append(bare_rate(cores, 3))

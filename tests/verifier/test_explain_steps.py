@@ -14,12 +14,23 @@ from tests.verifier.logbuilder import Key, LogBuilder, b64, jcs, mth, path, proo
 from tests.verifier.printed import check_every_step, read_steps
 from verifier.cli import main
 from verifier.explain.chapters import explain_two_checkpoints
-from verifier.explain.step import MAX_SHOWN_BYTES, Chapter, shown
+from verifier.explain.events import MAX_EVENTS, explain_events
+from verifier.explain.step import MAX_SHOWN_BYTES, Chapter, Step, shown
 from verifier.explain.text import render_chapters
 from verifier.explain.tree import explain_consistency, explain_inclusion
+from verifier.records.bundle import Event, OpenedBundle
 from verifier.trust import parse_trust_policy
 
 WITNESS = Key("witness")
+NAMED = {"policy": "policy", "roster": "roster", "bundle": "bundle", "plan": None}
+EVENT = {
+    "run_id": "r",
+    "event_type": "llm_call",
+    "timestamp": "t",
+    "payload_hash_b64u": "h",
+    "prev_hash_b64u": "h",
+    "event_hash_b64u": "h",
+}
 
 
 def explain(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
@@ -76,6 +87,95 @@ def test_scope_token_scope_and_plan_are_the_documents_that_records_name(
     assert change.plan_bytes in {step.inputs.get("plan") for step in steps}
 
 
+def test_policy_roster_bundle_and_plan_are_the_bytes_that_records_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change = Change().build()
+    steps = check_every_step(explain(capsys, *write(tmp_path, change.pack())))
+    named = {step.formula: step for step in steps if step.formula in {f"SHA-256({what})" for what in NAMED}}
+    assert set(named) == {f"SHA-256({what})" for what in NAMED}
+    for what, step_name in NAMED.items():
+        step = named[f"SHA-256({what})"]
+        assert step.inputs[what] == (jcs(change.payloads[step_name]) if step_name else change.plan_bytes)
+        assert step.holds is True
+
+
+def test_a_plan_that_is_another_does_not_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pack = Change().build().pack()
+    for payload in pack["payloads"]:
+        payload["text"] = payload["text"].replace("{", '{"another":1,', 1)
+    steps = check_every_step(explain(capsys, *write(tmp_path, pack), code=1))
+    assert [step.holds for step in steps if step.formula == "SHA-256(plan)"] == [False]
+
+
+@pytest.mark.parametrize(("reason", "holds"), [("done, bundle:{}", True), ("done", False), ("bundle:{} bundle:{}", False)])
+def test_the_closing_reason_is_shown_beside_the_bundle_that_it_must_refer_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], reason: str, *, holds: bool
+) -> None:
+    def close(payload: Payload) -> None:
+        payload["closing_reason"] = reason.format(payload["bundle_b64u"], payload["bundle_b64u"])
+
+    change = Change(edit={"closure": close}).build()
+    (tmp_path / "pack.json").write_bytes(change.pack_bytes())
+    main([*write(tmp_path, change.pack()), "--explain"])
+    step = next(step for step in read_steps(capsys.readouterr().out) if "closing reason" in step.inputs)
+    assert step.holds is holds
+    assert step.inputs["closing reason"].decode() == change.payloads["closure"]["closing_reason"]
+
+
+def test_the_event_of_a_receipt_and_each_event_of_a_bundle_is_hashed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change = Change().build()
+    arguments = write(tmp_path, change.pack())
+    hashes = [base64.urlsafe_b64decode(event["event_hash_b64u"] + "=") for event in change.events]
+    for index, expected in ((STEPS.index("receipt_2"), hashes[1:2]), (STEPS.index("bundle"), hashes)):
+        steps = check_every_step(explain(capsys, *arguments, "--explain-entry", str(index)))
+        events = [step for step in steps if step.formula == "SHA-256(event)"]
+        assert [step.outputs[0] for step in events] == expected
+        assert all(step.holds for step in events)
+
+
+def test_an_event_that_is_another_than_the_binding_names_does_not_hold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lie(payload: Payload) -> None:
+        payload["metadata"]["event"]["timestamp"] = "2026-03-01T09:00:00Z"
+
+    change = Change(edit={"receipt_1": lie}).build()
+    main([*write(tmp_path, change.pack()), "--explain-entry", str(STEPS.index("receipt_1"))])
+    steps = check_every_step(capsys.readouterr().out)
+    assert [step.holds for step in steps if step.formula == "SHA-256(event)"] == [False]
+
+
+def test_many_events_are_bounded_and_the_rest_is_said() -> None:
+    events = explain_events(opened_bundle(MAX_EVENTS + 3))
+    assert len(events) == MAX_EVENTS + 1
+    assert events[-1].title == "3 more events"
+
+
+def opened_bundle(number: int) -> OpenedBundle:
+    events = {str(at): Event(event_id=str(at), **EVENT) for at in range(number)}
+    return OpenedBundle(record=None, events=events, receipts=None)  # type: ignore[arg-type] # nothing else is read
+
+
+def test_what_an_ascii_terminal_cannot_show_is_in_hex() -> None:
+    chapter = Chapter("a", (Step("b", inputs=(shown("one", "ä".encode()), shown("two", b"a"))),))
+    text = render_chapters([chapter], can_show=str.isascii)
+    assert "       hex       c3a4\n" in text
+    assert "       text      a\n" in text
+
+
+def test_a_payload_too_long_to_print_says_where_it_stands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pad = {"pad": "x" * (MAX_SHOWN_BYTES // 2)}
+    change = Change(edit={name: lambda p: p["metadata"].update(pad) for name in ("receipt_1", "receipt_2")}).build()
+    pack = change.pack()
+    text = explain(capsys, *write(tmp_path, pack), "--explain-entry", str(STEPS.index("bundle")))
+    payload = pack["entries"][STEPS.index("bundle")]["payload"].encode()
+    where = f".entries[{STEPS.index('bundle')}].payload of the pack"
+    assert f"omitted   {len(payload)} bytes, not printed: they are {where}" in text
+
+
 def test_a_cosignature_covers_its_time_and_the_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     time_s = int(START.timestamp()) + 100
     change = Change(cosigners=(("witness.example", WITNESS, time_s),)).build()
@@ -119,6 +219,11 @@ def test_a_payload_that_would_move_the_cursor_is_printed_in_hex(tmp_path: Path, 
 def test_what_is_printed_is_bounded() -> None:
     assert shown("payload", b"a" * MAX_SHOWN_BYTES).encoding == "text"
     assert shown("payload", b"a" * (MAX_SHOWN_BYTES + 1)).encoding == "omitted"
+
+
+@pytest.mark.parametrize("data", [b" a", b"a ", b"a \n", b"a\n b\n"])
+def test_spaces_at_an_end_are_not_left_to_the_eye(data: bytes) -> None:
+    assert shown("value", data).encoding == "hex"
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"a\n\n", b"a\r\n", b"\xff", b" a ", b"a\nb"])

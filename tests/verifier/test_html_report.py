@@ -16,7 +16,9 @@ from tests.verifier.logbuilder import Key, LogBuilder, b64, jcs, path
 from verifier.cli import main
 from verifier.html.markup import safe, tag
 from verifier.html.style import STYLE
+from verifier.html.timeline import render_timeline
 from verifier.report import Report
+from verifier.timeline import Moment
 
 VOID = {"meta", "path", "rect", "circle"}
 HOSTILE = "</title><script>alert(1)</script>\"'&<img src=x onerror=alert(1)>\u202e\x9b"
@@ -132,8 +134,8 @@ def test_only_groups_whose_checks_ran_are_shown_in_the_order_of_reasoning(tmp_pa
 def test_the_verdict_counts_its_checks_and_what_they_leave_open(page: Page) -> None:
     checks, open_points = page.text.index("Checks"), page.text.index("Not proven")
     marks = Counter(page.text[checks:open_points])
-    ended = f"{marks['ok'] + marks['attested']} checks: {marks['ok']} ok, {marks['attested']} attested."
-    assert f"{ended} Not proven: 8 points stand below the checks." in page.text
+    ended = f"{marks['ok'] + marks['attested']} checks: {marks['ok']} ok, {marks['attested']} attested"
+    assert f"{ended} (absences, on a gate's word). Not proven: 8 points stand below the checks." in page.text
 
 
 def test_many_model_calls_are_one_line_where_they_stand(tmp_path: Path) -> None:
@@ -330,3 +332,17 @@ def luminance(colour: str) -> float:
 
 def test_the_report_that_decides_is_frozen() -> None:
     assert Report.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+def test_a_name_as_long_as_a_payload_is_cut_with_its_length(tmp_path: Path) -> None:
+    name = "W" * 5000
+    page = report(tmp_path, write(tmp_path, Change(edit={"receipt_1": lambda p: p.update(model=name)}).build().pack()))
+    said = next(text for text in page.text if text.startswith("model call to anthropic W"))
+    assert len(said) < 200
+    assert said.endswith(f"… ({len('model call to anthropic ') + len(name)} characters)")
+
+
+@pytest.mark.parametrize(("index", "wide"), [(9_999, "timeline"), (10_000, "timeline wide")])
+def test_large_indexes_have_room(index: int, wide: str) -> None:
+    moment = Moment(index, "roster", "roster 1", None, "", "", None, "valid")
+    assert f'<ol class="{wide}">' in render_timeline((moment,))

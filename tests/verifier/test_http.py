@@ -31,7 +31,7 @@ class QuietServer(ThreadingHTTPServer):
 class Server:
     """Serves an exported directory; `overrides` replace the answer of single paths."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, host: str = "127.0.0.1") -> None:
         self.folder = folder
         self.overrides: dict[str, Answer] = {}
         outer = self
@@ -43,9 +43,9 @@ class Server:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Quiet."""
 
-        self._server = QuietServer(("127.0.0.1", 0), Handler)
+        self._server = QuietServer((host, 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
@@ -137,7 +137,7 @@ def cut(handler: BaseHTTPRequestHandler) -> None:
     [
         ("checkpoint", send(404, b""), (3, "LOG_UNREACHABLE")),
         ("checkpoint", send(302, b"", Location="http://127.0.0.1:1/checkpoint"), (3, "LOG_RESPONSE_INVALID")),
-        ("checkpoint", send(500, b"broken"), (3, "LOG_RESPONSE_INVALID")),
+        ("checkpoint", send(500, b"broken"), (3, "LOG_UNREACHABLE")),
         ("checkpoint", send(200, b"x" * 200_000), (3, "BODY_TOO_LARGE")),
         ("checkpoint", send(200, b"x", Content_Encoding="gzip"), (3, "LOG_RESPONSE_INVALID")),
         ("checkpoint", send(200, b"not a note"), (1, "NOTE_MALFORMED")),

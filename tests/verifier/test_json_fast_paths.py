@@ -12,7 +12,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from verifier.errors import Refused
-from verifier.jsontext import canonicalize, check_payload_text, is_at_most, parse_json, parse_sorted, stringify
+from verifier.jsontext import (
+    _parse_accepted,
+    canonicalize,
+    check_payload_text,
+    is_at_most,
+    parse_json,
+    parse_sorted,
+    stringify,
+)
 from verifier.limits import MAX_JSON_DEPTH
 
 NAMES = st.text(max_size=6) | st.sampled_from(
@@ -111,6 +119,60 @@ def test_what_is_read_as_sorted_is_its_own_canonical_form(value: dict[str, Any])
     plain = json.loads(json.dumps(value), parse_float=lambda _: 0)
     if json.dumps(plain).isascii() and canonicalize(plain).isascii():
         assert parse_sorted(canonicalize(plain)) == plain
+
+
+LARGE = "x" * (17 << 10)  # what makes a text so large that it is compared piece by piece
+
+
+@given(st.lists(VALUES, max_size=3), st.sampled_from([0, 1, 63, 64, 65, 130]), st.integers(0, 200))
+@example([1], 64, 64)
+@example([{"b": 1, "a": 2}], 65, 3)
+@example(["]"], 64, 63)
+@example([], 0, 0)
+def test_a_large_text_is_read_as_the_long_way_reads_it(items: list[Any], more: int, at: int) -> None:
+    """Arrays of any length around the number of items that are compared at once, and a fault at any of their items."""
+    value = {"a": LARGE, "b": items + [{"n": 1, "o": [2]}] * more, "c": {}, "d": []}
+    for base in (value, dict(reversed(value.items()))):
+        texts = spellings(base)
+        plain = stringify(base)
+        places = [place for place in range(len(plain)) if plain.startswith(b'{"n":1', place)]
+        if places:
+            place = places[at % len(places)]
+            faults = (
+                b'{"n": 1',
+                b'{"n":-0',
+                b'{"n":1.0',
+                b'{"n":1,"n":1',
+                b'{"\\u006e":1',
+                b'{ "n":1',
+                b'{"o":1',
+                b'{"0":1',
+            )
+            texts += [plain[:place] + fault + plain[place + 6 :] for fault in faults]
+        for text in (*texts, plain[:-1], plain[:-1] + b"]", plain + b"}"):
+            expected = outcome(read_the_long_way, text)
+            assert outcome(check_payload_text, text) == expected
+            found = parse_sorted(text)
+            if found is not None and text.isascii():
+                assert repr(found) == expected
+                assert canonicalize(found) == text
+
+
+@pytest.mark.parametrize("items", [0, 1, 63, 64, 65, 128, 129, 1000])
+def test_a_large_text_takes_the_fast_way(items: int) -> None:
+    value: dict[str, Any] = {"a": LARGE, "b": [{"n": 1, "o": "x"}] * items, "c": 0}
+    assert parse_sorted(canonicalize(value)) == value
+    backwards = dict(reversed(value.items()))
+    assert _parse_accepted(stringify(backwards)) == value
+    assert parse_sorted(stringify(backwards)) is None
+
+
+@pytest.mark.parametrize("members", [63, 64, 65, 200])
+def test_an_object_of_many_members_is_read_whole_or_in_pieces(members: int) -> None:
+    value: dict[str, Any] = {f"a{number}": [number, LARGE] for number in range(members)}
+    for text in (stringify(value), canonicalize(value)):
+        assert repr(check_payload_text(text)) == repr(read_the_long_way(text))
+    assert parse_sorted(canonicalize(value)) == value
 
 
 @given(VALUES, st.integers(-2, 2))

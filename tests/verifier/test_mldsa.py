@@ -18,6 +18,7 @@ from verifier.explain.text import render_chapters
 from verifier.limits import MAX_NOTE_BYTES
 from verifier.note import check_signatures, parse_note, parse_verifier_key
 from verifier.trust import TrustPolicy, open_checkpoint, parse_trust_policy
+from verifier.unproven import unwitnessed
 
 signing = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.mldsa", reason="the extra mldsa is not installed")
 NAME = "witness.example/pq"
@@ -163,7 +164,7 @@ def test_where_it_cannot_be_checked_it_is_an_unknown_keys_and_the_refusal_says_s
     assert open_checkpoint(note, trust(quorum="none")).unknown_signatures == 1
     with pytest.raises(Refused, match="QUORUM_NOT_MET") as refused:
         open_checkpoint(note, trust())
-    assert "the extra mldsa" in (refused.value.found or "")
+    assert "cryptography 48" in (refused.value.found or "")
 
 
 def test_a_log_may_sign_with_ml_dsa_as_well(log: LogBuilder) -> None:
@@ -217,7 +218,7 @@ def test_the_explanation_says_where_it_cannot_be_checked(log: LogBuilder, monkey
     monkeypatch.setattr(mldsa, "_checker", lambda: None)
     chapter = explain_checkpoint((log.note() + witness().line(text_of(log.note()))).encode(), trust())
     assert chapter.steps[-1].holds is None
-    assert "not checked here" in (chapter.steps[-1].note or "")
+    assert "cryptography 48" in (chapter.steps[-1].note or "")
 
 
 @pytest.mark.parametrize("text", ["not a checkpoint\n", f"{'x' * 256}\n5\n{b64(bytes(32))}\n"])
@@ -225,3 +226,11 @@ def test_the_explanation_of_one_over_no_checkpoint_says_that_nothing_holds(log: 
     note = text + "\n" + witness().line(text_of(log.note()))
     chapter = explain_checkpoint(note.encode(), trust())
     assert chapter.steps[-1].holds is False
+
+
+@pytest.mark.parametrize("quorum", ["none", "w"])
+def test_a_verdict_says_which_cosignatures_it_could_not_check(monkeypatch: pytest.MonkeyPatch, quorum: str) -> None:
+    said = f"what these pinned witnesses signed with ML-DSA-44, which cannot be checked {mldsa.WITHOUT}: {NAME}"
+    assert said not in unwitnessed(trust(quorum=quorum))
+    monkeypatch.setattr(mldsa, "_checker", lambda: None)
+    assert said in unwitnessed(trust(quorum=quorum))

@@ -18,7 +18,7 @@ from verifier import resume
 from verifier.cli import main
 from verifier.edge import RightEdge
 from verifier.entry import check_match_signature
-from verifier.errors import Refused
+from verifier.errors import Refused, Unusable
 from verifier.ledger import prepared
 from verifier.resume import Progress, parse_progress
 from verifier.source import DirectorySource
@@ -67,7 +67,7 @@ def interrupt(desk: Desk, monkeypatch: pytest.MonkeyPatch, *options: str, at: st
     arguments = ["log", str(desk.log), "--trust", str(desk.trust), "--workers", "1", "--resume", str(desk.file), *options]
     monkeypatch.setattr("verifier.scan._BUNDLES", 1)
     monkeypatch.setattr("verifier.scan._DEEP_BUNDLES", 1)
-    assert main(arguments) == 2
+    assert main(arguments) == 130
     monkeypatch.setattr(DirectorySource, "read", original)
     assert path.read_bytes() == data
 
@@ -303,6 +303,68 @@ def test_progress_that_cannot_be_written_is_an_error_not_a_verdict(desk: Desk) -
     desk.file = desk.file / "no" / "folder"
     code, report = desk.run()
     assert (code, report["reason_code"]) == (2, "INPUT_UNREADABLE")
+
+
+def test_a_failure_is_told_though_the_progress_file_cannot_be_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict on the log is what was asked for."""
+
+    def full(name: str, _: bytes) -> None:
+        raise Unusable("INPUT_UNREADABLE", name, found="No space left on device")
+
+    monkeypatch.setattr(resume, "write_whole", full)
+    assert desk.run()[0] == 2
+    (desk.log / "tile/0/011").write_bytes(bytes(8192))
+    code, report = desk.run()
+    assert (code, report["reason_code"]) == (1, "TILE_INVALID")
+
+
+def test_a_failure_is_told_though_the_progress_file_cannot_be_removed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, *, missing_ok: bool = False) -> None:
+        raise PermissionError(path, missing_ok)
+
+    (desk.log / "tile/0/011").write_bytes(bytes(8192))
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert desk.run()[0] == 1
+
+
+@pytest.mark.parametrize("depth", ["--any-entries", "--deep"])
+def test_a_resumed_run_says_what_an_uninterrupted_one_says(desk: Desk, monkeypatch: pytest.MonkeyPatch, depth: str) -> None:
+    """But for what it says of the earlier run."""
+    whole = desk.run(depth, resumed=False)
+    interrupt(desk, monkeypatch, depth)
+    code, report = desk.run(depth)
+    assert desk.remembers() == 256 * 12
+    report["checks"] = [check for check in report["checks"] if check["name"] != "log.resumed"]
+    report["not_proven"] = [line for line in report["not_proven"] if "an earlier run" not in line]
+    assert (code, without_counts(report)) == (whole[0], without_counts(whole[1]))
+
+
+def without_counts(report: dict[str, Any]) -> dict[str, Any]:
+    """How many tiles and entries this run itself has looked at is its own."""
+    for check in report["checks"]:
+        if check["name"] in ("log.tiles", "evidence.grammar"):
+            check["found"] = None
+    return report
+
+
+def test_an_interrupt_leaves_progress_that_is_gone_on_from(desk: Desk) -> None:
+    write_big_log(desk.log, 65_000)
+    program = (
+        "import sys; from verifier import resume; resume.SAVE_EVERY_S = 0; from verifier.cli import main; sys.exit(main())"
+    )
+    arguments = ["log", str(desk.log), "--trust", str(desk.trust), "--resume", str(desk.file), "--workers", "1", "--deep"]
+    process = subprocess.Popen([sys.executable, "-c", program, *arguments], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not desk.file.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.startswith(b"error: interrupted")
+    assert 0 < desk.remembers() < 65_000
+    assert [path.name for path in desk.file.parent.iterdir() if ".new" in path.name] == []
+    code, report = desk.run("--deep")
+    assert (code, report["reason_code"]) == (3, "PAYLOAD_MISSING")
 
 
 def test_it_is_saved_only_every_few_seconds(tmp_path: Path) -> None:

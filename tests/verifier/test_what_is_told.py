@@ -219,8 +219,8 @@ def test_a_checkpoint_whose_age_nobody_knows() -> None:
 def test_witnesses_are_missed_only_where_there_are_none() -> None:
     witnessed = verdict(Change(cosigners=(("w.example", WITNESS, NOW_S - 9),)).build(), trust=WITNESSED)
     assert_passes(witnessed)
-    assert not any("names no witnesses" in line for line in witnessed.not_proven)
-    assert any("names no witnesses" in line for line in verdict(Change().build()).not_proven)
+    assert not any("demands no witnesses" in line for line in witnessed.not_proven)
+    assert any("demands no witnesses" in line for line in verdict(Change().build()).not_proven)
 
 
 def anchored(size: int, time_s: int) -> tuple[Payload, Change]:

@@ -34,7 +34,7 @@ OPTIONAL_MEMBERS: Final = (
 )
 
 # What ECMAScript's trim takes away (White_Space without U+0085, with U+FEFF): token services elsewhere run JavaScript.
-_TRIMMED: Final = "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+_TRIMMED: Final = "\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(map(chr, range(0x2000, 0x200B)))
 
 
 def compute_token_scope_hash(claims: Mapping[str, Any]) -> str:

@@ -29,7 +29,8 @@ def check_absent(case: Case, findings: Findings, allow: Allow, name: str, *, exp
 
 def adverse_at(code: str, what: str, index: int | None) -> Refused | None:
     """The adverse evidence that stands at `index`; None if there is no such index."""
-    return None if index is None else Refused(code, what, found=f"at index {index}")
+    done = code.rpartition("_")[2].lower()  # revoked, superseded
+    return None if index is None else Refused(code, what, found=f"{done} at index {index}")
 
 
 def _carries(case: Case, allow: Allow) -> tuple[Status, str]:

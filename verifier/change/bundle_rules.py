@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from verifier.change.absence import check_absent
 from verifier.change.case import Allow, Case
 from verifier.change.findings import Findings
@@ -11,6 +13,7 @@ from verifier.records.bundle import BundledChange, OpenedBundle
 from verifier.records.closure import bundles_named
 from verifier.records.envelope import SealedReceipt
 from verifier.records.execution import Execution
+from verifier.records.kinds import KINDS
 from verifier.records.receipts import GatewayReceipt
 
 
@@ -155,9 +158,14 @@ def _later_begin(case: Case, allow: Allow, bundle: OpenedBundle) -> Refused | No
 def _receipt_fault(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) -> Refused | None:
     """Every receipt in it is logged below it and bound to this job; every model call has one."""
     answered: set[str] = set()
+    wanted = (
+        ("token_scope_hash_b64u", allow.decision.token_scope_hash_b64u),
+        ("run_id", allow.decision.run_id),
+        ("policy_hash", allow.scope.policy_hash_b64u),
+    )
     for position, (sealed, receipt) in enumerate(bundle.receipts.gateway):
         where = f"receipts[{position}]"
-        fault = _bound_fault(allow, receipt, bundle, where) or _unlogged_fault(case, sealed, item.index, where)
+        fault = _bound_fault(wanted, receipt, bundle, where) or _unlogged_fault(case, sealed, item.index, where)
         if fault is not None:
             return fault
         assert receipt.binding is not None, "a bound receipt"
@@ -173,13 +181,11 @@ def _receipt_fault(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle)
     return None
 
 
-def _bound_fault(allow: Allow, receipt: GatewayReceipt, bundle: OpenedBundle, where: str) -> Refused | None:
+def _bound_fault(
+    wanted: Sequence[tuple[str, str | None]], receipt: GatewayReceipt, bundle: OpenedBundle, where: str
+) -> Refused | None:
+    """A receipt's binding has the members that are wanted and names an event of the chain, whose header it may carry."""
     bound = receipt.binding
-    wanted = (
-        ("token_scope_hash_b64u", allow.decision.token_scope_hash_b64u),
-        ("run_id", allow.decision.run_id),
-        ("policy_hash", allow.scope.policy_hash_b64u),
-    )
     for what, expected in wanted:
         found = getattr(bound, what, None)
         if found != expected:
@@ -197,10 +203,16 @@ def _bound_fault(allow: Allow, receipt: GatewayReceipt, bundle: OpenedBundle, wh
 
 def _unlogged_fault(case: Case, sealed: SealedReceipt, below: int, where: str) -> Refused | None:
     for item in case.history.named(sealed.kind, sealed.payload_hash_b64u):
-        counts = item.state is not State.VOID
-        if counts and item.index < below and item.entry.signer_did == sealed.signer_did:
+        signer = item.entry.signer_did
+        counts = item.is_valid or (item.state is State.UNREAD and _may_sign(case, sealed.kind, signer, item.index))
+        if counts and item.index < below and signer == sealed.signer_did:
             return None
     return Refused("RECEIPT_SET_INCOMPLETE", where, expected="a receipt that is logged below the bundle")
+
+
+def _may_sign(case: Case, kind: str, signer: str, index: int) -> bool:
+    """Whether the signer of a receipt whose payload was erased had the role for it where it was logged."""
+    return any(case.trust.has_role(signer, role, index) for role in KINDS[kind].roles)
 
 
 def _left_out(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) -> Refused | None:

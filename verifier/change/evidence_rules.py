@@ -6,27 +6,25 @@ from collections.abc import Mapping
 
 from verifier.change.case import Allow, Case
 from verifier.change.findings import Findings
-from verifier.encodings import encode_b64u
 from verifier.entry import ref_value
 from verifier.ledger.logged import Logged
 from verifier.records.decision import Decision
-from verifier.tree import hash_leaf
 
 
-def check_listed(findings: Findings, item: Logged, decision: Decision, packed: Mapping[int, bytes]) -> None:
+def check_listed(findings: Findings, item: Logged, decision: Decision, packed: Mapping[int, str]) -> None:
     """Every entry that a decision lists is below its view, and in the pack with that leaf hash.
 
-    `packed` maps the indexes of the pack to the entries' bytes.
+    `packed` maps the indexes of the pack to the entries' leaf hashes in base64url.
     """
     name = f"evidence.listed[{decision.requested.action[:64]}]"
     for seen in decision.evidence:
-        data = packed.get(seen.index)
+        leaf_hash = packed.get(seen.index)
         problem = None
         if seen.index >= decision.view.size:
             problem = "an entry at or above its view"
-        elif data is None:
+        elif leaf_hash is None:
             problem = "no such entry in the pack"
-        elif encode_b64u(hash_leaf(data)) != seen.leaf_hash_b64u:
+        elif leaf_hash != seen.leaf_hash_b64u:
             problem = "another leaf hash"
         if problem is not None:
             findings.failed(name, "EVIDENCE_INCOMPLETE", expected=f"entry {seen.index}", found=problem, index=item.index)
@@ -61,7 +59,7 @@ def _targets(case: Case, allow: Allow, known: list[Logged], listed: set[int]) ->
         for item in known
         if item.index in listed and item.entry.kind == "human_approval_receipt"
     ]
-    targets += [f"key:{item.entry.signer_did}" for item in known if item.index in listed]
+    targets += [f"key:{did}" for did in {item.entry.signer_did for item in known if item.index in listed}]
     roster = case.history.rosters.at(allow.view)
     if roster is not None:
         targets += [f"key:{key}" for person in roster.roster.people for key in person.keys]

@@ -26,10 +26,13 @@ def check_run_and_round(case: Case, findings: Findings, allow: Allow) -> None:
 
 
 def _another_run(case: Case, allow: Allow) -> Refused | None:
-    """The first record of the job that does not name the decision's run, though its kind names one."""
+    """The first record of the job that does not name the decision's run, though its kind names one.
+
+    A violation tells what was seen, of whatever run, and changes no verdict.
+    """
     run = ref_value(allow.decision.run_id or "")
     for item in case.history:
-        if not item.is_valid or item.index >= allow.index or not case.is_tied(item):
+        if not item.is_valid or item.index >= allow.index or not case.is_tied(item) or item.entry.kind == "violation":
             continue
         named = item.ref("run")
         if named != run and (named is not None or item.entry.kind in _NAMES_A_RUN):

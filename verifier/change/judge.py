@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from verifier.change.case import Case
@@ -11,8 +11,9 @@ from verifier.change.decision_rules import check_decision, judged_decisions
 from verifier.change.evidence_rules import check_listed
 from verifier.change.execution_rules import check_executions
 from verifier.change.findings import Findings
-from verifier.change.packed import build_history, check_entries, check_payloads, check_unread
+from verifier.change.packed import Included, build_history, check_entries, check_payloads, check_unread
 from verifier.change.sighting import check_checkpoint, check_views, collect_sightings
+from verifier.encodings import encode_b64u
 from verifier.errors import Refused, Unavailable
 from verifier.ledger.history import History
 from verifier.pack import Pack, parse_pack
@@ -58,7 +59,7 @@ def judge(
     try:
         pack = parse_pack(pack_bytes)
     except Refused as error:
-        return error_report(error.code, f"{error.detail}: expected {error.expected}", trust_policy_sha256=trust.sha256)
+        return error_report(error.code, error.say(), trust_policy_sha256=trust.sha256)
     findings = Findings()
     _judge(pack, trust, findings, at_ns=at_ns, whole_log=whole_log, max_age_s=max_age_s, allow_demo=allow_demo)
     return conclude(
@@ -84,12 +85,12 @@ def _judge(
         return
     check_views(findings, pack, trusted.checkpoint)
     sightings = collect_sightings(findings, pack, trust, trusted)
-    check_entries(findings, pack, trusted.checkpoint)
+    included = check_entries(findings, pack, trusted.checkpoint)
     payloads = check_payloads(findings, pack)
     whole = _check_whole_log(findings, pack, trusted, whole_log)
     if findings.has_failed():
         return
-    history = whole.history if whole is not None else build_history(pack, trust, trusted.checkpoint.origin)
+    history = whole.history if whole is not None else build_history(pack, included, trust, trusted.checkpoint.origin)
     if whole is None:
         findings.not_proven.append("that this log never showed another history: no earlier checkpoint was compared")
     case = Case(
@@ -103,15 +104,15 @@ def _judge(
         payloads=payloads,
         seen=sightings,
     )
-    _judge_change(case, findings, pack)
+    _judge_change(case, findings, pack, included)
 
 
-def _judge_change(case: Case, findings: Findings, pack: Pack) -> None:
+def _judge_change(case: Case, findings: Findings, pack: Pack, included: Sequence[Included]) -> None:
     check_unread(findings, case.history, pack)
     _report_void(case, findings)
     if not _check_subject(case, findings):
         return
-    packed = {item.index: item.entry.encode("utf-8") for item in pack.entries}
+    packed = {item.index: encode_b64u(item.leaf_hash) for item in included}
     views = {view.size: view.root_b64u for view in pack.views}
     for item, decision in case.decisions:
         if item.index not in packed:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from verifier.checkpoint import Checkpoint, parse_checkpoint
+from verifier.encodings import hash_b64u
 from verifier.entry import parse_entry
 from verifier.errors import Refused
 from verifier.explain.checkpoint import explain_checkpoint
-from verifier.explain.documents import explain_documents
+from verifier.explain.documents import Content, explain_documents
 from verifier.explain.envelope import explain_envelope
 from verifier.explain.step import Chapter, Step
 from verifier.explain.tree import explain_consistency, explain_inclusion
@@ -18,6 +19,8 @@ from verifier.outcome import Background, Path
 from verifier.pack import Pack, PackedEntry
 from verifier.records.kinds import Record, read_record
 from verifier.trust import TrustPolicy
+
+_NAMING = ("token_issued", "gate_decision", "closure")
 
 
 def read_stated(note: bytes) -> Checkpoint | None:
@@ -41,18 +44,36 @@ def explain_pack(pack: Pack, trust: TrustPolicy, item: PackedEntry | None) -> tu
     note = pack.checkpoint.encode("utf-8")
     stated = read_stated(note)
     records = _naming_records(pack, stated.origin if stated is not None else "")
-    payloads = {payload.sha256_b64u: payload.data() for payload in pack.payloads}
-    chapters = [] if item is None else explain_packed_entry(item, stated)
-    return (*chapters, explain_documents(records, payloads), explain_checkpoint(note, trust))
+    chapters = [] if item is None else explain_packed_entry(item, stated, where=_where(pack, item))
+    return (*chapters, explain_documents(records, _contents(pack)), explain_checkpoint(note, trust))
+
+
+def _where(pack: Pack, item: PackedEntry) -> str:
+    return f".entries[{pack.entries.index(item)}].payload of the pack"
+
+
+def _contents(pack: Pack) -> dict[str, Content]:
+    """What a pack holds by hash: payloads of entries, and those that are no entries (a plan, an artefact)."""
+    contents = {
+        hash_b64u(data): Content(f"the payload of entry {item.index}", f".entries[{at}].payload of the pack", data)
+        for at, item in enumerate(pack.entries)
+        if item.payload is not None
+        for data in [item.payload.encode("utf-8")]
+    }
+    for at, payload in enumerate(pack.payloads):
+        member = "text" if payload.text is not None else "base64"
+        where = f".payloads[{at}].{member} of the pack"
+        contents[payload.sha256_b64u] = Content(f"payload {at} of the pack", where, payload.data())
+    return contents
 
 
 def _naming_records(pack: Pack, origin: str) -> list[Record]:
-    """The token records and decisions that can be read: they name documents by hash."""
+    """The token records, decisions and closures that can be read: they name documents by hash."""
     records = []
     for item in pack.entries:
         try:
             entry = parse_entry(item.entry.encode("utf-8"))
-            if entry.kind in ("token_issued", "gate_decision") and item.payload is not None:
+            if entry.kind in _NAMING and item.payload is not None:
                 payload = item.payload.encode("utf-8")
                 records.append(read_record(entry.kind, payload, signer_did=entry.signer_did, origin=origin))
         except Refused:
@@ -60,13 +81,16 @@ def _naming_records(pack: Pack, origin: str) -> list[Record]:
     return records
 
 
-def explain_packed_entry(item: PackedEntry, stated: Checkpoint | None) -> list[Chapter]:
+def explain_packed_entry(item: PackedEntry, stated: Checkpoint | None, *, where: str = "") -> list[Chapter]:
     """An entry's payload, signature and refs, and its path to the root."""
     data = item.entry.encode("utf-8")
     payload = None if item.payload is None else item.payload.encode("utf-8")
     origin = stated.origin if stated is not None else ""
     return [
-        Chapter(f"entry {item.index}: payload, signature, refs", tuple(explain_envelope(data, payload, origin=origin))),
+        Chapter(
+            f"entry {item.index}: payload, signature, refs",
+            tuple(explain_envelope(data, payload, origin=origin, where=where)),
+        ),
         Chapter(f"entry {item.index}: from its bytes to the root", tuple(_inclusion(data, item, stated))),
     ]
 

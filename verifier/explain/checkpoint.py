@@ -108,7 +108,7 @@ def _ml_dsa(key: VerifierKey, line: Signature, text: bytes) -> list[Step]:
     holds = mldsa.is_signature(key.public_key, message, signature) if mldsa.is_available() else None
     note = "the signature is valid"
     if holds is None:
-        note = "not checked here (the extra mldsa is not installed): it counts for nothing"
+        note = f"not checked, as that cannot be done {mldsa.WITHOUT}: it counts for nothing"
     return [
         Step(
             f"what {key.name} cosigned: the whole tree from 0 to {checkpoint.size}, without the checkpoint's extension lines",

@@ -10,6 +10,7 @@ from verifier.ed25519 import is_signature
 from verifier.encodings import decode_b64u, hash_b64u
 from verifier.entry import Entry, parse_entry, ref_value
 from verifier.errors import Refused
+from verifier.explain.events import explain_events
 from verifier.explain.step import Step, as_b64u, as_hex, shown
 from verifier.records.kinds import compute_refs, read_record
 
@@ -64,22 +65,25 @@ def source_of(kind: str, ref: str) -> str:
     return _SOURCES.get(kind, {}).get(ref, "nothing")
 
 
-def explain_envelope(entry_bytes: bytes, payload: bytes | None, *, origin: str) -> list[Step]:
-    """From the payload's text to the signed 43 characters, the signer's key and the entry's refs."""
+def explain_envelope(entry_bytes: bytes, payload: bytes | None, *, origin: str, where: str = "") -> list[Step]:
+    """From the payload's text to the signed 43 characters, the signer's key and the entry's refs.
+
+    `where` says where the payload stands in the input, if it is too long to print.
+    """
     try:
         entry = parse_entry(entry_bytes)
     except Refused:
         return [Step("no entry of this project's grammar", note="its bytes are hashed as they are; nothing in them is read")]
-    steps = [] if payload is None else [_payload(entry, payload)]
+    steps = [] if payload is None else [_payload(entry, payload, where)]
     return [*steps, *_signature(entry), *(_refs(entry, payload, origin) if payload is not None else ())]
 
 
-def _payload(entry: Entry, payload: bytes) -> Step:
+def _payload(entry: Entry, payload: bytes, where: str) -> Step:
     digest = sha256(payload).digest()
     return Step(
         f"payload hash of the {entry.kind}",
         "SHA-256(payload)",
-        (shown("payload", payload),),
+        (shown("payload", payload, where),),
         (as_hex("payload hash", digest), as_b64u("payload hash", digest)),
         note=f"it is the entry's payload_hash_b64u, {entry.payload_hash_b64u}",
         holds=hash_b64u(payload) == entry.payload_hash_b64u,
@@ -132,7 +136,7 @@ def _refs(entry: Entry, payload: bytes, origin: str) -> list[Step]:
                     (as_b64u(f"after sha256: in {name}", digest),),
                 )
             )
-    return steps
+    return [*steps, *explain_events(record)]
 
 
 def _members(record: object) -> list[tuple[str, str]]:

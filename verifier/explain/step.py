@@ -63,19 +63,28 @@ class Chapter:
         return {"title": self.title, "steps": [step.to_json() for step in self.steps]}
 
 
-def shown(label: str, data: bytes) -> Value:
-    """Bytes as text where every character of them can be shown, else in hex, or only their number if they are many."""
+def shown(label: str, data: bytes, where: str = "") -> Value:
+    """Bytes as text where every character of them can be seen, else in hex.
+
+    If they are many, only their number, and `where` they stand.
+    """
     if len(data) > MAX_SHOWN_BYTES:
-        return Value(label, "omitted", f"{len(data)} bytes, not printed: they stand in the input", len(data))
+        said = f"{len(data)} bytes, not printed: they are {where or 'in the input'}"
+        return Value(label, "omitted", said, len(data))
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return as_hex(label, data)
-    if text and text.isprintable():
+    if text and _can_be_copied(text):
         return Value(label, "text", text, len(data))
-    if text.endswith("\n") and all(line.isprintable() for line in text[:-1].split("\n")):
+    if text.endswith("\n") and all(map(_can_be_copied, text[:-1].split("\n"))):
         return Value(label, "lines", text, len(data))
     return as_hex(label, data)
+
+
+def _can_be_copied(line: str) -> bool:
+    """Whether a person sees every character of it: no control, no space at an end."""
+    return line.isprintable() and line == line.strip()
 
 
 def as_hex(label: str, data: bytes) -> Value:

@@ -14,9 +14,9 @@ from verifier.html.style import STYLE
 from verifier.html.timeline import render_timeline
 from verifier.html.verdict import render_checks, render_not_proven, render_verdict
 from verifier.many_packs import Table
-from verifier.outcome import Background
+from verifier.outcome import Background, Judged
 from verifier.report import Report
-from verifier.text import Shortener
+from verifier.text import Shortener, plural
 from verifier.trust import TrustPolicy
 
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode("utf-8")).digest()).decode("ascii")
@@ -30,8 +30,8 @@ _STEPS = (
 _SECURITY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
 
 
-def render_page(report: Report, trust: TrustPolicy | None, background: Background, *, command: str, judged_at: str) -> str:
-    """The page, ending in a newline. `command` judges the same again; `judged_at` is the time of judging in UTC."""
+def render_page(report: Report, trust: TrustPolicy | None, background: Background, *, command: str, judged: Judged) -> str:
+    """The page, ending in a newline. `command` judges the same again; `judged` is what was judged, and when."""
     subject = next((value for name, value in background.facts if name == "ticket"), None)
     shorten = Shortener(report)
     sections = (
@@ -45,7 +45,7 @@ def render_page(report: Report, trust: TrustPolicy | None, background: Backgroun
         else None,
         _section(
             "What was judged, and how to repeat it",
-            _input(report.trust_policy_sha256, trust, background.facts, command=command, judged_at=judged_at),
+            _input(trust, background.facts, command=command, judged=judged),
         ),
     )
     title = f"{report.status.value} {report.reason_code}"
@@ -53,7 +53,7 @@ def render_page(report: Report, trust: TrustPolicy | None, background: Backgroun
     return _document(f"{title} – {subject}" if subject else title, heading, sections)
 
 
-def render_folder_page(table: Table, trust: TrustPolicy, *, folder: str, command: str, judged_at: str) -> str:
+def render_folder_page(table: Table, trust: TrustPolicy, *, folder: str, command: str, judged: Judged) -> str:
     """The page on a folder of packs, ending in a newline; each pack's own page says why."""
     sections = (
         render_summary(table),
@@ -61,12 +61,11 @@ def render_folder_page(table: Table, trust: TrustPolicy, *, folder: str, command
         _section("Not proven of any of them", render_open_points(table)),
         _section(
             "What was judged, and how to repeat it",
-            _input(trust.sha256, trust, (("folder", folder),), command=command, judged_at=judged_at),
+            _input(trust, (("folder", folder),), command=command, judged=judged),
         ),
     )
-    counts = table.summary()
-    title = f"{table.worst.value} – {counts['packs']} packs"
-    return _document(title, f"Verdicts of the independent verifier on {counts['packs']} packs", sections)
+    packs = plural(len(table.rows), "pack")
+    return _document(f"{table.worst.value} – {packs}", f"Verdicts of the independent verifier on {packs}", sections)
 
 
 def _document(title: str, heading: str, sections: Iterable[Markup | None]) -> str:
@@ -101,17 +100,8 @@ def _section(title: str, *parts: Markup | None) -> Markup:
     return tag("section", tag("h2", title), *parts)
 
 
-def _input(
-    trust_policy_sha256: str | None,
-    trust: TrustPolicy | None,
-    facts: tuple[tuple[str, str], ...],
-    *,
-    command: str,
-    judged_at: str,
-) -> Markup:
-    rows = [*facts, ("judged at", judged_at)]
-    if trust_policy_sha256 is not None:
-        rows.append(("trust policy", f"SHA-256 {trust_policy_sha256}"))
+def _input(trust: TrustPolicy | None, facts: tuple[tuple[str, str], ...], *, command: str, judged: Judged) -> Markup:
+    rows = [*facts, ("judged at", judged.at), *((name, f"SHA-256 {digest}") for name, digest in judged.files)]
     table = tag(
         "table",
         tag("caption", "Input"),

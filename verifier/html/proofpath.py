@@ -40,7 +40,10 @@ def render_path(path: Path, *, unfolded: bool = False) -> Markup:
         ]
     height = depth * _ROW + _BOX_HEIGHT + 4
     drawing = tag("svg", *shapes, viewBox=f"-2 -2 {_WIDTH + 4} {height}", role="img", aria_label=title)
-    folded = tag("summary", title), tag("div", drawing, class_="drawing", tabindex=0)
+    folded = (
+        tag("summary", title),
+        tag("div", drawing, class_="drawing", tabindex=0, role="group", aria_label=f"path of entry {path.index}"),
+    )
     return tag("details", *folded, open="" if unfolded else None)
 
 

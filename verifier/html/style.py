@@ -35,7 +35,7 @@ tbody th{font-weight:500}
 .mark{font-weight:700;white-space:nowrap}
 .good .mark,.mark.good{color:var(--good)}.bad .mark,.mark.bad{color:var(--bad)}
 .open .mark,.mark.open{color:var(--open)}.weak .mark,.mark.weak{color:var(--weak)}
-.verdict .mark{white-space:normal}
+.verdict .mark,.timeline .mark{white-space:normal}
 .checks tr.bad,.packs tr.bad{background:var(--badbox)}
 .packs{table-layout:fixed}.packs thead th:nth-child(1){width:7.5rem}.packs thead th:nth-child(2){width:15rem}
 .packs thead th:nth-child(3){width:13rem}.packs td:first-child,.packs thead th:first-child{padding-left:.4rem}
@@ -51,6 +51,8 @@ ul{padding-left:1.2rem}li{margin:.25rem 0}
 .timeline .index{position:absolute;left:0;top:.15rem;width:2.1rem;text-align:right;font-variant-numeric:tabular-nums;
 color:var(--soft)}
 .timeline svg{position:absolute;left:2.45rem;top:.4rem;width:.95rem;height:.95rem}
+.timeline.wide li{padding-left:8rem}.timeline.wide .index{width:6.3rem}.timeline.wide svg{left:6.7rem}
+.timeline.wide li::before{left:7.11rem}
 .timeline .says{font-weight:600;overflow-wrap:anywhere}
 .timeline .who{color:var(--soft);font-size:.86rem;overflow-wrap:anywhere}
 .dot{fill:var(--page);stroke:var(--soft);stroke-width:2}.dot.good{fill:var(--good);stroke:var(--good)}
@@ -78,7 +80,9 @@ ul ul{columns:1}.packs thead{display:none}.packs tr{display:block;padding:.35rem
 .packs td,.packs th{display:block;border:0;padding:0 .35rem;width:auto!important}
 .facts th,.facts td{display:block;width:auto;border:0;padding:0}.facts tr{display:block;padding:.3rem 0;
 border-bottom:1px solid var(--line)}
-.timeline li{padding-left:3.1rem}.timeline .index{width:1.6rem}.timeline svg{left:1.9rem}.timeline li::before{left:2.31rem}}
+.timeline li{padding-left:3.1rem}.timeline .index{width:2rem;font-size:.8rem}.timeline svg{left:2.1rem}
+.timeline li::before,.timeline.wide li::before{left:2.51rem}.timeline.wide li{padding-left:3.1rem}
+.timeline.wide .index{position:static;display:block;width:auto;text-align:left}.timeline.wide svg{left:2.1rem}}
 @media print{:root{color-scheme:light;--page:#fff;--ink:#000;--soft:#444;--line:#999;--box:#fff;--good:#0a4d1c;--bad:#8b0a1e;
 --open:#5c3a00;--weak:#0a3069;--goodbox:#fff;--badbox:#fff;--openbox:#fff}
 body{max-width:none;padding:0;font-size:10pt}h2{break-after:avoid}tr,.step,.verdict{break-inside:avoid}

@@ -11,6 +11,7 @@ from verifier.times import format_time
 
 MAX_ALIKE = 6  # model calls in a row that count; of a longer row the first few, and the rest in one line
 _SHOWN_ALIKE = 3
+_WIDE_FROM = 10_000  # an index from which on more room is made for indexes
 _TONES = {"valid": "good", "fails": "bad", "lie": "bad", "void": "bad", "unread": "open"}
 _STANDINGS = {
     "fails": "fails a check",
@@ -40,7 +41,7 @@ def render_timeline(moments: tuple[Moment, ...]) -> Markup:
             "The order is the log's, by index; every time is what the signer claims. A dot: the record counts; "
             "a cross: it does not, or a check on it failed; a ring: it cannot be read.",
         ),
-        tag("ol", *items, class_="timeline"),
+        tag("ol", *items, class_="timeline wide" if moments[-1].index >= _WIDE_FROM else "timeline"),
     )
 
 

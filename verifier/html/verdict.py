@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from verifier.html.markup import Markup, join, tag
 from verifier.reasons import REASONS
 from verifier.report import GROUPS, Check, Report, Status
-from verifier.text import Shortener, by_subject, gather_not_proven, mark_of, say_found, split_name
+from verifier.text import Shortener, by_subject, gather_not_proven, mark_of, say_found, say_summary, split_name
 
 TONES = {
     Status.PASS: "good",
@@ -30,18 +28,9 @@ def render_verdict(report: Report, shorten: Shortener) -> Markup:
         tag("p", tag("span", report.status.value, class_="mark"), tag("code", report.reason_code)),
         tag("p", shorten(report.reason)),
         next_step,
-        _summary(report) if report.checks else None,
+        tag("p", say_summary(report)) if report.checks else None,
         class_=f"verdict {TONES[report.status]}",
     )
-
-
-def _summary(report: Report) -> Markup:
-    """How many checks ended how, and how much they leave open."""
-    count = Counter(mark_of(check) for check in report.checks)
-    ended = ", ".join(f"{number} {mark}" for mark, number in count.items())
-    open_points = len(gather_not_proven(report))
-    below = "1 point stands" if open_points == 1 else f"{open_points} points stand"
-    return tag("p", f"{len(report.checks)} checks: {ended}. Not proven: {below} below the checks.")
 
 
 def render_checks(report: Report, shorten: Shortener) -> Markup:

@@ -145,14 +145,15 @@ class History:
                 self._check_key(index, prepared)
                 self._apply_unread(index, prepared)
                 return State.UNREAD, None
-            self._check_identity(prepared)
+            identity = _identity(prepared)
+            self._check_identity(*identity)
             self._check_key(index, prepared)
             self._check_role(index, prepared)
             self._apply(index, prepared)
             self._check_conflicts(prepared)
         except Refused as fault:
             return State.VOID, fault
-        for key, value in self._taken(prepared):
+        for key, value in prepared.keys if identity in prepared.keys else (*prepared.keys, identity):
             self._keys.take(key, value, index)
         if prepared.record is not None:
             self._jobs.add(index, prepared.record)
@@ -193,14 +194,20 @@ class History:
             if isinstance(record, Resolution) and person.subject in self._requesters(record.begin_b64u):
                 raise Refused("SIGNER_WRONG_ROLE", "signer_did", expected="somebody else than the requester")
         if isinstance(record, OpenedBundle):
-            for gateway in dict.fromkeys(sealed.signer_did for sealed, _ in record.receipts.gateway):
+            self._check_inner_signers(record, index)
+
+    def _check_inner_signers(self, record: OpenedBundle, index: int) -> None:
+        """Gateways may have been cut off since they signed: a receipt is judged where it is logged, in its own window."""
+        for gateway in dict.fromkeys(sealed.signer_did for sealed, _ in record.receipts.gateway):
+            if not self.trust.had_role(gateway, Role.GATEWAY, index):
                 self._check_one_role(gateway, (Role.GATEWAY,), index)
-            for sealed in record.receipts.signed_tools:
-                self._check_one_role(sealed.signer_did, (Role.AGENT, Role.GATEWAY), index)
+        for sealed in record.receipts.signed_tools:
+            self._check_one_role(sealed.signer_did, (Role.AGENT, Role.GATEWAY), index)
 
     def _check_one_role(self, did: str, roles: tuple[Role, ...], index: int) -> None:
-        if any(self.trust.has_role(did, role, index) for role in roles):
-            return
+        for role in roles:
+            if self.trust.has_role(did, role, index):
+                return
         known = any(self.trust.has_role(did, role, index) for role in Role)
         code = "SIGNER_WRONG_ROLE" if known else "SIGNER_NOT_TRUSTED"
         raise Refused(code, "signer_did", expected=" or ".join(roles) + f" at index {index}", found=did)
@@ -211,8 +218,7 @@ class History:
         tokens = [item.record for item in self.valid("token_issued")]
         return {token.requester for token in tokens if isinstance(token, TokenIssued) and token.job_id in jobs}
 
-    def _check_identity(self, prepared: Prepared) -> None:
-        key, value = _identity(prepared)
+    def _check_identity(self, key: tuple[str, ...], value: str) -> None:
         if self._keys.holds(key, value):
             raise Refused(
                 "CONFLICT", "identity", expected="one entry", found=f"already logged at index {self._keys.holder(key)}"
@@ -223,10 +229,6 @@ class History:
             holder = self._keys.holder(key)
             if holder is not None and not self._keys.holds(key, value):
                 raise Refused("CONFLICT", " ".join(key[:1]), expected="a key of its own", found=f"taken by index {holder}")
-
-    def _taken(self, prepared: Prepared) -> list[ConflictKey]:
-        identity = _identity(prepared)
-        return [*prepared.keys, *([identity] if identity not in prepared.keys else [])]
 
     def _apply(self, index: int, prepared: Prepared) -> None:
         """What the kind demands of history, and what follows; no kind that changes anything here has conflict keys."""

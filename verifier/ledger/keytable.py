@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from functools import lru_cache, partial
 from hashlib import blake2b
 
 _DIGEST = 16
@@ -20,22 +20,23 @@ class KeyTable:
     """
 
     def __init__(self) -> None:
-        self._secret = secrets.token_bytes(32)
+        keyed = blake2b(digest_size=_DIGEST, key=secrets.token_bytes(32))
+        self._digest = lru_cache(maxsize=16)(partial(_digest, keyed))  # a key is looked for, compared and taken in turn
         self._mask = (1 << 8) - 1
         self._cells = bytearray(_CELL << 8)
         self._count = 0
 
-    def holder(self, key: Sequence[str]) -> int | None:
+    def holder(self, key: tuple[str, ...]) -> int | None:
         """The index of the entry that took the key, or None."""
         at, is_taken = self._find(self._digest(key))
         return self._index(at) if is_taken else None
 
-    def holds(self, key: Sequence[str], value: str) -> bool:
+    def holds(self, key: tuple[str, ...], value: str) -> bool:
         """Whether the key is taken, and holds this value."""
         at, is_taken = self._find(self._digest(key))
         return is_taken and self._cells[at + _DIGEST : at + 2 * _DIGEST] == self._digest((value,))
 
-    def take(self, key: Sequence[str], value: str, index: int) -> None:
+    def take(self, key: tuple[str, ...], value: str, index: int) -> None:
         """Take the key for the entry at `index`, unless it is taken."""
         digest = self._digest(key)
         at, is_taken = self._find(digest)
@@ -46,10 +47,6 @@ class KeyTable:
         if self._count * 3 > self._mask * 2:
             self._grow()
 
-    def _digest(self, parts: Sequence[str]) -> bytes:
-        spelled = "".join([f"{len(part)}:{part}" for part in parts])  # no other parts are spelled alike
-        return blake2b(spelled.encode("utf-8"), digest_size=_DIGEST, key=self._secret).digest()
-
     def _index(self, at: int) -> int:
         return int.from_bytes(self._cells[at + 2 * _DIGEST : at + _CELL], "big") - 1
 
@@ -58,9 +55,9 @@ class KeyTable:
         slot = int.from_bytes(digest[:8], "big") & self._mask
         while True:
             at = slot * _CELL
-            if self._cells[at : at + _DIGEST] == digest:
+            if self._cells.startswith(digest, at):
                 return at, True
-            if self._cells[at + 2 * _DIGEST : at + _CELL] == _EMPTY:
+            if self._cells.startswith(_EMPTY, at + 2 * _DIGEST):
                 return at, False
             slot = (slot + 1) & self._mask
 
@@ -73,3 +70,9 @@ class KeyTable:
             if cell[2 * _DIGEST :] != _EMPTY:
                 at, _ = self._find(bytes(cell[:_DIGEST]))
                 self._cells[at : at + _CELL] = cell
+
+
+def _digest(keyed: blake2b, parts: tuple[str, ...]) -> bytes:
+    state = keyed.copy()
+    state.update("".join([f"{len(part)}:{part}" for part in parts]).encode("utf-8"))  # no other parts are spelled alike
+    return state.digest()

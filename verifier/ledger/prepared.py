@@ -6,6 +6,7 @@ What follows from the entries before it is for the history, which takes what is 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
@@ -36,12 +37,13 @@ class Brought(Enum):
 class Keep:
     """Which entries a history remembers one by one; of the others only the keys that they take.
 
-    Entries of `kinds`; and receipts with one of the token scopes in `scopes`, or whose bytes are in `named`. With `slim`,
-    decisions are remembered without the evidence that they list.
+    Entries of `kinds`; and receipts with one of the token scopes in `scopes` or the runs in `runs`, both as refs, or whose
+    bytes are in `named`. With `slim`, decisions are remembered without the evidence that they list.
     """
 
     kinds: frozenset[str]
     scopes: frozenset[str] = frozenset()
+    runs: frozenset[str] = frozenset()
     named: frozenset[bytes] = frozenset()
     slim: bool = False
 
@@ -49,9 +51,12 @@ class Keep:
         """Whether this entry is remembered."""
         if match[1].decode("ascii") in self.kinds:
             return True
-        if not self.scopes and not self.named:
+        if not self.scopes and not self.runs and not self.named:
             return False
-        return match.string in self.named or entry_of(match).refs.get("token_scope") in self.scopes
+        if match.string in self.named:
+            return True
+        refs = entry_of(match).refs
+        return refs.get("token_scope") in self.scopes or refs.get("run") in self.runs
 
 
 class Prepared(NamedTuple):
@@ -127,5 +132,10 @@ def _read_payload(entry: Entry, payload: bytes, origin: str) -> Record:
     record = read_record(entry.kind, payload, signer_did=entry.signer_did, origin=origin)
     refs = compute_refs(record, entry.payload_hash_b64u)
     if refs != entry.refs:
-        raise Refused("ENTRY_REFS_MISMATCH", "refs", expected=str(refs), found=str(dict(entry.refs)))
+        differ = sorted(name for name in refs.keys() | entry.refs.keys() if refs.get(name) != entry.refs.get(name))
+        raise Refused("ENTRY_REFS_MISMATCH", "refs", expected=_say(refs, differ), found=_say(entry.refs, differ))
     return record
+
+
+def _say(refs: Mapping[str, str], names: Iterable[str]) -> str:
+    return ", ".join(f"{name} {refs[name]}" if name in refs else f"no {name}" for name in names)

@@ -25,7 +25,7 @@ class Revocations:
 
     def first_below(self, target: str, index: int) -> int | None:
         """The lowest index below `index` at which `target` was revoked, or None."""
-        found = self._indexes.get(ref_value(target), ())
+        found = self._indexes.get(ref_value(target), ()) if self._indexes else ()
         return found[0] if found and found[0] < index else None
 
     def _may_revoke(self, target: str, signer: str, index: int) -> bool:

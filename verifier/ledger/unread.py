@@ -6,22 +6,28 @@ from array import array
 
 from verifier.encodings import decode_exact_b64u
 from verifier.ledger.history import History
+from verifier.records.kinds import KINDS
 from verifier.records.restrictions import Tombstone
 
 _HASH = 32
 
 
 class Unread:
-    """Indexes and payload hashes of entries whose payload was not there."""
+    """Indexes and payload hashes of entries whose payload was not there.
+
+    A tombstone explains an entry of an erasable kind only: another entry may hold or name the same payload to have it erased.
+    """
 
     def __init__(self) -> None:
         self._indexes = array("Q")
         self._hashes = bytearray()
+        self._erasable = bytearray()
 
-    def add(self, index: int, payload_hash_b64u: str) -> None:
+    def add(self, index: int, kind: str, payload_hash_b64u: str) -> None:
         """One entry."""
         self._indexes.append(index)
         self._hashes += decode_exact_b64u(payload_hash_b64u.encode("ascii"))
+        self._erasable.append(KINDS[kind].erasable)
 
     def explain(self, history: History, *, at_most: int) -> tuple[list[int], int, int]:
         """The indexes that no valid tombstone explains, at most so many; how many they are; how many are explained."""
@@ -31,7 +37,7 @@ class Unread:
         missing: list[int] = []
         explained = 0
         for position, index in enumerate(self._indexes if erased else self._indexes[:at_most]):
-            if bytes(self._hashes[position * _HASH : (position + 1) * _HASH]) in erased:
+            if self._erasable[position] and bytes(self._hashes[position * _HASH : (position + 1) * _HASH]) in erased:
                 explained += 1
             elif len(missing) < at_most:
                 missing.append(index)

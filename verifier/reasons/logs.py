@@ -9,7 +9,7 @@ LOG_REASONS = (
         "ENTRY_MALFORMED",
         "The bytes are not byte for byte an entry.",
         "A log of something else, or a damaged entry.",
-        "For logs that are not trustlog's use --any-entries.",
+        "Do not rely on the entry; a log of something else is read with --any-entries.",
     ),
     Reason(
         "ENTRY_REFS_MISMATCH",
@@ -82,7 +82,7 @@ LOG_REASONS = (
     Reason(
         "CHECKPOINT_STALE",
         "The checkpoint is older than the trust policy allows, or than one seen before.",
-        "A frozen mirror, or a log that hides its newest entries.",
+        "A frozen mirror, a log that hides its newest entries, exchanged checkpoints, or no witness that says a time.",
         "Ask the log and its witnesses for a newer checkpoint.",
     ),
     Reason(
@@ -95,7 +95,7 @@ LOG_REASONS = (
         "QUORUM_NOT_MET",
         "Too few trusted witnesses have cosigned the checkpoint.",
         "Witnesses were down, or the log avoids them.",
-        "Fetch the checkpoint again after the witnesses cosigned.",
+        "Fetch the checkpoint again after the witnesses cosigned; if they sign with ML-DSA-44, install cryptography 48.",
     ),
     Reason(
         "CONSISTENCY_PROOF_INVALID",
@@ -143,13 +143,13 @@ LOG_REASONS = (
     Reason(
         "LOG_UNREACHABLE",
         "The log did not answer, or cannot be read.",
-        "A wrong address, no network, or a log that is down.",
-        "Check the address and try again.",
+        "A wrong address, no network, a log that is down or busy (5xx, 429), or a file that cannot be read.",
+        "Check the address and try again: nothing follows about the log.",
     ),
     Reason(
         "LOG_RESPONSE_INVALID",
         "The log's answer is not what its interface promises.",
-        "A redirect, an error status or a content encoding.",
+        "A redirect, a status that refuses, a content encoding or a body without its length.",
         "Use the log's own address.",
     ),
     Reason(

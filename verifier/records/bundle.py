@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from verifier import schema as s
 from verifier.encodings import hash_b64u
 from verifier.errors import Refused
-from verifier.jsontext import stringify
+from verifier.jsontext import dump
 from verifier.limits import MAX_EVENTS, MAX_METADATA_BYTES, MAX_RECEIPTS
 from verifier.records.bundled import BundledReceipts, read_receipts
 from verifier.records.claims import RateLimitClaim, check_rate_limits
@@ -44,7 +44,7 @@ class Event:
         """SHA-256 over compact JSON of all members but itself in their published order."""
         document = self.to_json()
         del document["event_hash_b64u"]
-        return hash_b64u(stringify(document))
+        return hash_b64u(dump(document))  # of strings and null
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

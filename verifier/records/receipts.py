@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from verifier import schema as s
+from verifier.errors import Refused
 from verifier.jsontext import check_payload_text
 from verifier.limits import MAX_METADATA_BYTES
 from verifier.records.approval import ApprovalBinding
@@ -65,17 +66,33 @@ class GatewayReceipt:
     latency_ms: int = s.member(s.integer(0, 3_600_000))
     timestamp: int = s.member(s.any_time)
     binding: ReceiptBinding | None = s.optional(s.object_of(ReceiptBinding))
-    metadata: dict[str, object] | None = s.optional(s.free_object(MAX_METADATA_BYTES))
+    metadata: dict[str, object] | None = s.optional(s.free_object())  # its bound: `read_gateway_receipt`
 
     def refs(self) -> dict[str, str]:
         """`receipt run token_scope policy`."""
         return receipt_refs(self.receipt_id, self.binding)
 
 
+_bounded_metadata = s.free_object(MAX_METADATA_BYTES)
+
+
 @lru_cache(maxsize=4096)  # a receipt stands in the log and again in its bundle
 def read_gateway_receipt(text: bytes) -> GatewayReceipt:
     """The receipt in an exact payload text. Raises Refused as `check_payload_text`, and SCHEMA_VALIDATION_FAILED."""
-    return s.decode(GatewayReceipt, check_payload_text(text), "payload")
+    receipt = s.decode(GatewayReceipt, check_payload_text(text), "payload")
+    # Both accepted forms spell a member as RFC 8785 does: in a text that is not above the bound, none is.
+    if receipt.metadata is not None and len(text) > MAX_METADATA_BYTES:
+        _bounded_metadata(receipt.metadata, "payload.metadata")
+    return receipt
+
+
+def is_gateway_receipt(text: bytes) -> bool:
+    """Whether `read_gateway_receipt` reads this text."""
+    try:
+        read_gateway_receipt(text)
+    except Refused:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,11 @@ from verifier.change.decision_rules import check_decision
 from verifier.change.evidence_rules import check_listed
 from verifier.change.execution_rules import begin_fault
 from verifier.change.findings import Findings
+from verifier.encodings import encode_b64u
 from verifier.ledger.history import History
 from verifier.records.decision import Decision
 from verifier.report import Check, Status
+from verifier.tree import hash_leaf
 from verifier.trust import parse_trust_policy
 
 
@@ -54,7 +56,7 @@ def judged_by_verifier(history: History, story: Story, allow: Logged, data: Mapp
     item = history.at(allow.index)
     assert item is not None
     if isinstance(item.record, Decision):
-        check_listed(findings, item, item.record, data)
+        check_listed(findings, item, item.record, {at: encode_b64u(hash_leaf(entry)) for at, entry in data.items()})
     check_decision(case, findings, allow.payload_hash)
     for begin, record in case.begins:  # an execution outside the rules fails the change, and stands against all that follows
         fault = begin_fault(history, begin, record) if begin.index < allow.index else None
