@@ -313,6 +313,10 @@ def test_a_failure_is_told_though_the_progress_file_cannot_be_written(desk: Desk
 
     monkeypatch.setattr(resume, "write_whole", full)
     assert desk.run()[0] == 2
+    fork = desk.log.parent / "fork"
+    write_big_log(fork, 700, last=b"another history")
+    code, report = desk.run("--since", str(fork / "checkpoint"))
+    assert (code, report["reason_code"]) == (1, "CHECKPOINT_INCONSISTENT")
     (desk.log / "tile/0/011").write_bytes(bytes(8192))
     code, report = desk.run()
     assert (code, report["reason_code"]) == (1, "TILE_INVALID")

@@ -138,10 +138,13 @@ def _said_no(entries: Iterator[Logged]) -> Iterator[DenialFact]:
 
 
 def _first_of_each_run(entries: JobEntries) -> Iterator[RecordFact]:
-    """The first entry of each kind and run: a job of many model calls has many receipts of one run."""
+    """The first entry of each kind and run: a job of many model calls has many receipts of one run.
+
+    Violations tell what was seen, of whatever run, and change nothing.
+    """
     first: dict[tuple[str, str | None], int] = {}
     for one in entries.every:
-        if one.void is None:
+        if one.void is None and one.kind != "violation":
             first.setdefault((one.kind, one.refs.get("run")), one.index)
     return (RecordFact(index, kind, run) for (kind, run), index in first.items())
 
