@@ -335,7 +335,7 @@ class Change:
             "simulation_b64u": self.hashes.get("simulation", hash_of(b"none")),
             "round": str(len(allows) + 1),
         }
-        tool = self.policy["tools"].get(action, {})
+        tool = self.policy.get("tools", {}).get(action, {})
         if action == "ticket.close" or tool.get("requires_proof_bundle_reference"):
             scope["bundle_b64u"] = self.hashes.get("bundle", hash_of(b"none"))
         return scope
