@@ -49,7 +49,9 @@ def parse_json(data: bytes, what: str = "JSON") -> object:
     try:
         value: object = _STRICT.decode(text)
     except json.JSONDecodeError as error:
-        raise Refused("JSON_INVALID", what, found=f"{error.msg} at character {error.pos}") from None
+        raise Refused(
+            "JSON_INVALID", what, found=f"{error.msg.removesuffix(' starting at')} at character {error.pos}"
+        ) from None
     except RecursionError:
         raise Refused("JSON_TOO_DEEP", what, expected=f"at most {MAX_JSON_DEPTH} levels") from None
     if _SURROGATE_ESCAPE.search(data):

@@ -177,6 +177,6 @@ def common_open_points(rows: Sequence[Row]) -> list[str]:
     ]
     if attested:
         common.insert(
-            0, f"absences: {plural(attested, 'pack')} rest on a gate's word for them; each verdict alone names them"
+            0, f"absences: of {plural(attested, 'pack')} they rest on a gate's word; each verdict alone names them"
         )
     return common

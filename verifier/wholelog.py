@@ -165,15 +165,20 @@ class _LogCheck:
             )
         except Refused:
             raise  # what was read is forgotten
-        except BaseException as error:
-            if resume is not None:
-                self._save(resume)
-            if isinstance(error, Unavailable):
-                self._check_earlier_alone()
-            raise
-        if resume is not None:
+        except Unavailable:
+            self._check_earlier_alone()  # first: a disk that is full must not hide a fork
             self._save(resume)
-        self._report(scan)
+            raise
+        except BaseException:
+            self._save(resume)
+            raise
+        try:
+            self._report(scan)
+        except Unavailable:
+            self._save(resume)
+            raise
+        if not self._findings.has_failed():  # what has is forgotten
+            self._save(resume)
 
     def _check_earlier_alone(self) -> None:
         """A payload that cannot be had must not hide that the log breaks with what was seen: its tree alone is read."""
@@ -191,9 +196,9 @@ class _LogCheck:
         """Whether nothing was found so far that the next run must find again."""
         return not self._malformed and (self._deep is None or self._deep.is_signed)
 
-    def _save(self, resume: ProgressFile) -> None:
+    def _save(self, resume: ProgressFile | None) -> None:
         before = self._begun.size if self._begun is not None else 0
-        if self._reached is not None and self._reached.size > before:
+        if resume is not None and self._reached is not None and self._reached.size > before:
             resume.save(self._reached)
 
     def _read(self, bundle: BundleRead) -> None:

@@ -335,7 +335,8 @@ class Change:
             "simulation_b64u": self.hashes.get("simulation", hash_of(b"none")),
             "round": str(len(allows) + 1),
         }
-        if action == "ticket.close":
+        tool = self.policy.get("tools", {}).get(action, {})
+        if action == "ticket.close" or tool.get("requires_proof_bundle_reference"):
             scope["bundle_b64u"] = self.hashes.get("bundle", hash_of(b"none"))
         return scope
 
@@ -413,7 +414,7 @@ class Change:
             "decided_at": at(self.clock),
             "expires_at": at(self.clock + 60),
         }
-        if action == "ticket.close":
+        if "bundle_b64u" in scope:
             payload["closing_reason"] = f"done, bundle:{scope['bundle_b64u']} attached"
         return payload
 

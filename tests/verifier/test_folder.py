@@ -101,7 +101,7 @@ def test_people_get_a_table_and_what_is_not_proven(tmp_path: Path, capsys: pytes
     assert re.search(r"^FAIL +APPROVALS_INSUFFICIENT +jira\.example:CHG-7 +b\.evidence\.json$", text, re.MULTILINE)
     assert re.search(r"^ERROR +PACK_MALFORMED +- +c\.evidence\.json$", text, re.MULTILINE)
     assert "that two keys are not in one hand" in text
-    assert "2 packs rest on a gate's word" in text
+    assert "absences: of 2 packs they rest on a gate's word" in text
 
 
 def test_the_log_is_read_once_for_all_packs(

@@ -37,6 +37,13 @@ def error_of(capsys: Captured, arguments: list[str]) -> str:
     return error[7:]
 
 
+@pytest.fixture
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for the names of temporary folders, however long."""
+    monkeypatch.setenv("COLUMNS", "300")
+
+
+@pytest.mark.usefixtures("_wide")
 def test_a_verdict_names_what_it_judged_by_its_hash_and_when(tmp_path: Path, given: list[str], capsys: Captured) -> None:
     assert main(given) == 0
     said = capsys.readouterr().out.splitlines()
@@ -57,6 +64,7 @@ def test_a_page_names_what_it_judged_by_its_hash(tmp_path: Path, given: list[str
         assert f"SHA-256 {hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}" in page
 
 
+@pytest.mark.usefixtures("_wide")
 def test_a_table_of_packs_names_the_trust_policy_and_begins_with_the_verdict(
     tmp_path: Path, given: list[str], capsys: Captured
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from trustlog.change.allow import find_allow
-from trustlog.change.desk import Desk, Published
+from trustlog.change.desk import Desk, Published, insist
 from trustlog.errors import Refused
 from trustlog.formats.envelope import Signer
 from trustlog.formats.timestamp import format_timestamp
@@ -17,7 +17,10 @@ CLOSE: Final = "ticket.close"
 
 
 async def log_closure(desk: Desk, gate: Signer, decision: Decision) -> Published:
-    """Log the closure that an allowed decision of closing permits; insists while the decision lives, which is used up by it."""
+    """Log the closure that an allowed decision of closing permits; insists while the decision lives, which is used up by it.
+
+    Raises :class:`Refused`: ``CLOSURE_INVALID`` where something was begun since, ``CONFLICT`` where it was closed already.
+    """
     assert decision.allow
     assert decision.payload_hash is not None
     assert decision.run_id is not None
@@ -28,7 +31,7 @@ async def log_closure(desk: Desk, gate: Signer, decision: Decision) -> Published
 async def log_closure_of(desk: Desk, gate: Signer, decision: str) -> Published:
     """The same for a logged allow of another gate, by its payload hash: it is found in the log and judged again first.
 
-    Raises :class:`Refused` as :func:`~trustlog.change.allow.find_allow` does, and ``CONFLICT`` where it was closed already.
+    Raises :class:`Refused` as :func:`log_closure` does, and as :func:`~trustlog.change.allow.find_allow`.
     """
     record = (await find_allow(desk, decision, CLOSE)).record
     if not isinstance(record.closing_reason, str):
@@ -39,6 +42,7 @@ async def log_closure_of(desk: Desk, gate: Signer, decision: str) -> Published:
 
 async def _log(desk: Desk, gate: Signer, scope: Mapping[str, str], *, run_id: str, decision: str, reason: str) -> Published:
     at_ns = desk.clock()
+    await _check_nothing_begun_since(desk, scope["job_id"], decision)
     members = {
         "ticket": scope["ticket"],
         "job_id": scope["job_id"],
@@ -49,3 +53,16 @@ async def _log(desk: Desk, gate: Signer, scope: Mapping[str, str], *, run_id: st
         "closed_at": format_timestamp(at_ns),
     }
     return await desk.publish_record("closure", members, gate, at_ns=at_ns, patience_s=DECISION_TTL_S)
+
+
+async def _check_nothing_begun_since(desk: Desk, job_id: str, decision: str) -> None:
+    """No bundle tells of what was begun after closing was decided, so that decision closes nothing any more."""
+    job = await insist(lambda: desk.job(job_id), DECISION_TTL_S)
+    logged = job.view.first(decision, "gate_decision", job.size)
+    begins = [one for one in job.entries().valid("execution") if one.record.phase == "begin"]
+    for begin in begins:
+        if logged is not None and begin.index > logged.index:
+            detail = "an execution was begun after closing was decided, and the bundle does not tell of it"
+            expected, found = "no begin between its decision and it", f"the begin at index {begin.index}"
+            hint = "build the bundle again once it has ended (trustlog bundle), have that approved, and close with it"
+            raise Refused("CLOSURE_INVALID", detail, param="decision", expected=expected, found=found, hint=hint)

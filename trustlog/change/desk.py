@@ -100,7 +100,7 @@ class Desk:
 
     async def store(self, data: bytes, *, patience_s: float = 0) -> str:
         """Store a plan or an artefact; its base64url SHA-256."""
-        return encode_b64u(await _insist(lambda: self.client.put_payload(data), patience_s))
+        return encode_b64u(await insist(lambda: self.client.put_payload(data), patience_s))
 
     async def publish_record(
         self,
@@ -137,12 +137,12 @@ class Desk:
 
     async def submit(self, envelope: bytes, *, patience_s: float = 0) -> Published:
         """An envelope, logged and proven; for `patience_s` seconds the very same again while the log cannot be reached."""
-        submitted = await _insist(lambda: self.client.submit(envelope), patience_s)
+        submitted = await insist(lambda: self.client.submit(envelope), patience_s)
         parsed = parse_envelope(envelope)
         return Published(parsed.payload_hash_b64u, parsed.payload, submitted)
 
 
-async def _insist(action: Callable[[], Awaitable[T]], patience_s: float) -> T:
+async def insist(action: Callable[[], Awaitable[T]], patience_s: float) -> T:
     """`action`, tried again for `patience_s` seconds while the log cannot be reached."""
     clock = asyncio.get_running_loop().time
     ends_at_s, pause_s = clock() + patience_s, FIRST_PAUSE_S

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from trustlog.change.allow import check_alive, find_allow
@@ -21,7 +21,9 @@ from trustlog.formats.envelope import Signer, parse_envelope
 from trustlog.formats.timestamp import parse_timestamp
 from trustlog.gate.execution import EXECUTE
 from trustlog.gate.job import Job
+from trustlog.gate.pending import find_pending
 from trustlog.gate.view import Logged
+from trustlog.policy.finding import Finding
 from trustlog.records.plan import compute_fingerprint
 
 __all__ = ["Executed", "Ran", "execute"]
@@ -54,13 +56,13 @@ async def execute(
     `plan`, if given, must be the approved plan byte for byte. `begun` hears of the ``begin`` before `run` starts.
 
     Raises :class:`Refused`: ``DECISION_NOT_LOGGED``, ``DECISION_EXPIRED``, ``DECISION_WITHDRAWN``, the code of whatever stands
-    against the allow, ``JOB_ENDED``, ``PLAN_MISMATCH``, ``EXECUTION_ALREADY_BEGUN``; nothing ran then. A refusal after `run` names
-    its exit code, and how to resolve the execution.
+    against the allow, ``JOB_ENDED``, ``DECISION_PENDING``, ``PLAN_MISMATCH``, ``EXECUTION_ALREADY_BEGUN``; nothing ran then. A
+    refusal after `run` names its exit code, and how to resolve the execution.
     """
     allow = await find_allow(desk, decision, EXECUTE)
-    closed = _closed(await desk.job(allow.record.scope["job_id"]), desk.reading.view.size)
-    if closed is not None:
-        raise closed
+    closing = _closing(await desk.job(allow.record.scope["job_id"]), desk.reading.view.size, now_ns=desk.clock())
+    if closing is not None:
+        raise closing
     stored = await _stored_plan(desk, allow, plan)
     begin = await _begin(desk, signer, allow)
     begun(begin)
@@ -122,18 +124,25 @@ async def _against_starting(desk: Desk, allow: Logged, begin: Published) -> Refu
     if job.withdrawal(allow, begin.index) is not None:
         hint = f"the job is over: start a new one. {_resolve_hint(begin.payload_hash)}"
         return Refused("DECISION_WITHDRAWN", "the gate withdrew this allow before the begin", param="decision", hint=hint)
-    return _closed(job, begin.index)
+    return _closing(job, begin.index, now_ns=desk.clock())
 
 
-def _closed(job: Job, below: int) -> Refused | None:
-    """That the job's ticket was closed below `below`: its bundle tells of every execution, so none may follow."""
+def _closing(job: Job, below: int, *, now_ns: int) -> Refused | None:
+    """That the job's ticket was closed below `below`, or may be: its bundle tells of every execution, so none may follow."""
     closures = job.view.valid("closure", "job", job.terms.job_id, below)
     if not closures:
-        return None
+        below_it = replace(job, size=below)
+        pending = find_pending(below_it, below_it.entries(), EXECUTE, is_closing=False, at_ns=now_ns)
+        return next((_refused(one) for one in pending), None)
     detail = "the ticket was closed after this allow, and nothing is executed after that"
     expected, found = "a job that is not closed", f"its closure at index {closures[0].index}"
     hint = "start a new job for what is still to be done: trustlog token mint"
     return Refused("JOB_ENDED", detail, param="decision", expected=expected, found=found, hint=hint)
+
+
+def _refused(finding: Finding) -> Refused:
+    detail = "an allow to close the ticket may be used yet, and nothing is executed once closing was decided"
+    return Refused(finding.code, detail, param="decision", expected=finding.expected, found=finding.found, hint=finding.hint)
 
 
 def _end_time(desk: Desk, begin: Published, elapsed_ns: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 import tempfile
 from pathlib import Path
@@ -52,7 +53,9 @@ def read_input(path: Path, *, max_bytes: int, may_be_key: bool = False) -> bytes
 
 def check_writable(path: Path, *, force: bool) -> None:
     """Refused (``PARAMETER_INVALID``) early if :func:`write_file` would refuse to overwrite `path`."""
-    if not force and path.exists():
+    if force:
+        _check_replaceable(path)
+    elif path.exists():
         raise _exists(path)
 
 
@@ -60,8 +63,10 @@ def write_file(path: Path, data: bytes, *, force: bool, mode: int = 0o644) -> No
     """Write `path` whole: to a new file beside it, synced, then put in its place.
 
     An existing file is replaced only with `force`, and stays as it was if anything fails. Refused: ``PARAMETER_INVALID`` where
-    a file stands, ``STORAGE_FAILED`` where the system says no.
+    a file stands, or anything else that is no file; ``STORAGE_FAILED`` where the system says no.
     """
+    if force:
+        _check_replaceable(path)
     try:
         _place(path, data, force=force, mode=mode)
     except FileExistsError:
@@ -89,6 +94,22 @@ def _place(path: Path, data: bytes, *, force: bool, mode: int) -> None:
             os.link(name, path)  # fails where a file stands, with no moment between looking and placing
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def _check_replaceable(path: Path) -> None:
+    """Only a file is ever replaced: never a folder, a device, a pipe or a link to any of them."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return  # nothing stands there, or writing will say why not
+    if not stat.S_ISREG(mode):
+        raise Refused(
+            "PARAMETER_INVALID",
+            f"{path} is not a file",
+            param=str(path),
+            expected="a file, not a folder, device, pipe or link",
+            hint="choose another name",
+        )
 
 
 def _exists(path: Path) -> Refused:

@@ -32,7 +32,7 @@ from trustlog.policy.facts import (
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules import count_approvals, steps_before
 from trustlog.policy.rules.approvals import no_complete_scope
-from trustlog.policy.rules.closing import bundle_not_logged, nothing_executed, read_reference
+from trustlog.policy.rules.closing import bundle_not_logged, last_execution_has_no_end, nothing_executed, read_reference
 from trustlog.policy.rules.rule import CLOSE, EXECUTE, SIMULATE, Demand, closes, executes_or_closes, needs_simulation
 from trustlog.policy.rules.steps import choose_simulation
 from trustlog.policy.rules.tool import find_tool, read_plan
@@ -59,6 +59,7 @@ class Established:
     facts: Facts
     scope: Mapping[str, str]
     job: Job
+    entries: JobEntries
 
     @property
     def run_id(self) -> str | None:
@@ -103,7 +104,7 @@ class _Establishing:
         bundle = self._bundle() if demand is not None and closes(demand) else self.unasked
         members = self._scope(demand, simulation, plan, bundle)
         scope = self._complete_scope(demand, members, (tool, simulation, plan, bundle))
-        executed = self._executed(known, simulation) if needs_executions else self.unasked
+        executed = self._executed(known) if needs_executions else self.unasked
         named_plan = self.q.plan_hash if isinstance(simulation, Missing) else simulation.record.plan_hash_b64u
         facts = Facts(
             at_ns=self.q.at_ns,
@@ -117,11 +118,12 @@ class _Establishing:
                 self.entries,
                 scope_hash=None if isinstance(scope, Missing) else scope.scope_hash,
                 plan_hash=named_plan,
+                now_ns=self.q.at_ns if self.q.answered is None else None,
             ),
             simulation=simulation,
             plan=plan,
             receipts=self._receipts(),
-            steps_done=self._steps_done(demand, simulation, executed),
+            steps_done=self._steps_done(demand, simulation, known),
             executions=self._executions(known) if needs_executions else self.unasked,
             executed=executed,
             bundle=bundle,
@@ -130,7 +132,7 @@ class _Establishing:
             counted=self._counted(tool, simulation, scope, bundle),
             decision=NOT_ASKED,
         )
-        return Established(facts, members, self.job)
+        return Established(facts, members, self.job, self.entries)
 
     def _steps(self, demand: Demand) -> list[str]:
         return steps_before(demand.rules, demand.action)
@@ -202,7 +204,7 @@ class _Establishing:
             "requester": self.token.requester,
             "ticket": self.token.ticket,
             "action": demand.action,
-            "round": self.entries.next_round(demand.action),
+            "round": self._round(demand.action),
         }
         if not isinstance(simulation, Missing):
             scope["simulation_b64u"] = simulation.payload_hash
@@ -212,6 +214,13 @@ class _Establishing:
         if not isinstance(bundle, Missing):
             scope[BUNDLE_MEMBER] = bundle.payload_hash
         return scope
+
+    def _round(self, action: str) -> str:
+        """That of now; of a logged allow that of its own index, whatever its gate had read of the allows below."""
+        answered = self.q.answered
+        if answered is None or answered.index == self.size:
+            return self.entries.next_round(action)
+        return Job(self.view, answered.index, self.q.issuance).entries().next_round(action)
 
     def _complete_scope(
         self, demand: Demand | None, members: dict[str, str], parts: tuple[object, ...]
@@ -232,31 +241,34 @@ class _Establishing:
     def _executions(self, known: list[Execution]) -> ExecutionsFact:
         return executions_fact(self.job, self.entries, known, against_allow=self.against_allow)
 
-    def _executed(self, known: list[Execution], simulation: SimulationFact | Missing) -> ExecutedFact | Missing:
-        """The last successful execution of the plan, under an allow that holds."""
-        if isinstance(simulation, Missing):
-            return simulation
-        plan_hash = simulation.record.plan_hash_b64u
-        for one in reversed(known):
-            same_plan = one.decision.record.scope["plan_hash_b64u"] == plan_hash
-            if same_plan and one.succeeded and one.end is not None and not self.against_allow(one.decision):
-                return ExecutedFact(one.decision.payload_hash, one.end.payload_hash)
-        return nothing_executed(self.token)
+    def _executed(self, known: list[Execution]) -> ExecutedFact | Missing:
+        """The job's last execution, of whatever plan, if it ended, under an allow that holds."""
+        last = known[-1] if known else None
+        if last is None or self.against_allow(last.decision):
+            return nothing_executed(self.token)
+        if last.end is None:
+            return last_execution_has_no_end(last.begin.index, self.token)
+        return ExecutedFact(last.decision.payload_hash, last.end.payload_hash, last.begin.index, last.succeeded)
+
+    def _was_executed(self, plan_hash: str, known: list[Execution]) -> bool:
+        """Whether the plan was executed, at any time, with success under an allow that holds."""
+        of_plan = (one for one in known if one.decision.record.scope["plan_hash_b64u"] == plan_hash)
+        return any(one.succeeded and not self.against_allow(one.decision) for one in of_plan)
 
     def _steps_done(
-        self, demand: Demand | None, simulation: SimulationFact | Missing, executed: ExecutedFact | Missing
+        self, demand: Demand | None, simulation: SimulationFact | Missing, known: list[Execution]
     ) -> frozenset[str]:
         """The steps before the action that were done, with success, for the same plan and job."""
         if demand is None or isinstance(simulation, Missing):
             return frozenset()
         plan_hash = simulation.record.plan_hash_b64u
-        return frozenset(step for step in self._steps(demand) if self._is_done(step, plan_hash, executed))
+        return frozenset(step for step in self._steps(demand) if self._is_done(step, plan_hash, known))
 
-    def _is_done(self, step: str, plan_hash: str, executed: ExecutedFact | Missing) -> bool:
+    def _is_done(self, step: str, plan_hash: str, known: list[Execution]) -> bool:
         if step == SIMULATE:
             return True  # there is one, or nothing would be done
         if step == EXECUTE:
-            return not isinstance(executed, Missing)
+            return self._was_executed(plan_hash, known)
         if step == CLOSE:
             return bool(self.entries.valid("closure"))
         for allow in self.entries.decisions("allow"):
@@ -288,7 +300,7 @@ class _Establishing:
             return no_complete_scope(tool)
         approved = bundle if tool.requires_proof_bundle_reference else simulation
         above = approved if isinstance(approved, Missing) else approved.index
-        only = self.q.only_approvals
+        only = None if self.q.answered is None else self.q.answered.record.approvals
         found = self.view.valid("human_approval_receipt", "scope", scope.scope_hash, self.size)
         cases = (
             ApprovalCase(self._approval(one), self.q.at_ns, self.token, tool, simulation, scope, above)

@@ -7,9 +7,14 @@ entries; every resolution of one of its executions; and every revocation or supe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
+from trustlog.formats.entry import ref_value
 from trustlog.gate.job import Job
 from trustlog.gate.view import Logged, LogView
+
+TARGETING: Final = frozenset({"revocation", "resolution", "work_policy_contract"})
+"""Kinds that concern what they name as their target: revoked, looked into, superseded."""
 
 
 def collect_evidence(job: Job, *, run_id: str | None, scope_hash: str | None, plan_hash: str | None) -> list[Logged]:
@@ -27,7 +32,7 @@ def collect_evidence(job: Job, *, run_id: str | None, scope_hash: str | None, pl
         if value is not None:
             _add(found, view.sharing(name, value, size))
     _add(found, view.named(terms.policy_hash_b64u, "work_policy_contract", size))
-    _add(found, view.of_kind("roster", size))
+    _add(found, (one for one in view.of_kind("roster", size) if one.candidate is not None))
     keys = _keys_of_people(view, size)
     looked_up: set[str] = set()
     known = 0
@@ -36,33 +41,28 @@ def collect_evidence(job: Job, *, run_id: str | None, scope_hash: str | None, pl
         targets = _targets(job, found.values()) - looked_up
         looked_up |= targets
         for target in targets:
-            _add(found, view.sharing("target", target, size))
+            _add(found, (one for one in view.sharing("target", target, size) if one.kind in TARGETING))
         _add(found, list(_revoked_keys(view, size, keys | {one.entry.signer_did for one in found.values()})))
     return [found[index] for index in sorted(found)]
 
 
-def differences(view: LogView, allow: Logged, demanded: Sequence[Logged]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The indexes that a logged decision had to list and does not; and those that it lists from above its view, or wrongly."""
-    listed = {one.index: one.leaf_hash_b64u for one in allow.record.evidence}
-    omitted = tuple(one.index for one in demanded if one.index not in listed)
-    foreign = []
-    for index, leaf_hash in listed.items():
-        one = view.at(index) if index < allow.record.view.size else None
-        if one is None or one.leaf_hash_b64u != leaf_hash:
-            foreign.append(index)
-    return omitted, tuple(foreign)
+def find_omitted(allow: Logged, demanded: Sequence[Logged]) -> tuple[int, ...]:
+    """The indexes that a logged decision had to list and does not."""
+    listed = {one.index for one in allow.record.evidence}
+    return tuple(one.index for one in demanded if one.index not in listed)
 
 
 def _targets(job: Job, entries: Iterable[Logged]) -> set[str]:
     """Everything but keys whose revocation, supersession or resolution would concern the change."""
+    job_ref = ref_value(job.terms.job_id)
     targets = {f"job:{job.terms.job_id}", f"policy:{job.terms.policy_hash_b64u}"}
     for one in entries:
         match one.kind:
-            case "token_issued" if "token" in one.refs:
+            case "token_issued" if one.candidate is not None and one.refs["job"] == job_ref:
                 targets.add(f"token:{one.refs['token']}")
             case "human_approval_receipt":
-                targets |= {f"approval:{one.payload_hash}", one.payload_hash}
-            case "execution":
+                targets.add(f"approval:{one.payload_hash}")
+            case "execution" if one.candidate is not None and one.record.phase == "begin":
                 targets.add(one.payload_hash)
     return targets
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from trustlog.formats.entry import ref_value
+from trustlog.formats.timestamp import NS
 from trustlog.gate.standing import UNREADABLE, revocations
 from trustlog.gate.view import Logged, LogView
-from trustlog.policy.facts import DenialFact, JobFact, RecordFact, RevocationFact
+from trustlog.limits import MAX_SKEW_AHEAD_S
+from trustlog.policy.facts import DenialFact, JobFact, Misstatement, RecordFact, RevocationFact
 from trustlog.records.approval import DENIALS
 from trustlog.records.token_issued import TokenIssued
 
@@ -79,8 +82,13 @@ class Job:
         return self.view.valid("gateway_receipt", "token_scope", scope, below)
 
 
-def job_fact(job: Job, entries: JobEntries, *, scope_hash: str | None, plan_hash: str | None) -> JobFact:
-    """What the rules need of a job. `scope_hash` is that of the scope asked for, `plan_hash` that of its plan, where known."""
+def job_fact(
+    job: Job, entries: JobEntries, *, scope_hash: str | None, plan_hash: str | None, now_ns: int | None = None
+) -> JobFact:
+    """What the rules need of a job. `scope_hash` is that of the scope asked for, `plan_hash` that of its plan, where known.
+
+    `now_ns` is the time (nanoseconds since 1970), where the question is of now: allows can be ahead of that.
+    """
     allows = entries.decisions("allow")
     return JobFact(
         revocations=tuple(_revocations(job, entries, allows)),
@@ -89,6 +97,8 @@ def job_fact(job: Job, entries: JobEntries, *, scope_hash: str | None, plan_hash
         closures=tuple(one.index for one in entries.valid("closure")),
         unreadable=tuple(_unreadable(job, entries)),
         records=tuple(_first_of_each_run(entries)),
+        misstated=tuple(_misstated(job, plan_hash)) if job.view.misstated else (),
+        ahead=() if now_ns is None else tuple(_ahead(entries, now_ns)),
     )
 
 
@@ -128,12 +138,32 @@ def _said_no(entries: Iterator[Logged]) -> Iterator[DenialFact]:
 
 
 def _first_of_each_run(entries: JobEntries) -> Iterator[RecordFact]:
-    """The first entry of each kind and run: a job of many model calls has many receipts of one run."""
+    """The first entry of each kind and run: a job of many model calls has many receipts of one run.
+
+    Violations tell what was seen, of whatever run, and change nothing.
+    """
     first: dict[tuple[str, str | None], int] = {}
     for one in entries.every:
-        if one.void is None:
+        if one.void is None and one.kind != "violation":
             first.setdefault((one.kind, one.refs.get("run")), one.index)
     return (RecordFact(index, kind, run) for (kind, run), index in first.items())
+
+
+def _ahead(entries: JobEntries, now_ns: int) -> Iterator[tuple[int, str]]:
+    """The allows that something was begun under and that say a time which no clock can say by now."""
+    begun = {one.record.decision_b64u for one in entries.valid("execution")}
+    for one in entries.decisions("allow"):
+        if one.payload_hash in begun and one.record.decided_at.ns > now_ns + MAX_SKEW_AHEAD_S * NS:
+            yield one.index, one.record.decided_at.text
+
+
+def _misstated(job: Job, plan_hash: str | None) -> Iterator[Misstatement]:
+    """What decisions that share job, token scope or plan with the change say of the log, and is not so."""
+    mine = {("job", job.terms.job_id), ("token_scope", job.terms.token_scope_hash_b64u), ("plan", plan_hash)}
+    for index, misstated in job.view.misstated.items():
+        one = job.view.at(index) if index < job.size else None
+        if one is not None and any(one.refs.get(name) == ref_value(value) for name, value in mine if value is not None):
+            yield from misstated
 
 
 def _unreadable(job: Job, entries: JobEntries) -> Iterator[RecordFact]:

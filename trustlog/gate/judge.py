@@ -4,7 +4,7 @@ Everything missing, stale, unreadable or undecidable is a deny. The same functio
 already logged, at its own index, when a later act relies on it.
 
 Three steps: establish the facts (:mod:`trustlog.gate.establish`), hold them against every rule (:mod:`trustlog.policy.rules`), and
-collect the evidence (:mod:`trustlog.gate.evidence`).
+collect the evidence (:mod:`trustlog.gate.evidence`). A request is held against :mod:`trustlog.gate.pending` too.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from trustlog.gate.establish import Established, establish
-from trustlog.gate.evidence import collect_evidence, differences
+from trustlog.gate.evidence import collect_evidence, find_omitted
+from trustlog.gate.pending import find_pending
 from trustlog.gate.question import Judged, Judgement, Question
 from trustlog.gate.view import Logged, LogView, Sightings
 from trustlog.policy.facts import DecisionFact, Missing
 from trustlog.policy.finding import Finding
-from trustlog.policy.rules import check_logged_allow, check_question
-from trustlog.policy.rules.decision import view_is_below_the_decision
+from trustlog.policy.rules import check_logged_allow, check_question, find_demand
+from trustlog.policy.rules.decision import decision_says_what_the_log_has
+from trustlog.policy.rules.rule import CLOSE, closes
 from trustlog.policy.rules.token import token_not_logged
 from trustlog.records.fields import UnsetType
 
@@ -29,7 +31,11 @@ __all__ = ["Judgement", "Question", "judge", "judge_logged_allow"]
 def judge(question: Question) -> Judgement:
     """The judgement of one question."""
     established = _establish(question)
-    return _judgement(established, check_question(established.facts))
+    facts, job = established.facts, established.job
+    demand = find_demand(facts)
+    is_closing = demand is not None and (demand.action == CLOSE or closes(demand))
+    pending = find_pending(job, established.entries, question.action, is_closing=is_closing, at_ns=question.at_ns)
+    return _judgement(established, (*check_question(facts), *pending))
 
 
 def judge_logged_allow(
@@ -73,10 +79,10 @@ def _against_logged_allow(view: LogView, allow: Logged, plans: Mapping[str, byte
         roster_b64u=record.roster_b64u,
         token_scope_hash_b64u=record.token_scope_hash_b64u,
         approvals=frozenset(record.approvals),
+        misstated=view.misstated.get(allow.index, ()),
     )
-    impossible = list(view_is_below_the_decision.check(decision))
-    if impossible:
-        yield from impossible
+    if record.view.size > allow.index:
+        yield from decision_says_what_the_log_has.check(decision)
         return
     issued = view.valid("token_issued", "token", record.token_hash, record.view.size)
     if not issued:
@@ -85,8 +91,7 @@ def _against_logged_allow(view: LogView, allow: Logged, plans: Mapping[str, byte
     for size in sorted({record.view.size, allow.index}):
         established = _establish(_question_of(view, allow, plans, judged, issuance=issued[0], size=size))
         if size == record.view.size:
-            omitted, foreign = differences(view, allow, _evidence(established))
-            decision = replace(decision, omitted=omitted, foreign=foreign)
+            decision = replace(decision, omitted=find_omitted(allow, _evidence(established)))
         facts = replace(established.facts, decision=decision)
         yield from check_question(facts)
         yield from check_logged_allow(facts)
@@ -107,7 +112,7 @@ def _question_of(
         plan_hash=record.scope["plan_hash_b64u"],
         simulation=record.scope["simulation_b64u"],
         closing_reason=None if isinstance(record.closing_reason, UnsetType) else record.closing_reason,
-        only_approvals=frozenset(record.approvals),
+        answered=allow,
         judged=judged,
     )
 

@@ -16,9 +16,9 @@ class Question:
     """What is asked of the evidence below `size` at the time `at_ns` (nanoseconds since 1970).
 
     ``issuance`` is the logged issuance of the token; ``plan_hash`` and ``simulation`` may be None: the newest successful
-    simulation then says them. ``plans`` maps fingerprints to the exact plan bytes that could be had. ``only_approvals``, payload
-    hashes, narrows what is counted to what a logged decision relied on. ``judged`` remembers earlier allows that were judged on the
-    way, so that allows which rely on each other are judged once.
+    simulation then says them. ``plans`` maps fingerprints to the exact plan bytes that could be had. ``answered`` is the logged
+    allow that is the answer, where that is judged: its round is that of its own index, and only what it relied on is counted.
+    ``judged`` remembers earlier allows that were judged on the way, so that allows which rely on each other are judged once.
     """
 
     view: LogView
@@ -30,7 +30,7 @@ class Question:
     plan_hash: str | None = None
     simulation: str | None = None
     closing_reason: str | None = None
-    only_approvals: frozenset[str] | None = None
+    answered: Logged | None = None
     judged: Judged = field(default_factory=dict)
 
 

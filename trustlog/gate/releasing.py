@@ -11,6 +11,7 @@ from trustlog.gate.failing import Failing, not_there
 from trustlog.gate.follow import Reading
 from trustlog.gate.identify import GateRequest
 from trustlog.gate.judge import judge_logged_allow
+from trustlog.gate.pending import find_pending_below
 from trustlog.gate.release import restrictions_since
 from trustlog.gate.repeated import find_repeated
 from trustlog.gate.restrictions import Restrictions
@@ -92,7 +93,8 @@ class Releasing:
     async def _judge_again(self, logged: Logged) -> tuple[Finding, ...]:
         view = self._reading.view
         issuance = view.valid("token_issued", "token", logged.record.token_hash, logged.index)[0]
-        return judge_logged_allow(view, logged, await self._reading.read_job(issuance, view.size))
+        against = judge_logged_allow(view, logged, await self._reading.read_job(issuance, view.size))
+        return against + find_pending_below(view, logged)
 
     def _against_release(self, one: Sent, logged: Logged, *, is_untouched: bool) -> tuple[Finding, ...]:
         against = self._restrictions_on(logged, is_untouched=is_untouched)

@@ -18,9 +18,11 @@ from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.entry import Entry, parse_entry, ref_value
 from trustlog.formats.envelope import check_signature
 from trustlog.formats.trustpolicy import TrustPolicy
+from trustlog.gate.misstated import find_misstatements
 from trustlog.gate.stacked import StackedIndex, StackedList
 from trustlog.merkle.hashing import hash_leaf
-from trustlog.policy.facts import Lie
+from trustlog.merkle.past import PastTrees
+from trustlog.policy.facts import Lie, Misstatement
 from trustlog.records.candidate import Candidate, read_logged
 from trustlog.records.fields import UnsetType
 from trustlog.records.kinds import BULK_KINDS
@@ -92,6 +94,8 @@ class LogView:
         self.well_founded: dict[
             int, Sightings
         ] = {}  # allows that were judged at their own index, below which nothing changes
+        self.misstated: dict[int, tuple[Misstatement, ...]] = {}  # by the index of the decision that misstates
+        self._past = PastTrees()
         self._history = MemoryHistory()
         self._ledger = Ledger(trust, self._history)
         self._entries: MutableSequence[Logged | None] = []
@@ -148,6 +152,10 @@ class LogView:
         place = bisect_right(self._sightings, index, key=lambda known: known[0])
         return self._sightings[place][1] if place < len(self._sightings) else None
 
+    def root_at(self, size: int) -> bytes:
+        """The root of the tree of the first `size` entries, 32 bytes; `size` is at most :attr:`size`."""
+        return self._past.root_at(size)
+
     def check_next(self, candidate: Candidate) -> int | None:
         """Check a candidate as the log would at :attr:`size`; the index of its identity where it is logged already.
 
@@ -188,6 +196,7 @@ class LogView:
         `read` is what these very bytes were read to before, every rule but the ledger's checked.
         """
         index = len(self._entries)
+        self._past.append(hash_leaf(data))
         self._history.add(index, data, [])
         try:
             entry = parse_entry(data) if read is None or read.entry_bytes != data else read.entry
@@ -202,6 +211,10 @@ class LogView:
             logged = self._unread(logged)
         self._entries.append(logged)
         self._index(logged)
+        if logged.kind == "gate_decision" and logged.candidate is not None:
+            misstated = tuple(find_misstatements(self._past, index, logged.record))
+            if misstated:
+                self.misstated[index] = misstated
 
     def read_late(self, index: int, payload: bytes | None) -> None:
         """Read the payload of a receipt or bundle that was added without it."""

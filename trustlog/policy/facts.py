@@ -102,11 +102,23 @@ class RecordFact:
 
 
 @dataclass(frozen=True, slots=True)
+class Misstatement:
+    """What a decision at `index` says of the log, and is not so: of its view, or of an entry that it lists."""
+
+    index: int
+    code: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobFact:
     """What the log holds of the job, all of it.
 
     ``revocations`` are of the job, of any of its tokens and of any approval that an allow used. ``records`` has the
-    first entry of each kind and run among those of the job, ``unreadable`` each whose payload could not be had.
+    first entry of each kind and run among those of the job, ``unreadable`` each whose payload could not be had, ``misstated``
+    what decisions about it, or about its plan, say of the log and is not so. ``ahead`` are index and time of each allow that was
+    used and was decided later than any clock can say by now.
     """
 
     revocations: tuple[RevocationFact, ...] = ()
@@ -115,6 +127,8 @@ class JobFact:
     closures: tuple[int, ...] = ()
     unreadable: tuple[RecordFact, ...] = ()
     records: tuple[RecordFact, ...] = ()
+    misstated: tuple[Misstatement, ...] = ()
+    ahead: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +166,15 @@ class ExecutionsFact:
 
 @dataclass(frozen=True, slots=True)
 class ExecutedFact:
-    """The last execution of the plan that ended with success under an allow that holds: payload hashes."""
+    """The last execution of the job, under an allow that holds: payload hashes, and the index of its ``begin``.
+
+    `succeeded` is False where it ended with failure, or somebody had to look into it.
+    """
 
     decision: str
     end: str
+    begun_at: int
+    succeeded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,12 +249,14 @@ class ApprovalCase:
 class CountedFact:
     """The approvals that count, one a person, in index order; and every finding against the rest.
 
+    `again` are those that would count too, were their person not counted already.
     `roster` says who they are, and who else could be asked; None where no roster is in force.
     """
 
     approvals: tuple[ApprovalFact, ...]
     roster: RosterFact | None
     against: tuple[Finding, ...] = ()
+    again: tuple[ApprovalFact, ...] = ()
 
     @property
     def subjects(self) -> list[str]:
@@ -253,10 +274,7 @@ class CountedFact:
 
 @dataclass(frozen=True, slots=True)
 class DecisionFact:
-    """An allow that is logged: what it says, and how its list of evidence differs from what the log has.
-
-    `omitted` are indexes that it had to list, `foreign` indexes that it lists wrongly or from above its view.
-    """
+    """An allow that is logged: what it says, what it says of the log and is not so, and the indexes that it had to list too."""
 
     index: int
     view_size: int
@@ -265,8 +283,8 @@ class DecisionFact:
     roster_b64u: str
     token_scope_hash_b64u: str
     approvals: frozenset[str]
+    misstated: tuple[Misstatement, ...] = ()
     omitted: tuple[int, ...] = ()
-    foreign: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,9 @@ class Ledger:
                 return role
         return None
 
+    def _was_gateway(self, did: str, index: int) -> bool:
+        return any(role == "gateways" and window.from_index <= index for role, window in self._windows.get(did, ()))
+
     def _check_person(self, candidate: Judged, index: int) -> None:
         roster = self.rosters.at(index)
         if roster is None:
@@ -171,7 +174,10 @@ class Ledger:
             )
 
     def _check_bundle_receipts(self, candidate: Judged, index: int) -> None:
+        """A gateway may have been cut off since it signed: its receipt is judged where it is logged, in its own window."""
         for position, (kind, did) in enumerate(candidate.record.inner_signers()):
+            if kind == "gateway_receipt" and self._was_gateway(did, index):
+                continue
             self._check_role(did, KINDS[kind].signers, index, f"payload.receipts[{position}].signer_did")
 
     def _check_resolution(self, candidate: Judged, index: int) -> None:

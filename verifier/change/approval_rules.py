@@ -32,9 +32,10 @@ def check_approvals(case: Case, findings: Findings, allow: Allow) -> None:
         findings.failed(name, "ROSTER_MISSING", expected="a roster in force", index=allow.index)
         return
     named = allow.decision.roster_b64u
+    later = next((one.payload_hash_b64u for one in (viewed, roster) if one.payload_hash_b64u != named), None)
     adverse = None
-    if named != viewed.payload_hash_b64u:
-        adverse = Refused("ROSTER_NOT_CONTINUING", "roster_b64u", expected=viewed.payload_hash_b64u, found=named)
+    if later is not None:
+        adverse = Refused("ROSTER_NOT_CONTINUING", "roster_b64u", expected=later, found=named)
     check_absent(case, findings, allow, "approvals.latest_roster", expected="no later roster", adverse=adverse)
     people: list[Person] = []
     against: list[Refused] = []

@@ -21,19 +21,21 @@ from verifier.records.policy import CLOSE, EXECUTE, SIMULATE, PublishedPolicy
 from verifier.times import NS, format_time
 
 
-def judged_decisions(case: Case) -> list[str]:
-    """The payload hashes of the allows that a begin or closure names, and of those that these rely on."""
-    names = [record.decision_b64u for _, record in case.begins]
-    names += [record.decision_b64u for _, record in case.closures if record.job_id == case.job_id]
-    judged: list[str] = []
-    while names:
-        name = names.pop(0)
-        if name in judged:
-            continue
-        judged.append(name)
+def judged_decisions(case: Case) -> dict[str, int]:
+    """The payload hashes of the allows that a begin or closure names, and of those that these rely on.
+
+    With each the index of the last record that relies on it: a withdrawal above that comes too late to change anything.
+    """
+    found = [(record.decision_b64u, item.index) for item, record in case.begins]
+    found += [(record.decision_b64u, item.index) for item, record in case.closures if record.job_id == case.job_id]
+    judged: dict[str, int] = {}
+    while found:
+        name, index = found.pop(0)
+        is_new = name not in judged
+        judged[name] = max(index, judged.get(name, 0))
         named = decision_named(case.history, name)
-        if not isinstance(named, Refused):
-            names += _relied_on(case, open_allow(case, *named))
+        if is_new and not isinstance(named, Refused):
+            found += [(relied, named[0].index) for relied in _relied_on(case, open_allow(case, *named))]
     return judged
 
 
@@ -44,21 +46,23 @@ def _relied_on(case: Case, allow: Allow | None) -> list[str]:
     found = []
     for step in sorted(steps):
         candidates = [item.entry.payload_hash_b64u for item in step_allows(case, allow, step)]
-        found += [next((one for one in candidates if _holds(case, one)), one) for one in candidates[:1]]
+        found += [next((one for one in candidates if _holds(case, one, allow.index)), one) for one in candidates[:1]]
     return found
 
 
-def _holds(case: Case, decision_b64u: str) -> bool:
-    """Whether an allow, and what it relies on, breaks no rule: one that does not hold makes way for another of its step.
+def _holds(case: Case, decision_b64u: str, index: int) -> bool:
+    """Whether an allow, and what it relies on, breaks no rule for who relies on it at `index`.
+
+    One that does not hold makes way for another of its step.
 
     Each relies on allows below its own view only, so this ends.
     """
     findings = Findings()
-    check_decision(case, findings, decision_b64u)
+    check_decision(case, findings, decision_b64u, relied_on_at=index)
     named = decision_named(case.history, decision_b64u)
     if findings.has_failed() or isinstance(named, Refused):
         return False
-    return all(_holds(case, name) for name in _relied_on(case, open_allow(case, *named)))
+    return all(_holds(case, name, named[0].index) for name in _relied_on(case, open_allow(case, *named)))
 
 
 def open_allow(case: Case, item: Logged, decision: Decision) -> Allow | None:
@@ -73,8 +77,8 @@ def open_allow(case: Case, item: Logged, decision: Decision) -> Allow | None:
     return Allow(item, decision, scope, decision.scope_hash() or "", policy, tool)
 
 
-def check_decision(case: Case, findings: Findings, decision_b64u: str) -> None:
-    """Judge one decision by its payload hash."""
+def check_decision(case: Case, findings: Findings, decision_b64u: str, *, relied_on_at: int) -> None:
+    """Judge one decision by its payload hash; the last record that relies on it stands at the index `relied_on_at`."""
     named = decision_named(case.history, decision_b64u)
     if isinstance(named, Refused):
         findings.refused("policy.decision", named)
@@ -118,15 +122,12 @@ def check_decision(case: Case, findings: Findings, decision_b64u: str) -> None:
     check_denials(case, findings, allow)
     check_approvals(case, findings, allow)
     check_bundle(case, findings, allow)
-    _check_not_withdrawn(case, findings, allow)
+    _check_not_withdrawn(case, findings, allow, relied_on_at)
 
 
-def _check_not_withdrawn(case: Case, findings: Findings, allow: Allow) -> None:
-    """The record that used the decision came before any withdrawal; a relied-on allow was never withdrawn."""
-    uses = [item.index for item, record in case.begins if record.decision_b64u == allow.payload_hash]
-    uses += [item.index for item, record in case.closures if record.decision_b64u == allow.payload_hash]
-    limit = min(uses) if uses else 2**63
-    at = case.history.withdrawn_between(allow.payload_hash, allow.index, limit)
+def _check_not_withdrawn(case: Case, findings: Findings, allow: Allow, relied_on_at: int) -> None:
+    """What relies on the decision came before any withdrawal of it."""
+    at = case.history.withdrawn_between(allow.payload_hash, allow.index, relied_on_at)
     adverse = None
     if at is not None:
         adverse = Refused("DECISION_WITHDRAWN", "decision", found=f"withdrawn at index {at}")

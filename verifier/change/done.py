@@ -30,7 +30,7 @@ def _has_failed(case: Case, allow: Allow) -> bool:
 
 def _is_resolved(case: Case, allow: Allow, end: Execution) -> bool:
     """Whether somebody had to look into the outcome: it then counts as a failure, whatever the end says."""
-    return any(item.index < allow.view and record.begin_b64u == end.begin_b64u for item, record in case.resolutions)
+    return any(item.index < allow.index and record.begin_b64u == end.begin_b64u for item, record in case.resolutions)
 
 
 def is_done(case: Case, allow: Allow, step: str) -> bool:

@@ -10,6 +10,8 @@ from verifier.entry import ref_value
 from verifier.ledger.logged import Logged
 from verifier.records.decision import Decision
 
+_TARGETING = frozenset(("revocation", "resolution", "work_policy_contract"))
+
 
 def check_listed(findings: Findings, item: Logged, decision: Decision, packed: Mapping[int, str]) -> None:
     """Every entry that a decision lists is below its view, and in the pack with that leaf hash.
@@ -35,49 +37,67 @@ def check_listed(findings: Findings, item: Logged, decision: Decision, packed: M
 def check_nothing_omitted(case: Case, findings: Findings, allow: Allow) -> None:
     """The list holds every entry below the view that concerns the change, as far as entries are known here."""
     listed = {seen.index for seen in allow.decision.evidence}
-    known = [item for item in case.history if item.index < allow.view]
-    targets = _targets(case, allow, known, listed)
-    for item in known:
-        if item.index not in listed and _concerns(case, allow, item, targets):
-            findings.failed(
-                allow.name("evidence.nothing_omitted"),
-                "EVIDENCE_INCOMPLETE",
-                expected=f"entry {item.index} ({item.entry.kind}) in the decision's evidence",
-                found="omitted",
-                index=allow.index,
-            )
-            return
+    omitted = [item for item in _concerning(case, allow) if item.index not in listed]
+    if omitted:
+        first = min(omitted, key=lambda item: item.index)
+        findings.failed(
+            allow.name("evidence.nothing_omitted"),
+            "EVIDENCE_INCOMPLETE",
+            expected=f"entry {first.index} ({first.entry.kind}) in the decision's evidence",
+            found="omitted",
+            index=allow.index,
+        )
+        return
     findings.passed(allow.name("evidence.nothing_omitted"), f"{len(listed)} listed", index=allow.index)
 
 
-def _targets(case: Case, allow: Allow, known: list[Logged], listed: set[int]) -> frozenset[str]:
-    """What a revocation or resolution may name to concern this change."""
-    targets = [f"job:{case.job_id}", f"policy:{allow.scope.policy_hash_b64u}"]
-    targets += [f"token:{token.token_hash}" for _, token in case.tokens]
-    targets += [
-        f"approval:{item.entry.payload_hash_b64u}"
-        for item in known
-        if item.index in listed and item.entry.kind == "human_approval_receipt"
-    ]
-    targets += [f"key:{did}" for did in {item.entry.signer_did for item in known if item.index in listed}]
-    roster = case.history.rosters.at(allow.view)
-    if roster is not None:
-        targets += [f"key:{key}" for person in roster.roster.people for key in person.keys]
-    targets += [item.entry.payload_hash_b64u for item, _ in case.begins]
-    return frozenset(ref_value(target) for target in set(targets))
+def _concerning(case: Case, allow: Allow) -> list[Logged]:
+    """What is of the change, below the view, and what revokes, supersedes or resolves any of that, or of what does."""
+    found: list[Logged] = []
+    others: list[Logged] = []
+    for item in case.history:
+        if item.index >= allow.view:
+            continue
+        if _is_of_the_change(case, allow, item):
+            found.append(item)
+        elif item.entry.kind in _TARGETING:
+            others.append(item)
+    targets = _targets_of_change(case, allow)
+    new = found
+    while new:
+        targets |= {ref_value(target) for item in new for target in _targets_of(item)}
+        targeting = [item for item in others if item.ref("target") in targets]
+        others = [item for item in others if item.ref("target") not in targets]
+        found, new = found + targeting, targeting
+    return found
 
 
-def _concerns(case: Case, allow: Allow, item: Logged, targets: frozenset[str]) -> bool:
-    if (
+def _is_of_the_change(case: Case, allow: Allow, item: Logged) -> bool:
+    match item.entry.kind:
+        case "roster" if item.is_valid:
+            return True
+        case "work_policy_contract" if item.entry.payload_hash_b64u == allow.scope.policy_hash_b64u:
+            return True
+    return (
         case.is_tied(item)
         or item.ref("run") == ref_value(allow.decision.run_id or "")
         or item.ref("scope") == allow.scope_hash
         or item.ref("plan") == allow.scope.plan_hash_b64u
-    ):
-        return True
-    kind = item.entry.kind
-    if kind == "roster":
-        return item.is_valid
-    if kind == "work_policy_contract" and item.entry.payload_hash_b64u == allow.scope.policy_hash_b64u:
-        return True
-    return kind in ("revocation", "resolution", "work_policy_contract") and item.ref("target") in targets
+    )
+
+
+def _targets_of_change(case: Case, allow: Allow) -> set[str]:
+    """What a revocation or resolution may name to concern this change, as refs."""
+    targets = [f"job:{case.job_id}", f"policy:{allow.scope.policy_hash_b64u}"]
+    targets += [f"token:{token.token_hash}" for item, token in case.tokens if item.index < allow.view]
+    roster = case.history.rosters.at(allow.view)
+    if roster is not None:
+        targets += [f"key:{key}" for person in roster.roster.people for key in person.keys]
+    targets += [item.entry.payload_hash_b64u for item, _ in case.begins if item.index < allow.view]
+    return {ref_value(target) for target in targets}
+
+
+def _targets_of(item: Logged) -> list[str]:
+    """What would revoke an entry that concerns the change: its signer's key, and an approval itself."""
+    key = f"key:{item.entry.signer_did}"
+    return [key, f"approval:{item.entry.payload_hash_b64u}"] if item.entry.kind == "human_approval_receipt" else [key]

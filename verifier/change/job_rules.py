@@ -51,7 +51,7 @@ def check_job_open(case: Case, findings: Findings, allow: Allow) -> None:
         expected="job, tokens and used approvals not revoked",
         adverse=_job_revoked(case, allow),
     )
-    if allow.scope.action in (EXECUTE, CLOSE):
+    if allow.scope.action in (EXECUTE, CLOSE) or allow.scope.bundle_b64u is not None:
         check_absent(
             case,
             findings,
@@ -65,7 +65,7 @@ def check_job_open(case: Case, findings: Findings, allow: Allow) -> None:
 def _job_revoked(case: Case, allow: Allow) -> Refused | None:
     first_below = case.history.revocations.first_below
     revoked = adverse_at("JOB_REVOKED", "job", first_below(f"job:{case.job_id}", allow.index))
-    for _, token in case.tokens:
+    for token in [token for item, token in case.tokens if item.index < allow.index]:
         revoked = revoked or adverse_at("TOKEN_REVOKED", "token", first_below(f"token:{token.token_hash}", allow.index))
     for item, decision in case.allows:
         if item.index < allow.index:

@@ -126,8 +126,8 @@ def _judge_change(case: Case, findings: Findings, pack: Pack, included: Sequence
                 found=str(views.get(decision.view.size)),
                 index=item.index,
             )
-    for decision_b64u in judged_decisions(case):
-        check_decision(case, findings, decision_b64u)
+    for decision_b64u, index in judged_decisions(case).items():
+        check_decision(case, findings, decision_b64u, relied_on_at=index)
     check_executions(case, findings)
     check_closures(case, findings)
     _report_others(case, findings)

@@ -57,12 +57,12 @@ def judged_by_verifier(history: History, story: Story, allow: Logged, data: Mapp
     assert item is not None
     if isinstance(item.record, Decision):
         check_listed(findings, item, item.record, {at: encode_b64u(hash_leaf(entry)) for at, entry in data.items()})
-    check_decision(case, findings, allow.payload_hash)
+    check_decision(case, findings, allow.payload_hash, relied_on_at=allow.index)
     for begin, record in case.begins:  # an execution outside the rules fails the change, and stands against all that follows
         fault = begin_fault(history, begin, record) if begin.index < allow.index else None
         if fault is not None:
             findings.refused("execution.begin", fault, index=begin.index)
         elif begin.index < allow.index:
-            check_decision(case, findings, record.decision_b64u)
+            check_decision(case, findings, record.decision_b64u, relied_on_at=allow.index)
     failed = [check for check in findings.checks if check.status not in (Status.PASS, Status.PROVEN)]
     return [check for check in failed if not check.name.startswith("not_withdrawn[")]

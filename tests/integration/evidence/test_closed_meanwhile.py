@@ -1,7 +1,9 @@
-"""Two allows of one job, to execute again and to close, are alive at once: after the closure nothing is executed."""
+"""Executing and closing cross: a gate allows one of them at a time; where one allowed both, the runner and who closes stop."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,68 +11,142 @@ import pytest
 from tests.integration.evidence.stage import Stage, staged
 from tests.integration.evidence.test_detours import approve_and_execute, opened
 from trustlog.change.bundle import build_bundle
-from trustlog.change.close import log_closure
+from trustlog.change.close import log_closure_of
 from trustlog.change.desk import Desk, Published
 from trustlog.change.execute import Ran, execute
 from trustlog.demo.cast import OWNER, SECURITY
+from trustlog.demo.story import JobAtHand
 from trustlog.errors import Refused
-from trustlog.gate.decision import Decision
+from trustlog.gate.decision import Decision, ViewOfLog
+from trustlog.gate.identify import GateRequest
+from trustlog.gate.sealing import Seals
+from trustlog.tokens.scoped_token import parse_token
 
 
-async def two_allows(stage: Stage) -> tuple[Decision, Decision]:
-    """Of a change that was executed once: to execute it again, and to close it."""
-    job = await opened(stage)
-    await approve_and_execute(stage, job)
-    bundle = (await build_bundle(stage.desk, stage.cast.roles["agent"], job_id=job.job_id)).payload_hash
-    await stage.story._approve(job, "ticket.close", (OWNER, SECURITY), bundle=bundle)
-    await stage.story._approve(job, "change.execute", (OWNER, SECURITY))
-    again = await stage.story._decide(job, "change.execute")
-    closing = await stage.story._decide(job, "ticket.close", closing_reason=f"bundle:{bundle}")
-    assert again.allow, again.findings
-    assert closing.allow, closing.findings
-    return again, closing
+class Crossing:
+    """A change that was executed once, approved to be executed again, and to be closed; its gate has allowed the first."""
 
+    def __init__(self, stage: Stage, job: JobAtHand, reason: str, again: Decision) -> None:
+        self.stage, self.job, self.reason, self.again = stage, job, reason, again
+        self.applied: list[bytes] = []
 
-async def test_an_allow_from_before_the_closure_begins_nothing(tmp_path: Path) -> None:
-    async with staged(tmp_path) as stage:
-        again, closing = await two_allows(stage)
-        closed = await log_closure(stage.desk, stage.cast.roles["gate"], closing)
-        applied: list[bytes] = []
-        with pytest.raises(Refused, match="JOB_ENDED") as refused:
-            await run(stage, stage.desk, again, applied)
-        assert refused.value.found == f"its closure at index {closed.index}"
-        await stage.desk.reading.catch_up()
-        assert stage.desk.reading.view.size == closed.index + 1, "no begin was logged"
-        assert not applied
+    @classmethod
+    async def staged(cls, stage: Stage) -> Crossing:
+        job = await opened(stage)
+        await approve_and_execute(stage, job)
+        bundle = (await build_bundle(stage.desk, stage.cast.roles["agent"], job_id=job.job_id)).payload_hash
+        await stage.story._approve(job, "ticket.close", (OWNER, SECURITY), bundle=bundle)
+        await stage.story._approve(job, "change.execute", (OWNER, SECURITY))
+        again = await stage.story._decide(job, "change.execute")
+        assert again.allow, again.findings
+        return cls(stage, job, f"bundle:{bundle}", again)
 
+    async def allow_closing(self) -> str:
+        """The allow of a gate that does not look at what else is alive; its payload hash."""
+        desk = self.stage.desk
+        at_hand = await desk.job(self.job.job_id)
+        judgement = await desk.judgement(at_hand, "ticket.close", closing_reason=self.reason)
+        assert {one.code for one in judgement.findings} <= {"DECISION_PENDING"}
+        checkpoint = desk.reading.checkpoint
+        assert checkpoint is not None
+        seals = Seals(self.stage.cast.roles["gate"], desk.client.trust, desk.random_bytes)
+        sealed = seals.seal(
+            GateRequest("ticket.close", self.job.ticket, "", "desk", "n", closing_reason=self.reason),
+            replace(judgement, findings=()),
+            parse_token(self.job.token),
+            view=ViewOfLog(checkpoint.checkpoint.size, checkpoint.checkpoint.root),
+            at_ns=desk.clock(),
+        )
+        return (await desk.submit(sealed.envelope)).payload_hash
 
-async def test_a_closure_that_comes_just_before_the_begin_keeps_the_command_from_starting(tmp_path: Path) -> None:
-    async with staged(tmp_path) as stage:
-        again, closing = await two_allows(stage)
+    async def close(self, decision: str) -> Published:
+        return await log_closure_of(self.stage.desk, self.stage.cast.roles["gate"], decision)
+
+    async def execute_again(self, desk: Desk | None = None) -> None:
+        assert self.again.payload_hash is not None
+
+        def apply(plan: bytes) -> Ran:
+            self.applied.append(plan)
+            return Ran(0, b"")
+
+        runner = self.stage.cast.roles["runner"]
+        await execute(desk or self.stage.desk, runner, decision=self.again.payload_hash, run=apply)
+
+    def overtaken_by(self, closing: Callable[[], Awaitable[object]]) -> Desk:
+        """The runner's desk; something is logged just before its ``begin``."""
+        stage = self.stage
 
         class Overtaken(Desk):
             async def submit(self, envelope: bytes, *, patience_s: float = 0) -> Published:
-                await log_closure(stage.desk, stage.cast.roles["gate"], closing)
+                await closing()
                 self.submit = stage.desk.submit  # type: ignore[method-assign]  # once is enough
                 return await stage.desk.submit(envelope, patience_s=patience_s)
 
         desk = Overtaken.__new__(Overtaken)
         vars(desk).update(vars(stage.desk))
-        applied: list[bytes] = []
-        with pytest.raises(Refused, match="JOB_ENDED"):
-            await run(stage, desk, again, applied)
-        assert not applied
+        return desk
+
+    async def last_execution(self) -> tuple[str, str]:
+        await self.stage.desk.reading.catch_up()
+        view = self.stage.desk.reading.view
+        *_, last = view.of_kind("execution", view.size)
+        return last.record.phase, last.record.outcome
+
+
+async def test_a_gate_does_not_allow_closing_while_executing_is_allowed(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        crossing = await Crossing.staged(stage)
+        closing = await stage.story._decide(crossing.job, "ticket.close", closing_reason=crossing.reason)
+        assert [one.code for one in closing.findings] == ["DECISION_PENDING"]
+        await crossing.execute_again()
+
+
+async def test_an_allow_from_before_the_closure_begins_nothing(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        crossing = await Crossing.staged(stage)
+        closed = await crossing.close(await crossing.allow_closing())
+        with pytest.raises(Refused, match="JOB_ENDED") as refused:
+            await crossing.execute_again()
+        assert refused.value.found == f"its closure at index {closed.index}"
         await stage.desk.reading.catch_up()
-        view = stage.desk.reading.view
-        *_, end = view.of_kind("execution", view.size)
-        assert (end.record.phase, end.record.outcome) == ("end", "failure")
+        assert stage.desk.reading.view.size == closed.index + 1, "no begin was logged"
+        assert not crossing.applied
 
 
-async def run(stage: Stage, desk: Desk, decision: Decision, applied: list[bytes]) -> None:
-    assert decision.payload_hash is not None
+async def test_nothing_is_begun_while_closing_is_allowed(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        crossing = await Crossing.staged(stage)
+        closing = await crossing.allow_closing()
+        with pytest.raises(Refused, match="DECISION_PENDING"):
+            await crossing.execute_again()
+        assert not crossing.applied
+        await crossing.close(closing)
 
-    def apply(plan: bytes) -> Ran:
-        applied.append(plan)
-        return Ran(0, b"")
 
-    await execute(desk, stage.cast.roles["runner"], decision=decision.payload_hash, run=apply)
+async def test_a_closure_that_comes_just_before_the_begin_keeps_the_command_from_starting(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        crossing = await Crossing.staged(stage)
+
+        async def close() -> None:
+            await crossing.close(await crossing.allow_closing())
+
+        with pytest.raises(Refused, match="JOB_ENDED"):
+            await crossing.execute_again(crossing.overtaken_by(close))
+        assert not crossing.applied
+        assert await crossing.last_execution() == ("end", "failure")
+
+
+async def test_an_allow_to_close_that_comes_just_before_the_begin_stops_both(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        crossing = await Crossing.staged(stage)
+        allowed: list[str] = []
+
+        async def allow() -> None:
+            allowed.append(await crossing.allow_closing())
+
+        with pytest.raises(Refused, match="DECISION_PENDING"):
+            await crossing.execute_again(crossing.overtaken_by(allow))
+        assert not crossing.applied
+        assert await crossing.last_execution() == ("end", "failure")
+        with pytest.raises(Refused, match="CLOSURE_INVALID"):
+            await crossing.close(allowed[0])

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tests.property.gate import odd_steps as odd
-from tests.property.gate.course import Broken, Misstated, Step, bundle, execute, govern
+from tests.property.gate.course import Broken, Misstated, Step, bundle, decide, execute, govern
 from tests.property.gate.jobs import Jobs, nonsense
 from tests.property.gate.odd_steps import approve_as, each_of, forge, one_is, passes, roster, with_change
 from tests.support import keys
@@ -160,6 +160,11 @@ _GROUNDS: Final = (
 _JOB: Final = (
     Broken("unreadable simulation", ("job_is_readable",), steps={"last": odd.withheld_simulation}),
     Broken("unreadable roster", ("job_is_readable",), steps={"last": odd.withheld_roster}, governed=False),
+    Broken("a deny made on another tree", ("decisions_say_what_the_log_has",), steps={"last": odd.deny_on_another_tree}),
+    Broken(
+        "a deny that lists another entry", ("decisions_say_what_the_log_has",), steps={"last": odd.deny_of_another_entry}
+    ),
+    Broken("an allow of a time to come", ("allows_are_not_ahead",), steps={"last": odd.decided_ahead}),
     Broken("job revoked", ("job_is_not_revoked",), steps={"last": lambda one: one.revoke(f"job:{one.job}")}),
     Broken(
         "an earlier token revoked",
@@ -274,6 +279,19 @@ _STEPS: Final = (
         ("steps_before_are_done",),
         steps={"govern": _under(tools={CLOSE: {"required_before": [EXECUTE]}, EXECUTE: {"required_before": None}})},
     ),
+    Broken(
+        "an allow to execute that may be used yet",
+        (),
+        CLOSE,
+        {"last": lambda one: (one.approve(EXECUTE), decide(one, EXECUTE))},
+    ),
+    Broken(
+        "an allow to close that may be used yet",
+        (),
+        CLOSE,
+        {"last": lambda one: (one.approve(EXECUTE), decide(one, CLOSE))},
+        asks=EXECUTE,
+    ),
     Broken("an execution that nobody heard of again", ("outcomes_are_known",), steps={"last": odd.begun_and_lost}),
     Broken(
         "another plan was executed",
@@ -339,6 +357,30 @@ _BUNDLE: Final = (
     *(
         Broken(f"a bundle without {name}", ("bundle_is_of_this_change",), CLOSE, {"bundle": with_change(**{name: None})})
         for name in ("change_version", *_OF_ANOTHER)
+    ),
+    Broken(
+        "a bundle from before it was executed again",
+        ("bundle_is_of_this_change",),
+        CLOSE,
+        {"last": odd.executed_again("success")},
+    ),
+    Broken(
+        "a bundle from before it was executed in vain",
+        ("bundle_is_of_this_change",),
+        CLOSE,
+        {"last": odd.executed_again("failure")},
+    ),
+    Broken(
+        "a bundle from before another plan was executed in vain",
+        ("bundle_is_of_this_change",),
+        CLOSE,
+        {"last": odd.executed_again("failure", odd.OTHER_PLAN)},
+    ),
+    Broken(
+        "a bundle from before its execution was looked into",
+        ("bundle_is_of_this_change", "steps_before_are_done"),
+        CLOSE,
+        {"last": odd.looked_into},
     ),
     Broken("a bundle that says more", ("bundle_is_of_this_change",), CLOSE, {"bundle": with_change(more="x")}),
     Broken(
@@ -515,6 +557,14 @@ def _of_a_view_above_it(story: Jobs, judgement: Judgement) -> Logged:
     return story.log_decision(EXECUTE, judgement, view={"size": story.view.size + 5, "root_b64u": hash_of("root")})
 
 
+def _of_another_log(story: Jobs, judgement: Judgement) -> Logged:
+    return story.log_decision(EXECUTE, judgement, view={**story.tree(), "root_b64u": hash_of("root")})
+
+
+def _of_an_older_tree(story: Jobs, judgement: Judgement) -> Logged:
+    return story.log_decision(EXECUTE, judgement, view={**story.tree(story.view.size - 1), "size": story.view.size})
+
+
 def _of_a_view_below_the_approvals(story: Jobs, judgement: Judgement) -> Logged:
     """The approvals came after what the gate had read."""
     first = min(
@@ -523,14 +573,14 @@ def _of_a_view_below_the_approvals(story: Jobs, judgement: Judgement) -> Logged:
         if one.record.binding.run_id == story.run
     )
     judgement = replace(judgement, evidence=tuple(one for one in judgement.evidence if one.index < first))
-    return story.log_decision(EXECUTE, judgement, view={"size": first, "root_b64u": hash_of("root")})
+    return story.log_decision(EXECUTE, judgement, view=story.tree(first))
 
 
 def _revoked_between(story: Jobs, judgement: Judgement) -> Logged:
     """The job is revoked after the gate had read, before its allow is logged."""
     size = story.view.size
     story.revoke(f"job:{story.job}")
-    return story.log_decision(EXECUTE, judgement, view={"size": size, "root_b64u": hash_of("root")})
+    return story.log_decision(EXECUTE, judgement, view=story.tree(size))
 
 
 def _without_one_entry(story: Jobs, judgement: Judgement) -> Logged:
@@ -559,7 +609,9 @@ def _decided_too_late(story: Jobs, judgement: Judgement) -> Logged:
 
 
 MISSTATED: Final = (
-    Misstated("a view above its index", ("view_is_below_the_decision",), _of_a_view_above_it),
+    Misstated("a view above its index", ("decision_says_what_the_log_has",), _of_a_view_above_it),
+    Misstated("a view of another log", ("decision_says_what_the_log_has",), _of_another_log),
+    Misstated("another view than that of its size", ("decision_says_what_the_log_has",), _of_an_older_tree),
     Misstated("a view below the approvals", ("decision_says_what_the_evidence_says",), _of_a_view_below_the_approvals),
     Misstated("a revocation between view and index", ("job_is_not_revoked",), _revoked_between),
     Misstated("another run", ("decision_says_what_the_evidence_says",), _log(run_id="run-elsewhere")),
@@ -578,7 +630,7 @@ MISSTATED: Final = (
         lambda one, judgement: one.log_decision(EXECUTE, replace(judgement, scope={**judgement.scope, "round": "2"})),
     ),
     Misstated("an entry left out", ("decision_lists_its_evidence",), _without_one_entry),
-    Misstated("another entry", ("decision_lists_its_evidence",), _with_another_leaf),
+    Misstated("another entry", ("decision_says_what_the_log_has",), _with_another_leaf),
     Misstated("its plan lost since", ("plan_is_the_stored_one",), _whose_plan_is_lost),
     Misstated("decided after everything had run out", ("token_is_alive", "approval_is_in_time"), _decided_too_late),
     Misstated(

@@ -116,6 +116,7 @@ class Model(Naive):
             return ["there is nothing that could be approved"]
         found = [*self.conditions(scope, size, now_s), *self.outcomes_known(size)]
         found += ["closed before" for _ in self.of_job("closure")]
+        found += particulars.nothing_else_is_alive(self, action, now_s)
         if action == CLOSE:
             found += self.executed(scope)
             found += self.bundled(scope, reason)
@@ -309,11 +310,12 @@ class Model(Naive):
         executions = self.of_job("execution", below)
         for begin in (one for one in executions if one.payload["phase"] == "begin"):
             ends = [one for one in executions if one.payload.get("begin_b64u") == begin.hash and one.index > begin.index]
-            if not ends and not self._is_resolved(begin, below):
+            if not ends and not self.is_resolved(begin, below):
                 yield f"the outcome of {begin.index} is unknown"
             yield from self.carried(begin)
 
-    def _is_resolved(self, begin: Raw, below: int) -> bool:
+    def is_resolved(self, begin: Raw, below: int) -> bool:
+        """Whether a person other than the requester looked into an execution."""
         for one in self.good("resolution", below):
             person = self.person(one.signer, one.index)
             if person is not None and person["subject"] != self.story.requester and one.payload["begin_b64u"] == begin.hash:

@@ -11,7 +11,7 @@ from tests.property.gate.course import Step, bundle, decide, end_of, execute, go
 from tests.property.gate.jobs import Jobs, nonsense
 from tests.support import keys, payloads
 from tests.support.payloads import Payload, hash_of
-from tests.unit.gate.story import CLOSE, EXECUTE, PEOPLE, people, plan_bytes, policy
+from tests.unit.gate.story import CLOSE, EXECUTE, PEOPLE, fingerprint, people, plan_bytes, policy
 from trustlog.formats.timestamp import NS, format_timestamp, parse_timestamp
 from trustlog.gate.view import Logged
 from trustlog.records.scope import compute_scope_hash
@@ -151,6 +151,14 @@ def closed_then_again(story: Jobs) -> None:
     again(story)
 
 
+def decided_ahead(story: Jobs) -> None:
+    """A gate whose clock is far ahead allows it; two people approve the next round."""
+    story.pass_time(400)
+    execute(story)
+    story.pass_time(-400)
+    again(story)
+
+
 def begun(story: Jobs, **changes: Any) -> None:
     """An execution begins, ends with success, and two people approve the next round."""
     begin = story.begin(decide(story, EXECUTE), **changes)
@@ -192,6 +200,28 @@ def begun_under_a_forged_allow(story: Jobs) -> None:
 
 def executed_in_vain(story: Jobs) -> None:
     story.end(story.begin(decide(story, EXECUTE)), outcome="failure")
+
+
+def executed_again(outcome: str, plan: bytes | None = None) -> Step:
+    """After the bundle was built and approved: the same plan once more, or another."""
+
+    def act(story: Jobs) -> None:
+        before, story.plan = story.plan, plan or story.plan
+        if plan is not None:
+            story.simulate()
+        story.approve(EXECUTE, plan_hash_b64u=fingerprint(story.plan))
+        story.end(story.begin(decide(story, EXECUTE)), outcome=outcome)
+        story.plan = before
+
+    return act
+
+
+def looked_into(story: Jobs) -> None:
+    """A person doubts the execution that the bundle names."""
+    begin = next(
+        one for one in story.view.valid("execution", "job", story.job, story.view.size) if one.record.phase == "begin"
+    )
+    story.own_log("resolution", keys.ALICE, begin_b64u=begin.payload_hash)
 
 
 def executed_another_plan(story: Jobs) -> None:
@@ -378,3 +408,13 @@ def without_a_roster(story: Jobs) -> None:
     """A policy that wants nobody's approval, and no roster."""
     nobody = {"step_up_approvals": None, "two_person_rule": None, "approver_constraints": None}
     story.publish_policy(policy(tools={EXECUTE: nobody}))
+
+
+def deny_on_another_tree(story: Jobs) -> None:
+    """A gate's deny of closing, which nobody could give by then, and which says another root than this log's."""
+    story.log_decision(CLOSE, story.ask(CLOSE), view={**story.tree(), "root_b64u": hash_of("another root")})
+
+
+def deny_of_another_entry(story: Jobs) -> None:
+    """The same with an entry in its evidence that the log has otherwise."""
+    story.log_decision(CLOSE, story.ask(CLOSE), evidence=[{"index": 0, "leaf_hash_b64u": hash_of("another entry")}])

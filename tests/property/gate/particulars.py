@@ -42,6 +42,18 @@ def policy_allows(model: Model, scope: Scope, below: int, now_s: float) -> Itera
         yield "simulating is not allowed"
 
 
+def nothing_else_is_alive(model: Model, action: str, now_s: float) -> Iterator[str]:
+    """No allow of the other of executing and closing may be used yet, and none was decided in the future."""
+    begun = {one.payload["decision_b64u"] for one in model.of_job("execution")}
+    withdrawn = {one.payload.get("withdraws_b64u") for one in model.good("gate_decision")}
+    for one in model.allows(len(model.records)):
+        if seconds(one.payload["decided_at"]) > now_s + 300:
+            yield f"the allow at {one.index} is of a time to come"
+        is_other = {action, one.payload["scope"]["action"]} == {EXECUTE, CLOSE}
+        if is_other and seconds(one.payload["expires_at"]) >= now_s and one.hash not in begun | withdrawn:
+            yield f"the allow at {one.index} may be used yet"
+
+
 def _token_terms(model: Model) -> str:
     claims = model.story.scoped.claims
     aud = [claims.aud] if isinstance(claims.aud, str) else claims.aud
@@ -113,6 +125,12 @@ def bundle_says_this(model: Model, bundle: Raw, scope: Scope) -> Iterator[str]:
     }
     if change != expected:
         yield "the bundle is of another change"
+    begun = [one for one in model.of_job("execution") if one.payload["phase"] == "begin"]
+    ended = [one.payload for one in model.of_job("execution", bundle.index) if one.hash == change.get("execution_b64u")]
+    if not begun or not ended or (ended[0]["begin_b64u"], ended[0]["outcome"]) != (begun[-1].hash, "success"):
+        yield "the bundle is not of the last execution, or that failed"
+    elif model.is_resolved(begun[-1], len(model.records)):
+        yield "the last execution was looked into"
     if any(one.kind == "closure" and one.payload["bundle_b64u"] == bundle.hash for one in model.good("closure")):
         yield "the bundle closed something"
 

@@ -18,6 +18,7 @@ from tests.support import keys
 from tests.unit.gate.story import CLOSE, EXECUTE, PEOPLE, plan_bytes
 from trustlog.errors import Refused
 from trustlog.gate.view import Logged
+from trustlog.records.scope import is_complete_scope
 
 MOST_JOBS = 4
 SUBJECTS = st.sampled_from(sorted(PEOPLE))
@@ -100,12 +101,12 @@ class Histories(RuleBasedStateMachine):
 
     @rule(subject=SUBJECTS, action=ACTIONS)
     def approve(self, subject: str, action: str) -> None:
-        if self.story.scope(action).get("simulation_b64u"):
+        if is_complete_scope(self.story.scope(action)):
             self.story.approve(action, subject)
 
     @rule(action=ACTIONS)
     def people_approve(self, action: str) -> None:
-        if self.story.scope(action).get("simulation_b64u"):
+        if is_complete_scope(self.story.scope(action)):
             self.story.approve(action, "p-alice", "p-bob", "p-carol")
 
     @rule(action=ACTIONS)
@@ -208,14 +209,14 @@ class Histories(RuleBasedStateMachine):
         ),
     )
     def approve_oddly(self, subject: str, action: str, borrowed: bool, odd: dict[str, Any]) -> None:
-        if self.story.scope(action).get("simulation_b64u"):
+        if is_complete_scope(self.story.scope(action)):
             signer = another_persons(subject) if borrowed else PEOPLE[subject][0]
             self.story.log("human_approval_receipt", self.story.approval(subject, action, **odd), signer)
 
     @rule(subject=SUBJECTS, action=ACTIONS, which=WHICH)
     def approve_with_another_jobs_binding(self, subject: str, action: str, which: int) -> None:
         story = self.story
-        if not story.scope(action).get("simulation_b64u"):
+        if not is_complete_scope(story.scope(action)):
             return
         mine, approval = story.job, story.approval(subject, action)
         story.turn_to(story.names[which % len(story.names)])
@@ -225,7 +226,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(subject=SUBJECTS, readable=st.booleans())
     def deny(self, subject: str, readable: bool) -> None:
-        if self.story.scope(EXECUTE).get("simulation_b64u"):
+        if is_complete_scope(self.story.scope(EXECUTE)):
             denial = self.story.approval(subject, EXECUTE, approval_type="explicit_deny")
             self.story.log("human_approval_receipt", denial, PEOPLE[subject][0], readable=readable)
 

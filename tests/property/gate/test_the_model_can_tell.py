@@ -103,6 +103,8 @@ def test_jobs_keep_apart() -> None:
 
 NOT_OF_THE_RECORDS = {
     "an entry that lies",  # the records are what was logged, not what a log says of it
+    "a deny made on another tree",  # nor the trees that it had
+    "a deny that lists another entry",
     "token says another end than its issuance",  # which token was presented, for which ticket, with which reason, is the request's
     "token of another ticket",
     "a reason without a bundle",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trustlog.change import desk
-from trustlog.change.desk import _insist
+from trustlog.change.desk import insist
 from trustlog.errors import Refused
 
 
@@ -32,26 +32,26 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("code", ["LOG_UNREACHABLE", "RATE_LIMITED", "UNAVAILABLE"])
 async def test_a_log_that_comes_back_in_time_gets_it(code: str) -> None:
     away = Away(3, code)
-    assert await _insist(away, 5) == "done"
+    assert await insist(away, 5) == "done"
     assert away.calls == 4
 
 
 async def test_patience_ends() -> None:
     away = Away(1000)
     with pytest.raises(Refused, match="LOG_UNREACHABLE"):
-        await _insist(away, 0.05)
+        await insist(away, 0.05)
     assert 1 < away.calls < 20
 
 
 async def test_nobody_is_patient_by_default() -> None:
     away = Away(1)
     with pytest.raises(Refused, match="LOG_UNREACHABLE"):
-        await _insist(away, 0)
+        await insist(away, 0)
     assert away.calls == 1
 
 
 async def test_a_refusal_is_not_argued_with() -> None:
     away = Away(1, "CONFLICT")
     with pytest.raises(Refused, match="CONFLICT"):
-        await _insist(away, 5)
+        await insist(away, 5)
     assert away.calls == 1

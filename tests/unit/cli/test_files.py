@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -22,6 +23,23 @@ def test_a_file_is_written_once_and_replaced_only_by_force(tmp_path: Path) -> No
     write_file(path, b"two", force=True)
     assert path.read_bytes() == b"two"
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+def test_only_a_file_is_ever_replaced(tmp_path: Path) -> None:
+    """Not a pipe, a folder or a link: as root, `--force` would put a file in the place of a device."""
+    pipe, folder, link = tmp_path / "pipe", tmp_path / "folder", tmp_path / "link"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    link.symlink_to(tmp_path / "elsewhere")
+    for path in (pipe, folder, link):
+        with pytest.raises(Refused, match="PARAMETER_INVALID"):
+            check_writable(path, force=True)
+        with pytest.raises(Refused) as refused:
+            write_file(path, b"", force=True)
+        assert "not a folder, device, pipe or link" in (refused.value.expected or "")
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_the_mode_is_what_was_asked_for(tmp_path: Path) -> None:

@@ -284,13 +284,18 @@ class Story:
             judgement,
             self.scoped,
             origin=ORIGIN,
-            view=ViewOfLog(self.view.size, hashlib.sha256(b"root").digest()),
+            view=ViewOfLog(self.view.size, self.view.root_at(self.view.size)),
             trust_policy_sha256=self.trust.sha256,
             at_ns=self.now_ns,
             salt=salt_of(f"decision {self._count}"),
         )
         payload = {name: value for name, value in {**payload, **changes}.items() if value is not None}
         return self.log("gate_decision", payload, signer)
+
+    def tree(self, size: int | None = None) -> Payload:
+        """The `view` of who has read the log so far, or up to `size`."""
+        size = self.view.size if size is None else size
+        return {"size": size, "root_b64u": encode_b64u(self.view.root_at(size))}
 
     def forge_allow(self, action: str, **changes: Any) -> Logged:
         """An allow that a gate's key signed although the evidence does not carry it."""
@@ -322,6 +327,8 @@ class Story:
                 },
                 "scope": allow.record.scope,
                 "withdraws_b64u": allow.payload_hash,
+                "evidence": [],
+                "view": self.tree(),
                 "decided_at": self.time,
                 "expires_at": self.time,
                 **changes,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from tests.support import keys
 from tests.support.payloads import hash_of, salt_of
 from tests.support.trust import trust_policy
-from tests.unit.gate.story import EXECUTE, Story, people
+from tests.unit.gate.story import CLOSE, EXECUTE, Story, people, plan_bytes
 from trustlog.formats.timestamp import format_timestamp
 from trustlog.gate.decision import ViewOfLog, decision_payload
 from trustlog.gate.evidence import collect_evidence
 from trustlog.gate.job import Job
 from trustlog.gate.judge import Judgement
 from trustlog.gate.view import Logged
+from trustlog.records.scope import compute_scope_hash
 
 
 def allow_of(story: Story, size: int, judgement: Judgement, **changes: object) -> Logged:
@@ -23,7 +27,7 @@ def allow_of(story: Story, size: int, judgement: Judgement, **changes: object) -
         judgement,
         story.scoped,
         origin=story.view.origin,
-        view=ViewOfLog(size, bytes(32)),
+        view=ViewOfLog(size, story.view.root_at(min(size, story.view.size))),
         trust_policy_sha256=story.trust.sha256,
         at_ns=story.now_ns,
         salt=salt_of(f"allow {size}"),
@@ -81,6 +85,57 @@ def test_a_view_lies_below_the_decision() -> None:
     story = Story().up_to_approvals()
     allow = allow_of(story, story.view.size + 1, story.ask(EXECUTE))
     assert story.rejudge(allow) == {"VIEW_INVALID"}
+
+
+# What a decision says of the log.
+
+
+@pytest.mark.parametrize("size", [0, 1, -1])
+def test_an_allow_made_on_another_tree_does_not_hold(size: int) -> None:
+    story = Story().up_to_approvals()
+    other = story.tree(size % story.view.size)["root_b64u"]
+    view = {"size": story.view.size, "root_b64u": other}
+    assert story.rejudge(allow_of(story, story.view.size, story.ask(EXECUTE), view=view)) == {"VIEW_INVALID"}
+
+
+def test_a_job_with_a_decision_made_on_another_tree_is_over() -> None:
+    story = Story().up_to_approvals()
+    allow = story.decide(EXECUTE, view={**story.tree(), "root_b64u": hash_of("another tree")})
+    story.bundle(story.execute(allow))
+    story.approve(CLOSE)
+    assert story.codes(CLOSE) >= {"VIEW_INVALID", "DECISION_INVALID"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"view": {"size": 3, "root_b64u": hash_of("another tree")}, "evidence": []}, "VIEW_INVALID"),
+        ({"view": {"size": 1000, "root_b64u": hash_of("a tree to come")}}, "VIEW_INVALID"),
+        ({"evidence": [{"index": 0, "leaf_hash_b64u": hash_of("another entry")}]}, "EVIDENCE_INCOMPLETE"),
+        ({"evidence": [{"index": 1000, "leaf_hash_b64u": hash_of("an entry to come")}]}, "EVIDENCE_INCOMPLETE"),
+    ],
+)
+def test_a_deny_that_says_of_the_log_what_is_not_so_stands_against_the_job_and_its_plan(
+    changes: dict[str, Any], code: str
+) -> None:
+    story = Story().up_to_approvals()
+    story.log_decision(CLOSE, story.ask(CLOSE), **changes)
+    assert story.codes(EXECUTE) == {code}
+    story.job, story.run, story.receipts, story.events = "job-9", "run-9", [], []
+    story.up_to_simulation().approve(EXECUTE)
+    assert story.codes(EXECUTE) == {code}
+
+
+def test_a_deny_of_another_plan_and_job_is_nobody_elses_business() -> None:
+    story = Story().up_to_approvals()
+    story.log_decision(CLOSE, story.ask(CLOSE), view={**story.tree(), "root_b64u": hash_of("another tree")})
+    story.job, story.run, story.receipts, story.events = "job-9", "run-9", [], []
+    story.plan = plan_bytes(body={"limit": 9})
+    story.up_to_simulation().approve(EXECUTE)
+    assert story.codes(EXECUTE) == set()
+
+
+# The evidence that it lists.
 
 
 @pytest.mark.parametrize("fault", ["omitted", "wrong leaf", "beyond the view"])
@@ -142,6 +197,44 @@ def test_times_are_judged_as_of_the_decision() -> None:
     assert story.rejudge(allow_of(story, story.view.size, judgement, **times)) == {"TOKEN_EXPIRED"}
     story.pass_time(10_000)
     assert story.rejudge(next(story.view.of_kind("gate_decision", story.view.size)))
+
+
+def test_an_allow_of_a_time_to_come_stands_against_the_job_until_then() -> None:
+    story = Story().up_to_approvals()
+    story.pass_time(400)
+    allow = story.decide(EXECUTE)
+    story.pass_time(-400)
+    story.approve(EXECUTE)
+    assert story.codes(EXECUTE) == set(), "nothing rests on it"
+    story.pass_time(400)
+    story.execute(allow)
+    story.pass_time(-400)
+    story.approve(EXECUTE)
+    assert story.codes(EXECUTE) == {"DECISION_IN_FUTURE"}
+    assert story.rejudge(allow) == set()
+    story.pass_time(200)
+    assert story.codes(EXECUTE) == set()
+
+
+def test_the_round_is_counted_at_the_index_of_the_allow() -> None:
+    """The first allow of the action came after what the gate of the second had read."""
+    story = Story().up_to_simulation()
+    scope = {**story.scope(EXECUTE), "round": "2"}
+    story.approve(EXECUTE, scope_hash_b64u=compute_scope_hash(scope))
+    size = story.view.size
+    approvals = tuple(one.payload_hash for one in story.view.of_kind("human_approval_receipt", size))
+    evidence = tuple(one for index in range(size) if (one := story.view.at(index)) is not None)
+    foreseen = replace(story.ask(EXECUTE), findings=(), scope=scope, approvals=approvals, evidence=evidence)
+    story.forge_allow(EXECUTE)
+    assert story.rejudge(allow_of(story, size, foreseen)) == set()
+
+
+def test_two_approvals_of_one_person_may_be_listed_both() -> None:
+    story = Story().up_to_approvals()
+    again = story.approve(EXECUTE, "p-alice")[0]
+    judgement = story.ask(EXECUTE)
+    allow = allow_of(story, story.view.size, judgement, approvals=[*judgement.approvals, again.payload_hash])
+    assert story.rejudge(allow) == set()
 
 
 # An allow that held is not judged again, unless something could be otherwise.
@@ -236,3 +329,13 @@ def test_what_is_not_known_yet_is_not_looked_for() -> None:
         "roster",
         "token_issued",
     }
+
+
+def test_what_does_not_concern_the_change_is_not_demanded() -> None:
+    """A roster that is void, and a step-up: whoever lists only what the format names lists enough."""
+    story = Story().up_to_approvals()
+    approval = story.ask(EXECUTE).approvals[0]
+    void = story.own_log("roster", number=7, previous_b64u=hash_of("no roster"), people=people())
+    assert void.void is not None
+    step_up = story.own_log("step_up", approval_b64u=approval, subject="p-alice")
+    assert {void.index, step_up.index}.isdisjoint(indexes(story))

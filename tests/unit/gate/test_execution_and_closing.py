@@ -7,10 +7,11 @@ import pytest
 from tests.support import keys, payloads
 from tests.support.payloads import hash_of
 from tests.support.trust import trust_policy
-from tests.unit.gate.story import CLOSE, DORA, EXECUTE, Story, policy
+from tests.unit.gate.story import CLOSE, DORA, EXECUTE, Story, plan_bytes, policy
 from trustlog.formats.timestamp import format_timestamp
 from trustlog.gate.execution import executions
 from trustlog.gate.job import Job
+from trustlog.gate.pending import find_pending_below
 from trustlog.gate.view import Logged
 from trustlog.keys.signer import SeedSigner
 
@@ -26,6 +27,108 @@ def close_codes(story: Story, end: Logged) -> set[str]:
     if len(scope) == 14:
         story.approve(CLOSE)
     return story.codes(CLOSE)
+
+
+# What is executed and what is closed do not cross.
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "used", "withdrawn", "expired"])
+def test_closing_waits_for_an_allow_to_execute_that_may_be_used_yet(meanwhile: str) -> None:
+    story = Story()
+    end = story.up_to_execution()
+    story.approve(EXECUTE)
+    allow = story.decide(EXECUTE)
+    match meanwhile:
+        case "used":
+            end = story.execute(allow)
+        case "withdrawn":
+            story.withdraw(allow)
+        case "expired":
+            story.pass_time(61)
+    assert close_codes(story, end) == ({"DECISION_PENDING"} if meanwhile == "nothing" else set())
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "withdrawn", "expired"])
+def test_executing_waits_for_an_allow_to_close_that_may_be_used_yet(meanwhile: str) -> None:
+    story = Story().up_to_closing()
+    story.approve(EXECUTE)
+    allow = story.decide(CLOSE)
+    match meanwhile:
+        case "withdrawn":
+            story.withdraw(allow)
+        case "expired":
+            story.pass_time(61)
+    assert story.codes(EXECUTE) == ({"DECISION_PENDING"} if meanwhile == "nothing" else set())
+
+
+def test_of_two_allows_that_exclude_each_other_a_gate_releases_the_first_in_the_log() -> None:
+    story = Story().up_to_closing()
+    story.approve(EXECUTE)
+    size, execute, close = story.view.size, story.ask(EXECUTE), story.ask(CLOSE)
+    assert (execute.allow, close.allow) == (True, True)
+    first = story.log_decision(CLOSE, close)
+    second = story.log_decision(EXECUTE, execute, view=story.tree(size))
+    assert [{one.code for one in find_pending_below(story.view, allow)} for allow in (first, second)] == [
+        set(),
+        {"DECISION_PENDING"},
+    ]
+    assert (story.rejudge(first), story.rejudge(second)) == (set(), set()), "it counts against nobody else's allow"
+
+
+def test_an_allow_to_execute_does_not_wait_for_another() -> None:
+    story = Story().up_to_approvals()
+    story.decide(EXECUTE)
+    story.approve(EXECUTE)
+    assert story.codes(EXECUTE) == set()
+
+
+# A bundle tells of the last execution.
+
+
+def executed_again(story: Story, *, outcome: str, limit: int = 200) -> Logged:
+    """Another plan, or the same one, is executed; its end."""
+    story.plan = plan_bytes(body={"limit": limit})
+    story.simulate()
+    story.approve(EXECUTE)
+    return story.end(story.begin(story.decide(EXECUTE)), outcome=outcome)
+
+
+@pytest.mark.parametrize("limit", [200, 300])
+@pytest.mark.parametrize("outcome", ["failure", "success"])
+def test_a_bundle_from_before_the_last_execution_closes_nothing(outcome: str, limit: int) -> None:
+    story = Story()
+    story.bundle(story.up_to_execution())
+    executed_again(story, outcome=outcome, limit=limit)
+    assert "BUNDLE_MISMATCH" in story.codes(CLOSE)
+
+
+def test_a_bundle_of_an_execution_that_failed_closes_nothing_where_none_has_to_succeed() -> None:
+    story = Story().govern(policy(tools={EXECUTE: {"required_before": None}})).up_to_approvals()
+    assert "EXECUTION_FAILED" in close_codes(story, story.end(story.begin(story.decide(EXECUTE)), outcome="failure"))
+
+
+def test_a_last_execution_that_was_looked_into_is_in_no_bundle() -> None:
+    story = Story()
+    story.bundle(story.up_to_execution())
+    story.approve(EXECUTE)
+    begin = story.begin(story.decide(EXECUTE))
+    story.own_log("resolution", keys.CAROL, begin_b64u=begin.payload_hash)
+    assert "BUNDLE_MISMATCH" in story.codes(CLOSE)
+
+
+def test_after_a_failure_the_job_closes_with_a_bundle_of_what_put_it_right() -> None:
+    story = Story()
+    story.bundle(story.up_to_execution())
+    executed_again(story, outcome="failure", limit=300)
+    assert close_codes(story, executed_again(story, outcome="success")) == set()
+
+
+def test_an_execution_between_view_and_index_is_the_last_one_too() -> None:
+    story = Story().up_to_closing()
+    size, judgement = story.view.size, story.ask(CLOSE)
+    executed_again(story, outcome="failure", limit=300)
+    closing = story.log_decision(CLOSE, judgement, view=story.tree(size))
+    assert "EXECUTION_FAILED" in story.rejudge(closing)
 
 
 # begin and end.

@@ -310,6 +310,13 @@ def test_everything_of_the_job_names_one_run() -> None:
     assert story.codes(EXECUTE) == {"RUN_MISMATCH"}
 
 
+def test_a_violation_may_tell_of_another_run() -> None:
+    """What was seen and done changes no decision."""
+    story = Story().up_to_approvals()
+    story.own_log("violation", run_id="run-2")
+    assert story.codes(EXECUTE) == set()
+
+
 def test_a_run_of_another_job_is_not_taken() -> None:
     story = Story().up_to_approvals()
     story.job = "job-2"

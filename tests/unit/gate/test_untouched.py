@@ -81,8 +81,7 @@ def allow_after(between: Callable[[Story], object]) -> tuple[Story, Logged]:
     assert judgement.allow
     between(story)
     story.token = token
-    root = hash_of("root")
-    return story, story.log_decision(EXECUTE, judgement, view={"size": size, "root_b64u": root})
+    return story, story.log_decision(EXECUTE, judgement, view=story.tree(size))
 
 
 @pytest.mark.parametrize("name", BETWEEN)

@@ -27,13 +27,14 @@ from trustlog.policy.facts import (
     Facts,
     Lie,
     Missing,
+    Misstatement,
     PresentedToken,
     RecordFact,
     RevocationFact,
 )
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules import NOT_A_RULE, RULES, check_logged_allow, check_question, count_approvals, find_demand
-from trustlog.policy.rules.closing import bundle_not_logged, read_reference
+from trustlog.policy.rules.closing import bundle_not_logged, last_execution_has_no_end, read_reference
 from trustlog.policy.rules.page import rules_page
 from trustlog.policy.rules.rule import Rule
 from trustlog.policy.rules.steps import choose_simulation
@@ -289,6 +290,14 @@ ROWS: Final[Mapping[str, Row]] = {
         ),
         honest=(on("job", records=(RecordFact(9, "token_issued"),)),),
     ),
+    "decisions_say_what_the_log_has": Row(
+        EXECUTE,
+        tuple(
+            (on("job", misstated=(Misstatement(9, code, "this", "that"),)), {code})
+            for code in ("VIEW_INVALID", "EVIDENCE_INCOMPLETE")
+        ),
+    ),
+    "allows_are_not_ahead": Row(EXECUTE, ((on("job", ahead=((8, "2036-01-01T00:00:00Z"),)), {"DECISION_IN_FUTURE"}),)),
     "tool_is_listed_and_allowed": Row(
         EXECUTE,
         (
@@ -396,6 +405,8 @@ ROWS: Final[Mapping[str, Row]] = {
             (bundle_record(lambda _: {"metadata": {}}), {"BUNDLE_MISMATCH"}),
             (bundle_record(lambda _: {"metadata": {"change": "ours"}}), {"BUNDLE_MISMATCH"}),
             (instead(executed=Missing((Finding("REQUIRED_STEP_MISSING", "a", "b"),))), {"REQUIRED_STEP_MISSING"}),
+            (instead(executed=lambda facts: last_execution_has_no_end(9, facts.token)), {"BUNDLE_MISMATCH"}),
+            (on("executed", succeeded=False), {"EXECUTION_FAILED"}),
         ),
     ),
     "bundle_holds_every_receipt": Row(
@@ -516,7 +527,13 @@ ROWS: Final[Mapping[str, Row]] = {
         honest=(tool(approver_constraints=UNSET), tool(approver_constraints=["platform_security"])),
     ),
     "requester_is_a_person": Row(EXECUTE, ((on("token", requester="p-nobody"), {"REQUESTER_UNKNOWN"}),)),
-    "view_is_below_the_decision": Row(EXECUTE, ((on("decision", view_size=101), {"VIEW_INVALID"}),)),
+    "decision_says_what_the_log_has": Row(
+        EXECUTE,
+        tuple(
+            (on("decision", misstated=(Misstatement(100, code, "this", "that"),)), {code})
+            for code in ("VIEW_INVALID", "EVIDENCE_INCOMPLETE")
+        ),
+    ),
     "decision_says_what_the_evidence_says": Row(
         EXECUTE,
         (
@@ -529,10 +546,7 @@ ROWS: Final[Mapping[str, Row]] = {
             ),
         ),
     ),
-    "decision_lists_its_evidence": Row(
-        EXECUTE,
-        ((on("decision", omitted=(3,)), {"EVIDENCE_INCOMPLETE"}), (on("decision", foreign=(3,)), {"EVIDENCE_INCOMPLETE"})),
-    ),
+    "decision_lists_its_evidence": Row(EXECUTE, ((on("decision", omitted=(3,)), {"EVIDENCE_INCOMPLETE"}),)),
 }
 
 BY_NAME: Final = {rule.name: rule for rule in RULES}

@@ -102,6 +102,15 @@ def test_a_receipt_in_a_bundle_comes_from_a_gateway_too() -> None:
     assert (found.code, found.param) == ("SIGNER_WRONG_ROLE", "payload.receipts[0].signer_did")
 
 
+def test_a_receipt_in_a_bundle_may_be_of_a_gateway_that_was_cut_off_since() -> None:
+    """Each receipt is judged at its own entry; the bundle comes later."""
+    log = log_with(gateways=[(keys.GATEWAY.did, 0, 2)])
+    log.fill(3)
+    assert log.log("proof_bundle") == 3
+    found = log_with(gateways=[(keys.GATEWAY.did, 4, None)]).refusal("proof_bundle")
+    assert (found.code, found.param) == ("SIGNER_NOT_TRUSTED", "payload.receipts[0].signer_did")
+
+
 # Identity and conflicts.
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.verifier.adversary.test_progress import allow_again
+from tests.verifier.adversary.test_steps import allow_again
 from tests.verifier.changebuilder import Change
 from tests.verifier.judging import assert_fails, assert_passes, verdict
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from tests.verifier.adversary.test_approvals import assert_only_waits, executed
-from tests.verifier.adversary.test_progress import allow_again
-from tests.verifier.adversary.test_steps import view_of
+from tests.verifier.adversary.test_steps import allow_again, view_of
 from tests.verifier.changebuilder import (
     ROLE_KEYS,
     RUN,

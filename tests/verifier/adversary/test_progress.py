@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.verifier.adversary.test_approvals import assert_only_waits, executed
-from tests.verifier.adversary.test_steps import view_of
+from tests.verifier.adversary.test_steps import allow_again, view_of
 from tests.verifier.changebuilder import OWNER, SECURITY, Change, Payload, approval_refs, default_policy
 from tests.verifier.judging import assert_fails, assert_passes, assert_undecided, binding, setting, verdict
 from tests.verifier.logbuilder import Key, hash_of
@@ -138,14 +138,6 @@ def test_another_run_in_a_record_of_another_job() -> None:
 
 
 # --- outcomes and ends
-
-
-def allow_again(change: Change) -> None:
-    """A second round of executing, approved by two people."""
-    change._approve("again 1", "change.execute")
-    change._approve("again 2", "change.execute")
-    approvals = [change.hashes["again 1"], change.hashes["again 2"]]
-    change.put_decision("decide_again", change.decision("decide_again", "change.execute", approvals))
 
 
 def test_executing_again_while_the_first_outcome_is_unknown() -> None:

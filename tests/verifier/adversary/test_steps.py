@@ -34,6 +34,14 @@ def three_steps(first: Callable[[Change], object] = approve_ticket, **options: A
     return Change(policy=policy_with_approve(), before=before, **options)
 
 
+def allow_again(change: Change) -> None:
+    """A second round of executing, approved by two people."""
+    change._approve("again 1", "change.execute")
+    change._approve("again 2", "change.execute")
+    approvals = [change.hashes["again 1"], change.hashes["again 2"]]
+    change.put_decision("decide_again", change.decision("decide_again", "change.execute", approvals))
+
+
 def test_the_steps_in_order() -> None:
     assert_passes(verdict(three_steps().build()))
 
@@ -65,8 +73,22 @@ def test_a_step_that_was_withdrawn_before_it_was_relied_on() -> None:
 
 
 def test_a_step_that_was_withdrawn_after_it_was_relied_on() -> None:
-    """Nothing uses up an allow that only comes first: whenever it is withdrawn, what rests on it falls."""
+    """Each decision is judged at its own index: what comes above changes nothing of it."""
     change = three_steps(before={"begin": lambda c: c.withdraw("withdraw", "decide_approve")})
+    assert_passes(verdict(change.build()))
+
+
+def test_a_step_that_was_withdrawn_before_another_decision_relied_on_it() -> None:
+    """Executed once, withdrawn, and executed again: the second decision rests on nothing."""
+
+    def again(change: Change) -> None:
+        change.withdraw("withdraw", "decide_approve")
+        allow_again(change)
+        change.hashes["decide_execute"] = change.hashes["decide_again"]
+        change._begin("begin")
+        change._end("end")
+
+    change = three_steps(before={"bundle": again})
     assert_fails(verdict(change.build()), "DECISION_WITHDRAWN")
 
 

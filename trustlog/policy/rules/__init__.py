@@ -47,6 +47,8 @@ RULES: Final[tuple[Rule, ...]] = (
     job.job_is_not_denied,
     job.job_is_open,
     job.job_names_one_run,
+    job.decisions_say_what_the_log_has,
+    job.allows_are_not_ahead,
     # tools: listed and allowed, for this plan.
     tool.tool_is_listed_and_allowed,
     tool.simulating_is_allowed,
@@ -81,7 +83,7 @@ RULES: Final[tuple[Rule, ...]] = (
     approvals.roles_are_filled,
     approvals.requester_is_a_person,
     # An allow that is in the log.
-    decision.view_is_below_the_decision,
+    decision.decision_says_what_the_log_has,
     decision.decision_says_what_the_evidence_says,
     decision.decision_lists_its_evidence,
 )
@@ -150,6 +152,7 @@ def check_restrictions(terms: TokenIssued, known: JobFact, policy: PolicyFact | 
 def count_approvals(cases: Iterable[ApprovalCase], roster: RosterFact | None) -> CountedFact:
     """The approvals against which no rule stands, at most one a person, and the findings against the rest."""
     counted: dict[str, ApprovalFact] = {}
+    again: list[ApprovalFact] = []
     against: list[Finding] = []
     for case in cases:
         found = [finding for one in _OF_APPROVALS for finding in one.against(case)]
@@ -159,10 +162,11 @@ def count_approvals(cases: Iterable[ApprovalCase], roster: RosterFact | None) ->
         subject = case.approval.record.approver_subject
         if not found and subject in counted:
             found = [approvals.same_person(counted[subject], case.approval)]
+            again.append(case.approval)
         if not found:
             counted[subject] = case.approval
         against += found
-    return CountedFact(tuple(counted.values()), roster, tuple(against))
+    return CountedFact(tuple(counted.values()), roster, tuple(against), tuple(again))
 
 
 def find_demand(facts: Facts) -> Demand | None:

@@ -36,13 +36,19 @@ def bundle_is_logged_and_unused(bundle: BundleFact, token: TokenIssued) -> Itera
         yield Finding("BUNDLE_ALREADY_USED", expected, f"the closure at index {index}", build_command(token))
 
 
-@rule("BUNDLE_MISMATCH", "REQUIRED_STEP_MISSING", enforces=["bundle: metadata.change is this change's"], applies=closes)
+@rule(
+    "BUNDLE_MISMATCH",
+    "REQUIRED_STEP_MISSING",
+    "EXECUTION_FAILED",
+    enforces=["bundle: metadata.change is this change's", "bundle: of the job's last execution, with success"],
+    applies=closes,
+)
 def bundle_is_of_this_change(
     bundle: BundleFact, simulation: SimulationFact, executed: ExecutedFact, token: TokenIssued
 ) -> Iterator[Finding]:
-    """The bundle's signed statement names this change in all its members.
+    """The bundle's signed statement names this change in all its members, and the job's last execution, which succeeded.
 
-    “That bundle's signed `metadata.change` is closed, … all this change's.”
+    “That bundle's signed `metadata.change` is closed, … all this change's.” Who reads it takes what it tells of for what is.
     """
     expected = {
         "change_version": "1",
@@ -65,6 +71,10 @@ def bundle_is_of_this_change(
         if name not in change or name not in expected or change[name] != expected[name]:
             wanted = f"metadata.change.{name} {expected.get(name, 'absent')}"
             yield Finding("BUNDLE_MISMATCH", wanted, str(change.get(name, "absent"))[:200], step)
+    if not executed.succeeded:
+        found = f"the one begun at index {executed.begun_at}, without"
+        again = f"Execute a plan that puts it right: trustlog execute --ticket {token.ticket} --token FILE …; then: {step}"
+        yield Finding("EXECUTION_FAILED", "the last execution of the job to have ended with success", found, again)
 
 
 @rule("RECEIPT_SET_INCOMPLETE", enforces=["bundle: every receipt of the job, and no other"], applies=closes)
@@ -165,6 +175,13 @@ def nothing_executed(token: TokenIssued) -> Missing:
     step = f"Execute the approved plan first: trustlog execute --ticket {token.ticket} --token FILE …"
     expected = "a successful execution for the bundle to name"
     return Missing((Finding("REQUIRED_STEP_MISSING", expected, "none that counts", step),))
+
+
+def last_execution_has_no_end(begun_at: int, token: TokenIssued) -> Missing:
+    """The job's last execution has no end that a bundle could name."""
+    found = f"another, before the one that began at index {begun_at} and has no end"
+    again = f"Execute a plan that puts it right: trustlog execute --ticket {token.ticket} --token FILE …"
+    return Missing((Finding("BUNDLE_MISMATCH", "a bundle of the last execution of the job", found, again),))
 
 
 def build_command(token: TokenIssued) -> str:

@@ -13,15 +13,20 @@ from trustlog.policy.rules.rule import rule
 from trustlog.records.token_issued import TokenIssued
 
 
-@rule("VIEW_INVALID", enforces=["decision: decided on a view below its index"], about="logged allow")
-def view_is_below_the_decision(decision: DecisionFact) -> Iterator[Finding]:
-    """The decision was made on a view below its own index.
+@rule(
+    "VIEW_INVALID",
+    "EVIDENCE_INCOMPLETE",
+    enforces=["decision: decided on a view of this log below its index"],
+    about="logged allow",
+)
+def decision_says_what_the_log_has(decision: DecisionFact) -> Iterator[Finding]:
+    """The decision was made on a tree that this log had below its index, and lists entries of that tree.
 
     “So the index is the only arbiter between gates, revocations and denials, and every reader judges an allow at its own
-    index.”
+    index.” “`view{size, root_b64u}`”: the root of this log at that size.
     """
-    if decision.view_size > decision.index:
-        yield Finding("VIEW_INVALID", f"a view of at most {decision.index} entries", f"{decision.view_size} entries")
+    for one in decision.misstated:
+        yield Finding(one.code, one.expected, one.found)
 
 
 @rule("DECISION_INVALID", enforces=["decision: its members", "scope: its members and round"], about="logged allow")
@@ -38,7 +43,7 @@ def decision_says_what_the_evidence_says(
     the number of allows below the decision, not void, for the same job and action”.
     """
     said = (decision.scope, decision.run_id, decision.roster_b64u, decision.token_scope_hash_b64u, decision.approvals)
-    counting = frozenset(one.payload_hash for one in counted.approvals)
+    counting = frozenset(one.payload_hash for one in (*counted.approvals, *counted.again))
     roster = None if counted.roster is None else counted.roster.payload_hash
     terms = (simulation.record.run_id, roster, token.token_scope_hash_b64u)
     if said != (dict(scope.members), *terms, counting):
@@ -48,11 +53,9 @@ def decision_says_what_the_evidence_says(
 
 @rule("EVIDENCE_INCOMPLETE", enforces=["decision: lists its evidence"], about="logged allow")
 def decision_lists_its_evidence(decision: DecisionFact) -> Iterator[Finding]:
-    """The decision lists every entry that concerns the change, as the log has it.
+    """The decision lists every entry that concerns the change.
 
     “`evidence[{index, leaf_hash_b64u}]` (every entry below `view.size` whose refs share … with the change …)”.
     """
     for index in decision.omitted[:1]:
         yield Finding("EVIDENCE_INCOMPLETE", "every entry that concerns the change", f"none of index {index}")
-    for index in decision.foreign:
-        yield Finding("EVIDENCE_INCOMPLETE", "entries below the view, as the log has them", f"another at index {index}")

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trustlog.formats.entry import ref_value
+from trustlog.limits import MAX_SKEW_AHEAD_S
 from trustlog.policy.facts import DenialFact, JobFact, SimulationFact
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules.rule import is_decided, rule
 from trustlog.records.token_issued import TokenIssued
 
+AFTER_A_FALSE_DECISION = (
+    "Tell the auditors, and the operator of the gate that signed it. No change that this decision is part of passes the verifier:"
+    " start another job, with another plan if it is about this plan: trustlog token mint --job NEW-ID …"
+)
 NAMES_A_RUN = frozenset({"gateway_receipt", "tool_receipt", "side_effect_receipt", "simulation", "execution", "closure"})
 
 
@@ -98,6 +103,34 @@ def job_names_one_run(job: JobFact, simulation: SimulationFact, token: TokenIssu
         if one.run_ref != run_ref and (one.run_ref is not None or one.kind in NAMES_A_RUN):
             found = f"the {one.kind} at index {one.index} naming {one.run_ref or 'none'}"
             yield _ended("RUN_MISMATCH", f"run {run_id} throughout the job", found, token, "It mixes runs")
+
+
+@rule(
+    "VIEW_INVALID",
+    "EVIDENCE_INCOMPLETE",
+    enforces=["decision: its view and its evidence are this log's"],
+    applies=is_decided,
+)
+def decisions_say_what_the_log_has(job: JobFact) -> Iterator[Finding]:
+    """No decision about the job or its plan was made on another tree than this log's, or lists what is not there.
+
+    “FAIL: anything readable that lies.” Whoever verifies the change finds such a decision in it, be it a deny.
+    """
+    for one in job.misstated:
+        yield Finding(one.code, one.expected, f"{one.found}, in the decision at index {one.index}", AFTER_A_FALSE_DECISION)
+
+
+@rule("DECISION_IN_FUTURE", enforces=["decision: no later than now"], applies=is_decided)
+def allows_are_not_ahead(job: JobFact) -> Iterator[Finding]:
+    """No allow that something was begun under was decided at a time that is still to come.
+
+    “UNDECIDED: … a decision later than `--at` by more than 300 s.” “Everything … undecidable is *deny*.”
+    """
+    for index, decided_at in job.ahead:
+        step = "Ask again when that time has come, and have the clock of the gate that signed it looked after."
+        yield Finding(
+            "DECISION_IN_FUTURE", f"allows of at most {MAX_SKEW_AHEAD_S} s ahead", f"{decided_at} at index {index}", step
+        )
 
 
 def _ended(code: str, expected: str, found: str, token: TokenIssued, why: str) -> Finding:

@@ -18,6 +18,8 @@ What has to hold before a rule is asked, and after the last one:
   does not answer in time is `LOG_UNREACHABLE`.
 - Which record counts at all: its signer in a role and within its window, schema, hash, conflicts, the roster chain, that the key
   of a role is nobody's (`trustlog/records/`). One that breaks a rule of reading is void, as if it were not there.
+- No allow to execute is given while one to close may be used yet, nor the other way round (`trustlog/gate/pending.py`):
+  `DECISION_PENDING`. It lasts a minute at most, and counts against no allow that another gate gave.
 - An allow is released only when it is in the log, nothing that was logged before it would change it, nothing restricts it by
   now, and it has not expired (`trustlog/gate/releasing.py`): `DECISION_NOT_LOGGED`, `DECISION_WITHDRAWN`, `DECISION_EXPIRED`.
 """
