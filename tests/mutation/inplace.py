@@ -67,9 +67,15 @@ class Functions:
             if isinstance(live, type):
                 if live.__module__ == name and is_dataclass(live):
                     result += [(live, member, getattr(changed, member)) for member in ("__dataclass_fields__", "__init__")]
-            elif not isinstance(live, FunctionType | ModuleType) and not variable.startswith("__") and changed is not live:
+            elif _is_table(variable, live) and changed is not live:
                 result += [(module, variable, changed) for module in _importing(variable, live)]
         return result
+
+
+def _is_table(variable: str, value: object) -> bool:
+    """Whether a module's name stands for a value that it made: a table, a number, or a rule that a function returned."""
+    is_defined = isinstance(value, FunctionType) and value.__name__ == variable
+    return not is_defined and not isinstance(value, ModuleType) and not variable.startswith("__")
 
 
 def _importing(variable: str, value: object) -> list[ModuleType]:
