@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.verifier.adversary.test_progress import allow_again
+from tests.verifier.adversary.test_steps import allow_again
 from tests.verifier.changebuilder import ROLE_KEYS, SECURITY, Change, Payload
 from tests.verifier.judging import assert_fails, assert_passes, verdict
 from tests.verifier.logbuilder import b64u, mth, sha
