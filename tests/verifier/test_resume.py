@@ -280,15 +280,9 @@ def test_progress_has_one_spelling() -> None:
 def test_a_run_that_is_killed_leaves_whole_progress(desk: Desk) -> None:
     """However it ends: the file is either absent or whole, and the next run finishes."""
     write_big_log(desk.log, 65_000)
-    program = """
-import sys, time
-from verifier import resume
-from verifier.cli import main
-resume.SAVE_EVERY_S, save = 0, resume.ProgressFile.save
-# However slow this machine is, the interrupt comes before the end.
-resume.ProgressFile.save = lambda self, progress: (save(self, progress), time.sleep(30))
-sys.exit(main())
-"""
+    program = (
+        "import sys; from verifier import resume; resume.SAVE_EVERY_S = 0; from verifier.cli import main; sys.exit(main())"
+    )
     arguments = ["log", str(desk.log), "--trust", str(desk.trust), "--resume", str(desk.file), "--workers", "1", "--entries"]
     kills = 0
     for _ in range(4):
@@ -359,9 +353,16 @@ def without_counts(report: dict[str, Any]) -> dict[str, Any]:
 
 def test_an_interrupt_leaves_progress_that_is_gone_on_from(desk: Desk) -> None:
     write_big_log(desk.log, 65_000)
-    program = (
-        "import sys; from verifier import resume; resume.SAVE_EVERY_S = 0; from verifier.cli import main; sys.exit(main())"
-    )
+    program = """
+import signal, sys, time
+from verifier import resume
+from verifier.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore interrupts
+resume.SAVE_EVERY_S, save = 0, resume.ProgressFile.save
+# However slow this machine is, the interrupt comes before the end.
+resume.ProgressFile.save = lambda self, progress: (save(self, progress), time.sleep(30))
+sys.exit(main())
+"""
     arguments = ["log", str(desk.log), "--trust", str(desk.trust), "--resume", str(desk.file), "--workers", "1", "--deep"]
     process = subprocess.Popen([sys.executable, "-c", program, *arguments], stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
