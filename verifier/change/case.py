@@ -10,7 +10,6 @@ from typing import TypeVar
 from verifier.entry import ref_value
 from verifier.ledger.history import History
 from verifier.ledger.logged import Logged
-from verifier.records.approval import Approval
 from verifier.records.closure import Closure
 from verifier.records.decision import Decision, Scope
 from verifier.records.execution import Execution, Resolution
@@ -71,11 +70,6 @@ class Case:
     def closures(self) -> list[tuple[Logged, Closure]]:
         """Every valid closure, of any job."""
         return self.records("closure", Closure)
-
-    @cached_property
-    def approvals(self) -> list[tuple[Logged, Approval]]:
-        """Every valid approval and denial, of any job."""
-        return self.records("human_approval_receipt", Approval)
 
     @cached_property
     def resolutions(self) -> list[tuple[Logged, Resolution]]:

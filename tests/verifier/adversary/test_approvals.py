@@ -172,6 +172,15 @@ def test_an_agent_who_is_a_person_of_the_roster(monkeypatch: pytest.MonkeyPatch)
     assert_fails(verdict(executed(), trust=trust), "APPROVAL_BY_REQUESTER")
 
 
+def test_an_approver_who_held_the_agents_key_when_they_approved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The roster in force at the decision says no more that it is theirs."""
+    trust, agent, people = trust_toml(), Key("agent of the owner"), default_people()
+    monkeypatch.setitem(changebuilder.ROLE_KEYS, "agents", agent)
+    next(person for person in people if person["subject"] == "p-owner")["keys"].append(agent.did)
+    renew = {"decide_execute": lambda c: c.put_roster("roster_2", 2, c.hashes["roster"], default_people())}
+    assert_fails(verdict(executed(people=people, before=renew), trust=trust), "APPROVAL_BY_REQUESTER")
+
+
 def test_an_approval_that_was_revoked_before_it_was_used() -> None:
     change = executed(
         before={"decide_execute": lambda c: c.revoke("revoke", f"approval:{c.hashes['approve_execute_1']}", OWNER)}

@@ -48,13 +48,15 @@ def list_also(change: Change, decision: Payload, *steps: str) -> None:
 
 
 @pytest.mark.parametrize(("step", "action"), [("decide_execute", "change.execute"), ("decide_close", "ticket.close")])
-def test_a_roster_between_view_and_decision(step: str, action: str) -> None:
+@pytest.mark.parametrize("names", ["the old one", "the one that it has not read"])
+def test_a_roster_between_view_and_decision(step: str, action: str, names: str) -> None:
     """The people are the same; but the decision is judged by the roster in force at its own index."""
 
     def renew(change: Change) -> None:
         read, first = view_of(change, change.log.size), change.hashes["roster"]
         change.put_roster("roster_2", 2, first, default_people())
-        change.edit[step] = lambda decision: (read(decision), decision.update(roster_b64u=first))
+        named = first if names == "the old one" else change.hashes["roster_2"]
+        change.edit[step] = lambda decision: (read(decision), decision.update(roster_b64u=named))
 
     told = (
         f"approvals.latest_roster[{ {'decide_execute': 'change.execute'}.get(step, 'ticket.close') }] ROSTER_NOT_CONTINUING"
