@@ -90,6 +90,18 @@ def test_every_check_of_an_honest_change() -> None:
     assert {check.code for check in report.checks} == {None}
 
 
+def test_every_gate_whose_word_is_taken_is_named() -> None:
+    """One gate decided, another closed: what did not happen in between rests on both."""
+    other = Key("another gate")
+    trust = trust_toml(roles={"gates": [f'"{GATE}"', f'"{other.did}"']})
+    report = verdict(Change(signer={"closure": other}).build(), trust=trust)
+    attested = {check.found for check in report.checks if check.status is Status.ATTESTED}
+    assert attested == {
+        f"attested by {GATE}, entries 9 and 15",
+        f"attested by {' and '.join(sorted([GATE, other.did]))}, entries 15 and 16",
+    }
+
+
 def test_where_the_auditor_wants_the_log_no_gate_attests_anything() -> None:
     report = verdict(Change().build(), trust=trust_toml(absence="log"))
     assert told(report) == all_checks(Status.UNDECIDED, Status.UNDECIDED)
