@@ -126,7 +126,7 @@ def _change_fault(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) 
 def _execution_fault(case: Case, change: BundledChange, below: int, decided: int) -> Refused | None:
     """The execution that a bundle names ended with success below it, in this job, under the decision that it names.
 
-    It is the job's last one when closing is decided, at the index `decided`: else what was done last is in no bundle.
+    `decided` is the index at which closing is decided; a resolution below it makes the execution a failure.
     """
     end = case.history.find("execution", change.execution_b64u)
     record = end.record if end is not None else None
@@ -145,6 +145,7 @@ def _execution_fault(case: Case, change: BundledChange, below: int, decided: int
 
 
 def _later_begin(case: Case, allow: Allow, bundle: OpenedBundle) -> Refused | None:
+    """Whether the job's last execution, when closing is decided, is another: what was done last is in no bundle then."""
     end = case.history.find("execution", bundle.change().execution_b64u)
     record = end.record if end is not None else None
     assert isinstance(record, Execution), "its change was checked"
