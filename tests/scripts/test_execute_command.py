@@ -202,7 +202,8 @@ def ended(runner: subprocess.Popen[bytes]) -> Ended:
     return Ended(runner.returncode, out.decode(), err.decode())
 
 
-TWO_PROCESSES = "trap 'exit 3' TERM INT HUP; (echo $BASHPID > child; touch started; exec sleep 60); echo not reached"
+# The inner shell must start nothing before `exec`: bash does not end by a SIGINT that a child of it, waited for, survives.
+TWO_PROCESSES = "trap 'exit 3' TERM INT HUP; (echo $BASHPID > child; : > started; exec sleep 60); echo not reached"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
