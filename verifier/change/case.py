@@ -9,10 +9,11 @@ from typing import TypeVar
 
 from verifier.entry import ref_value
 from verifier.ledger.history import History
-from verifier.ledger.logged import Logged
+from verifier.ledger.logged import Logged, State
 from verifier.records.closure import Closure
 from verifier.records.decision import Decision, Scope
 from verifier.records.execution import Execution, Resolution
+from verifier.records.kinds import KINDS
 from verifier.records.policy import Policy, Tool
 from verifier.records.token import TokenIssued
 from verifier.trust import TrustPolicy
@@ -72,9 +73,21 @@ class Case:
         return self.records("closure", Closure)
 
     @cached_property
-    def resolutions(self) -> list[tuple[Logged, Resolution]]:
-        """Every valid resolution."""
-        return self.records("resolution", Resolution)
+    def _looked_into(self) -> dict[str, int]:
+        """Each begin of the job that somebody looked into afterwards, with the index of the first resolution above it.
+
+        Who logs one beforehand has looked into nothing, and nobody could tell whether it is the requester.
+        """
+        begun = {item.entry.payload_hash_b64u: item.index for item, _ in self.begins}
+        found: dict[str, int] = {}
+        for item, record in self.records("resolution", Resolution):
+            if item.index > begun.get(record.begin_b64u, item.index):
+                found.setdefault(record.begin_b64u, item.index)
+        return found
+
+    def is_resolved(self, begin_b64u: str | None, index: int) -> bool:
+        """Whether somebody looked into a begin below `index`: it then counts as ended with failure."""
+        return self._looked_into.get(begin_b64u or "", index) < index
 
     @cached_property
     def job_ref(self) -> str:
@@ -85,6 +98,13 @@ class Case:
     def token_scopes(self) -> frozenset[str]:
         """The token scope hashes of the job: one, because a job holds one tuple."""
         return frozenset(token.token_scope_hash_b64u for _, token in self.tokens)
+
+    def is_erased(self, item: Logged) -> bool:
+        """Whether an entry's payload is not there, and its signer had the role for it where it was logged."""
+        roles = KINDS[item.entry.kind].roles
+        return item.state is State.UNREAD and any(
+            self.trust.has_role(item.entry.signer_did, role, item.index) for role in roles
+        )
 
     def is_tied(self, item: Logged) -> bool:
         """Whether an entry's refs tie it to the job: by job or token scope. A run alone ties nothing."""

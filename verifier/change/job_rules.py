@@ -28,11 +28,13 @@ def check_run_and_round(case: Case, findings: Findings, allow: Allow) -> None:
 def _another_run(case: Case, allow: Allow) -> Refused | None:
     """The first record of the job that does not name the decision's run, though its kind names one.
 
-    A violation tells what was seen, of whatever run, and changes no verdict.
+    A violation tells what was seen, of whatever run, and changes no verdict. A receipt that was erased is taken at its refs.
     """
     run = ref_value(allow.decision.run_id or "")
     for item in case.history:
-        if not item.is_valid or item.index >= allow.index or not case.is_tied(item) or item.entry.kind == "violation":
+        if item.index >= allow.index or not case.is_tied(item) or item.entry.kind == "violation":
+            continue
+        if not item.is_valid and not case.is_erased(item):
             continue
         named = item.ref("run")
         if named != run and (named is not None or item.entry.kind in _NAMES_A_RUN):
@@ -81,8 +83,7 @@ def outcome_unknown(case: Case, index: int) -> Refused | None:
     for item, _ in case.begins:
         begin = item.entry.payload_hash_b64u
         ended = any(end.begin_b64u == begin and logged.index < index for logged, end in ends)
-        resolved = any(record.begin_b64u == begin and logged.index < index for logged, record in case.resolutions)
-        if item.index < index and not ended and not resolved:
+        if item.index < index and not ended and not case.is_resolved(begin, index):
             expected, found = "no begin without end or resolution", f"begin at index {item.index} without end"
             return Refused("EXECUTION_OUTCOME_UNKNOWN", "begin", expected=expected, found=found)
     return None
