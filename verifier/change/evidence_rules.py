@@ -34,6 +34,18 @@ def check_listed(findings: Findings, item: Logged, decision: Decision, packed: M
     findings.passed(name, f"{len(decision.evidence)} entries", index=item.index)
 
 
+def check_in_pack(findings: Findings, item: Logged, packed: Mapping[int, str]) -> None:
+    """A decision that is judged is in the pack: nobody else proves its view, nor what it lists."""
+    if item.index not in packed:
+        findings.undecided(
+            "evidence.in_pack",
+            "EVIDENCE_INCOMPLETE",
+            expected="every decision that is judged in the pack, with its view and all that it lists",
+            found="a decision that only the log holds",
+            index=item.index,
+        )
+
+
 def check_nothing_omitted(case: Case, findings: Findings, allow: Allow) -> None:
     """The list holds every entry below the view that concerns the change, as far as entries are known here."""
     listed = {seen.index for seen in allow.decision.evidence}
