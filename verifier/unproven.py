@@ -1,4 +1,4 @@
-"""What no evidence of a change can show, and what nothing can show without witnesses: said with every verdict."""
+"""What no evidence of a change can show, and what nothing can without witnesses or an earlier view: said with every verdict."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ ALWAYS_NOT_PROVEN = (
     "that two keys are not in one hand: people are told apart by their keys alone",
     "that there were no model calls outside the model proxy",
     "that nothing was done before the logged begin: this rests on the runner",
+)
+NO_EARLIER = (
+    "that this log never showed another history (fork against an earlier view): no earlier checkpoint was given",
+    "that this is the newest state of the log (stale view)",
 )
 _WITHOUT_WITNESSES = (
     "that everyone is shown the same log (split views): the trust policy demands no witnesses",

@@ -67,7 +67,8 @@ def read_whole_log(
         flaw = Unavailable("PAYLOAD_MISSING", f"payload of entry {missing[0]}", expected="it, or a tombstone")
     history.complete_to = checkpoint.size if flaw is None else None
     checked = f"{checkpoint.size} entries were read and lead to the signed root {checkpoint.root.hex()}"
-    return WholeLog(history, checkpoint.size, scan.roots, scan.leaf_hashes, checked, flaw), note
+    continues = old is not None
+    return WholeLog(history, checkpoint.size, scan.roots, scan.leaf_hashes, checked, flaw, continues=continues), note
 
 
 def _admit(history: History, unread: Unread, bundle: BundleRead) -> None:

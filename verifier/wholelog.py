@@ -22,15 +22,10 @@ from verifier.resume import Progress, ProgressFile
 from verifier.scan import OnProgress, Scan, scan_log
 from verifier.source import Source, read_checkpoint
 from verifier.trust import TrustedCheckpoint, TrustPolicy, open_checkpoint
-from verifier.unproven import unwitnessed
+from verifier.unproven import NO_EARLIER, unwitnessed
 
 if TYPE_CHECKING:
     from verifier.deep import DeepReader
-
-_NO_EARLIER = (
-    "that this log never showed another history (fork against an earlier view): no earlier checkpoint was given",
-    "that this is the newest state of the log (stale view)",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +80,7 @@ def check_log(
         findings.unavailable("log.read", error)
     if resume is not None and findings.has_failed():
         resume.remove()  # what lies is read from the beginning again
-    not_proven = [*findings.not_proven, *(() if earlier else _NO_EARLIER), *unwitnessed(trust)]
+    not_proven = [*findings.not_proven, *(() if earlier else NO_EARLIER), *unwitnessed(trust)]
     if not depth.deep:
         not_proven.append("what the entries say: signatures, payloads and rules were not checked (--deep)")
     report = conclude(

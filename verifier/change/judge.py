@@ -21,7 +21,7 @@ from verifier.records.token import TokenIssued
 from verifier.report import Report, conclude, error_report
 from verifier.tree import EMPTY_ROOT, hash_leaf
 from verifier.trust import TrustedCheckpoint, TrustPolicy
-from verifier.unproven import ALWAYS_NOT_PROVEN, backdated, unwitnessed
+from verifier.unproven import ALWAYS_NOT_PROVEN, NO_EARLIER, backdated, unwitnessed
 
 _WHOLE_LOG = "log.whole_log"
 
@@ -31,6 +31,7 @@ class WholeLog:
     """A log whose tree was read whole: its history, size and root, and its roots at the sizes that were asked for.
 
     `flaw` is what kept its payloads from being read: then the tree can be compared, and the history carries no absence.
+    `continues` says whether it was compared with a checkpoint that was seen before.
     """
 
     history: History
@@ -39,6 +40,7 @@ class WholeLog:
     leaf_hashes: Mapping[int, bytes]
     checked: str
     flaw: Refused | Unavailable | None = None
+    continues: bool = False
 
 
 def judge(
@@ -93,6 +95,8 @@ def _judge(
     history = whole.history if whole is not None else build_history(pack, included, trust, trusted.checkpoint.origin)
     if whole is None:
         findings.not_proven.append("that this log never showed another history: no earlier checkpoint was compared")
+    elif not whole.continues:
+        findings.not_proven += NO_EARLIER
     case = Case(
         history=history,
         trust=trust,

@@ -10,8 +10,11 @@ from tests.verifier.adversary.auditor import Auditor
 from tests.verifier.adversary.test_steps import allow_again
 from tests.verifier.changebuilder import ROLE_KEYS, START, Change, Payload, at, default_policy, trust_toml
 from tests.verifier.judging import assert_fails, assert_passes, setting, verdict
-from tests.verifier.logbuilder import Key, b64, proof
+from tests.verifier.logbuilder import Key, b64, jcs, proof
+from tests.verifier.test_whole_log import Desk, desk
 from verifier.report import Report
+
+__all__ = ["desk"]  # a fixture
 
 WITNESS = Key("witness")
 WITNESSED = trust_toml(witnesses=(("w.example", WITNESS),), quorum="w.example")
@@ -50,6 +53,39 @@ def test_where_the_log_was_read_nothing_afterwards_stays_open_and_it_passes(audi
     auditor.serve(change.log)
     assert auditor.evidence(change) == (0, "OK")
     assert lines(verdict(change), AFTERWARDS)
+
+
+@pytest.mark.parametrize("remembers", [False, True], ids=["who remembers nothing", "who remembers the newest"])
+def test_a_log_served_as_it_was_before_what_was_done_afterwards(desk: Desk, *, remembers: bool) -> None:
+    """The operator serves the log up to the closure, to an auditor who was never there or who saw it go on."""
+
+    def begin(change: Change) -> None:
+        change.hashes["decide_execute"] = change.hashes["decide_again"]
+        early.append(change.pack())
+        desk.write("change.evidence.json", jcs(early[0]))
+        desk.export(change.log)
+        change._begin("late")
+
+    early: list[Payload] = []
+    change = Change(before={"bundle": allow_again, "after": begin}).build()
+    options = ["--log", desk.path("log"), "--at", "2026-03-02"]
+    if remembers:
+        options += ["--state", desk.write("state", change.log.note())]
+    code, report = desk.run("evidence", desk.path("change.evidence.json"), *options)
+    if remembers:
+        assert (code, report["reason_code"]) == (1, "CHECKPOINT_STALE")
+    else:
+        assert code == 0, report["reason"]
+        assert [words in " ".join(report["not_proven"]) for words in ("stale view", "fork against")] == [True, True]
+
+
+@pytest.mark.parametrize("remembers", [False, True], ids=["nothing", "an earlier view"])
+def test_a_log_that_continues_what_was_remembered_passes(desk: Desk, *, remembers: bool) -> None:
+    change = Change().build()
+    state = ["--state", desk.write("state", change.log.note(7))] if remembers else []
+    code, report = desk.judge(change, "--log", desk.export(change.log), *state)
+    assert code == 0, report["reason"]
+    assert ("stale view" in " ".join(report["not_proven"])) is not remembers
 
 
 # --- times
