@@ -117,15 +117,22 @@ def _gather(files: Iterable[Path], trust: TrustPolicy) -> Wanted:
     wanted = Wanted()
     for path in files:
         try:
-            add_wanted(wanted, read_file(str(path), MAX_PACK_BYTES, "PACK_TOO_LARGE"), trust)
+            add_wanted(wanted, _read(path), trust)
         except Unusable:
             continue  # said in its row
     return wanted
 
 
+def _read(path: Path) -> bytes:
+    """A pack that was not named by the auditor: a pipe would never be read to its end. Raises Unusable."""
+    if os.path.lexists(path) and not os.path.isfile(path):  # noqa: PTH113 - never raises
+        raise Unusable("INPUT_UNREADABLE", str(path), expected="a regular file")
+    return read_file(str(path), MAX_PACK_BYTES, "PACK_TOO_LARGE")
+
+
 def _row(path: Path, trust: TrustPolicy, options: Namespace, *, at_ns: int, whole: WholeLog | None) -> Row:
     try:
-        data = read_file(str(path), MAX_PACK_BYTES, "PACK_TOO_LARGE")
+        data = _read(path)
     except Unusable as error:
         return Row(path.name, None, error_report(error.code, error.say(), trust_policy_sha256=trust.sha256))
     try:

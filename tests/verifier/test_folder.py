@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,21 @@ def judge(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int
     code = main([*arguments, "--json"])
     *rows, last = (json.loads(line) for line in capsys.readouterr().out.strip().split("\n"))
     return code, rows, last["summary"]
+
+
+@pytest.mark.parametrize("beside_the_log", [False, True])
+def test_a_pipe_among_the_packs_is_not_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, beside_the_log: bool
+) -> None:
+    """Whoever made the folder could make the auditor wait for ever."""
+    change = Change().build()
+    arguments = fill(tmp_path, a=change.pack_bytes())
+    os.mkfifo(tmp_path / "packs" / "b.evidence.json")
+    (tmp_path / "packs" / "c.evidence.json").symlink_to(tmp_path / "nowhere")
+    change.log.export(tmp_path / "log")
+    code, rows, _ = judge([*arguments, *(["--log", str(tmp_path / "log")] if beside_the_log else [])], capsys)
+    assert code == 2
+    assert [(row["status"], row["reason_code"]) for row in rows] == [("PASS", "OK"), *[("ERROR", "INPUT_UNREADABLE")] * 2]
 
 
 @pytest.mark.parametrize(
