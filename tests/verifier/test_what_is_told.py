@@ -25,6 +25,7 @@ NOW_S = int(START.timestamp()) + 1000
 OF_ANY_ALLOW = """
 PASS evidence.listed
 PASS evidence.nothing_omitted
+ABSENT evidence.nothing_voids
 PASS policy.decision
 PASS policy.in_force
 ABSENT policy.not_revoked

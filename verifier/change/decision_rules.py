@@ -133,6 +133,9 @@ def check_decision(case: Case, findings: Findings, decision_b64u: str, *, relied
     check_approvals(case, findings, allow)
     check_bundle(case, findings, allow)
     _check_not_withdrawn(case, findings, allow, relied_on_at)
+    if not findings.has_failed():  # what is void or revoked was told
+        expected = "no approval or key that it rests on revoked, no id that it uses taken before"
+        check_absent(case, findings, allow, "evidence.nothing_voids", expected=expected, adverse=None)
 
 
 def _check_decided_at(case: Case, findings: Findings, allow: Allow) -> None:

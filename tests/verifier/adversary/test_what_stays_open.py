@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.verifier.adversary.auditor import Auditor
-from tests.verifier.adversary.test_steps import allow_again
-from tests.verifier.changebuilder import ROLE_KEYS, START, Change, Payload, at, default_policy, trust_toml
+from tests.verifier.adversary.test_steps import allow_again, view_of
+from tests.verifier.changebuilder import (
+    OWNER,
+    ROLE_KEYS,
+    SECURITY,
+    START,
+    Change,
+    Payload,
+    approval_refs,
+    at,
+    default_policy,
+    trust_toml,
+)
 from tests.verifier.judging import assert_fails, assert_passes, setting, verdict
-from tests.verifier.logbuilder import Key, b64, jcs, proof
+from tests.verifier.logbuilder import Key, b64, hash_of, jcs, proof
 from tests.verifier.test_whole_log import Desk, desk
 from verifier.report import Report
 
@@ -86,6 +98,54 @@ def test_a_log_that_continues_what_was_remembered_passes(desk: Desk, *, remember
     code, report = desk.judge(change, "--log", desk.export(change.log), *state)
     assert code == 0, report["reason"]
     assert ("stale view" in " ".join(report["not_proven"])) is not remembers
+
+
+# --- what would void an entry of the pack
+
+
+def revoke_a_key(change: Change) -> None:
+    """The second approver's key is revoked once the gate has read what it decides on."""
+    change.edit["decide_close"] = view_of(change, change.log.size)
+    change.revoke("hidden", f"key:{SECURITY.did}", ROLE_KEYS["roster_authorities"])
+
+
+def revoke_an_approval(change: Change) -> None:
+    change.edit["decide_close"] = view_of(change, change.log.size)
+    change.revoke("hidden", f"approval:{change.hashes['approve_close_1']}", OWNER)
+
+
+def take_an_id(change: Change) -> None:
+    """The same person uses the id of the approval for another job first."""
+    other = Change(log=change.log, job="job-8", run="run-8", ticket="jira.example:CHG-8")
+    payload = other.approval("hidden", "change.execute", "p-sec")
+    payload["receipt_id"] = change.approval("approve_execute_2", "change.execute", "p-sec")["receipt_id"]
+    payload |= {"plan_hash_b64u": hash_of(b"8")}
+    change.put("hidden", "human_approval_receipt", payload, SECURITY, approval_refs)
+
+
+@pytest.mark.parametrize(
+    ("step", "hide", "code"),
+    [
+        ("decide_close", revoke_a_key, "KEY_REVOKED"),
+        ("decide_close", revoke_an_approval, "APPROVAL_REVOKED"),
+        ("simulation", take_an_id, "CONFLICT"),
+    ],
+    ids=["a revoked key", "a revoked approval", "an id that is taken"],
+)
+def test_what_voids_an_entry_left_out_of_the_pack(
+    auditor: Auditor, step: str, hide: Callable[[Change], None], code: str
+) -> None:
+    """No decision need list it. That there is nothing of the kind rests on the gate's word, as all that it vouches for."""
+    change = Change(before={step: hide}).build()
+    hidden = change.log.index_of(change.hashes["hidden"])
+    pack = change.pack(leave_out=lambda index: index == hidden)
+    report = verdict(pack)
+    assert_passes(report)
+    said = "no approval or key that it rests on revoked, no id that it uses taken before [{}]: attested"
+    assert all(lines(report, said.format(action)) for action in ("change.execute", "ticket.close"))
+    auditor.serve(change.log)
+    assert auditor.evidence(pack)[0] == 1
+    assert code in {check.code for check in verdict(change).checks}
 
 
 # --- times
