@@ -173,7 +173,10 @@ def render_table(table: Table, judged: Judged | None = None, *, columns: int, pa
 
 
 def common_open_points(rows: Sequence[Row]) -> list[str]:
-    """What is not proven of any pack that could be judged; absences that a gate attests are counted."""
+    """What is not proven of any pack that could be judged.
+
+    Packs of which absences rest on a gate are counted, and those of which anything else is open.
+    """
     judged = [row.report for row in rows if row.report.checks]
     if not judged:
         return []
@@ -182,6 +185,9 @@ def common_open_points(rows: Sequence[Row]) -> list[str]:
     common = [
         line for line in judged[0].not_proven if line not in own and all(line in report.not_proven for report in judged)
     ]
+    more = sum(any(line not in own and line not in common for line in report.not_proven) for report in judged)
+    if more:
+        common.append(f"something else: of {plural(more, 'pack')}; each verdict alone names it")
     if attested:
         common.insert(
             0, f"absences: of {plural(attested, 'pack')} they rest on a gate's word; each verdict alone names them"

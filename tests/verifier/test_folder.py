@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.verifier.changebuilder import Change, trust_toml
+from tests.verifier.changebuilder import Change, default_policy, trust_toml
 from tests.verifier.logbuilder import LogBuilder, add_payload
 from verifier import source
 from verifier.cli import main
@@ -118,6 +118,17 @@ def test_people_get_a_table_and_what_is_not_proven(tmp_path: Path, capsys: pytes
     assert re.search(r"^ERROR +PACK_MALFORMED +- +c\.evidence\.json$", text, re.MULTILINE)
     assert "that two keys are not in one hand" in text
     assert "absences: of 2 packs they rest on a gate's word" in text
+
+
+def test_what_is_open_of_one_pack_alone_is_not_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its own verdict says that nobody showed which hosts were reached; the table says where to look."""
+    hosts = Change(policy=default_policy() | {"egress": {"hosts": ["db.example"]}}).build().pack_bytes()
+    arguments = fill(tmp_path, a=good(), b=hosts, c=good())
+    assert main(arguments) == 0
+    assert "something else: of 1 pack; each verdict alone names it" in capsys.readouterr().out
+    (tmp_path / "packs" / "b.evidence.json").unlink()
+    assert main(arguments) == 0
+    assert "something else" not in capsys.readouterr().out
 
 
 def test_the_log_is_read_once_for_all_packs(
