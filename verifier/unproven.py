@@ -9,7 +9,7 @@ from verifier.trust import TrustPolicy
 ALWAYS_NOT_PROVEN = (
     "that two keys are not in one hand: people are told apart by their keys alone",
     "that there were no model calls outside the model proxy",
-    "that nothing was done before the logged begin: this rests on the runner",
+    "that nothing was done before the logged begin, and nothing but the plan after it: this rests on the runner",
 )
 NO_EARLIER = (
     "that this log never showed another history (fork against an earlier view): no earlier checkpoint was given",
