@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.faults import ENDLESS, Action, Call, Fault, read_trace, spread
+from tests.crash.faults import ENDLESS, Action, Call, Fault, spread
 from tests.crash.server_process import Forked, Launcher
 from tests.crash.stage import FIRST_SIZE, NOTHING_FAILS, WORK, Stage, check_after, do_work, trace_of_work
 from tests.crash.witness import Client, Witnessed, check_by_verifier, check_whole
