@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tests.crash.faults import Fault
-from tests.support.waiting import PATIENCE_S, children_of
+from tests.waiting import PATIENCE_S, children_of
 
 SERVE = """
 import sys

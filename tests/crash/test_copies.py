@@ -14,7 +14,7 @@ import pytest
 from tests.crash.server_process import Forked, Launcher, start
 from tests.crash.witness import Client, Witnessed, check_whole
 from tests.integration.log.actors import make_log_directory, receipt
-from tests.support.waiting import PATIENCE_S, wait_until
+from tests.waiting import PATIENCE_S, wait_until
 from trustlog.log.directory import LogDirectory
 
 PUT_BACK = "put back the newest log.db and guard.db, both of the same moment, never older ones"

@@ -16,7 +16,7 @@ from tests.crash.faults import Action, Fault
 from tests.crash.server_process import Forked, Launcher
 from tests.crash.witness import Client, Witnessed, check_whole
 from tests.integration.log.actors import make_log_directory, receipt
-from tests.support.waiting import wait_until
+from tests.waiting import wait_until
 from trustlog.log.directory import LogDirectory
 
 FIRST_SIZE = 10

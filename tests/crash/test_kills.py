@@ -19,7 +19,7 @@ from tests.crash.launcher import FRONT_ENDS
 from tests.crash.server_process import Forked, Launcher, running, start
 from tests.crash.witness import Client, Witnessed, check_by_verifier, check_whole
 from tests.integration.log.actors import make_log_directory, receipt
-from tests.support.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S
 from trustlog.log.directory import LogDirectory
 from trustlog.storage.guard import Guard, SignedTree
 

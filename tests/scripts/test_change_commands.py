@@ -40,7 +40,7 @@ from tests.scripts.change import (
     simulate,
 )
 from tests.scripts.commands import Ended, Shell
-from tests.support.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S
 from trustlog.cli.main import run
 from trustlog.formats.jsontext import canonicalize
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.scripts.commands import Shell
-from tests.support.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S
 
 REFUSED = {
     "Closing with a bundle that nobody logged": "BUNDLE_NOT_LOGGED",

@@ -29,7 +29,7 @@ from tests.scripts.change import (
     judged,
 )
 from tests.scripts.commands import Ended, Shell, kept_port
-from tests.support.waiting import PATIENCE_S, children_of, is_alive, wait_until
+from tests.waiting import PATIENCE_S, children_of, is_alive, wait_until
 from trustlog.change.command import MAX_DIFF_BYTES, Ran
 from trustlog.change.desk import Desk
 from trustlog.change.execute import execute as run_execution

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.scripts.change import APPLY, TICKET, approve, build_bundle, check, denied, fork, good, judged
 from tests.scripts.commands import Ended, Shell
-from tests.support.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S
 
 ASKED = ("--ticket", TICKET, "--token", "job.token", "--json")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.scripts.commands import PROJECT, kept_port
-from tests.support.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 MODULES = {"trustlog": "trustlog.cli", "trustlog-verify": "verifier"}

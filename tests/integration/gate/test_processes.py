@@ -22,8 +22,8 @@ import pytest
 from tests.integration.gate.serving import asked
 from tests.support import keys
 from tests.support.payloads import payload_hash
-from tests.support.waiting import PATIENCE_S
 from tests.unit.gate.scene import Scene
+from tests.waiting import PATIENCE_S
 from trustlog.gate.kept_view import KeptView
 
 

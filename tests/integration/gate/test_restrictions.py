@@ -11,9 +11,9 @@ import pytest
 
 from tests.integration.gate.serving import ServedGate, asked, codes_of, serving_gate
 from tests.support import keys
-from tests.support.waiting import until
 from tests.unit.gate.scene import Scene
 from tests.unit.gate.story import EXECUTE, Story
+from tests.waiting import until
 from trustlog.client.checking import Logged as Submitted
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused

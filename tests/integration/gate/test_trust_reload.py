@@ -21,8 +21,8 @@ import pytest
 
 from tests.integration.gate.serving import asked, codes_of
 from tests.support import keys
-from tests.support.waiting import PATIENCE_S
 from tests.unit.gate.scene import Scene
+from tests.waiting import PATIENCE_S
 from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.trustpolicy import TrustPolicy
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.integration.log.actors import make_log_directory
-from tests.support.waiting import PATIENCE_S, children_of
+from tests.waiting import PATIENCE_S, children_of
 
 ROOT = Path(__file__).resolve().parents[3]
 _SERVE = """

@@ -17,7 +17,7 @@ from tests.integration.log.conftest import Service, serving
 from tests.integration.log.damage import change_entry, change_payload, drop_entries, execute
 from tests.integration.log.test_service import check_result, fill, open_checkpoint
 from tests.integration.log.test_start import check_read_only, grow
-from tests.support.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S
 from trustlog.errors import Refused, TrustlogError
 from trustlog.formats.checkpoint import Checkpoint
 from trustlog.formats.note import NoteSigner, parse_note, sign_note

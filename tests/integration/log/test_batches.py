@@ -19,7 +19,7 @@ from tests.integration.log.conftest import serving
 from tests.integration.log.real_server import Server, running
 from tests.integration.log.wire import NDJSON, connected, post_head
 from tests.support import payloads
-from tests.support.waiting import PATIENCE_S, until
+from tests.waiting import PATIENCE_S, until
 from trustlog.formats.envelope import seal_envelope
 from trustlog.log import link
 from trustlog.log.commit import Committed, Committer

@@ -12,7 +12,7 @@ from tests.integration.log.actors import receipt
 from tests.integration.log.conftest import Service, serving
 from tests.integration.log.real_server import running
 from tests.integration.log.wire import NDJSON, Wire, connected, get_head, post_head
-from tests.support.waiting import PATIENCE_S, until
+from tests.waiting import PATIENCE_S, until
 from trustlog.log.directory import LogDirectory
 from trustlog.service.bounds import Bounds
 from trustlog.service.context import CONNECTIONS, UPLOADS

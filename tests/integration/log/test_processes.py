@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from tests.integration.log.actors import make_log_directory, receipt
-from tests.support.waiting import PATIENCE_S, wait_until
+from tests.waiting import PATIENCE_S, wait_until
 from trustlog.log.directory import LogDirectory
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -13,7 +13,7 @@ from aiohttp import web
 from tests.integration.log.actors import ACTORS, ORIGIN, make_log_directory, own_record, receipt
 from tests.integration.log.conftest import Service, serving
 from tests.integration.log.damage import change_payload
-from tests.support.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S
 from trustlog.formats.base64 import decode_b64, decode_b64u, encode_b64u
 from trustlog.formats.bundle import parse_bundle
 from trustlog.formats.checkpoint import Checkpoint, parse_checkpoint

@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.support.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S
 from trustlog.client.http import open_session
 from trustlog.client.log import LogClient
 from trustlog.client.memory import CheckpointMemory

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.support.waiting import PATIENCE_S
 from tests.unit.client.lying_log import (
     ISSUER,
     LOG_KEY,
@@ -23,6 +22,7 @@ from tests.unit.client.lying_log import (
     make_envelope,
     make_trust,
 )
+from tests.waiting import PATIENCE_S
 from trustlog.client.checking import Logged
 from trustlog.client.follower import Follower
 from trustlog.client.http import open_session

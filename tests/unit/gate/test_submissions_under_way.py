@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.waiting import PATIENCE_S
 from tests.unit.gate.scene import Scene, codes, make_directory, playing
+from tests.waiting import PATIENCE_S
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused
 from trustlog.gate import flights

@@ -16,7 +16,7 @@ from pathlib import Path
 import nacl.signing
 import pytest
 
-from tests.support.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S
 from trustlog.errors import Refused
 from trustlog.formats.didkey import encode_did_key
 from trustlog.formats.ed25519 import verify_ed25519

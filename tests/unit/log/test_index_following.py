@@ -10,8 +10,8 @@ from typing import Self
 
 import pytest
 
-from tests.support.waiting import PATIENCE_S
 from tests.unit.log.index_corpus import ListedLog, make_log, terms_of
+from tests.waiting import PATIENCE_S
 from trustlog.log import following
 from trustlog.log.following import follow
 from trustlog.storage.connection import StorageFailed

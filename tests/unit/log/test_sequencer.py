@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from tests.integration.log.actors import ACTORS, ORIGIN, make_log_directory, own_record, receipt
-from tests.support.waiting import PATIENCE_S, wait_until
+from tests.waiting import PATIENCE_S, wait_until
 from trustlog.errors import Fatal, TrustlogError
 from trustlog.log import sequencer as sequencer_module
 from trustlog.log.admission import admit

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S
 from trustlog.log.shared import SLOT_BYTES, SharedSlots
 
 RECORDS = st.binary(max_size=300)
