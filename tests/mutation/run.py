@@ -133,9 +133,7 @@ def run(changes: Sequence[Change], tests: Sequence[str], results: Results, *, ne
     remember_libraries()
     ignored = [] if tests else [f"--ignore={TESTS}/{name}" for name in PASSED_OVER]
     options = ["-q", "--capture=sys", "-n", "0", "-p", "no:randomly", "-p", "no:cacheprovider", "-o", "timeout=0", *ignored]
-    with TemporaryDirectory(
-        prefix="mutation-", ignore_cleanup_errors=True
-    ) as own:  # pytest's is cleared by every run of pytest
+    with TemporaryDirectory(prefix="mutation-", ignore_cleanup_errors=True) as own:  # another pytest may clear pytest's
         folder = Path(own) / "pytest"
         folder.mkdir()
         options += [f"--basetemp={folder}", "-o", "tmp_path_retention_policy=none"]
