@@ -71,7 +71,7 @@ class Runner:
         gc.collect()
         gc.freeze()  # forks share what is not touched
         for done, change in enumerate(self.changes, 1):
-            if not self.results.stands(change, self.nearest):
+            if not self.results.was_noticed(change):
                 self._try(change, session.items, nearest, functions)
             if done % 100 == 0:
                 say(f"{done} of {len(self.changes)}: {self.results.lived} live, {process_time():.0f} s in this process")
@@ -96,6 +96,8 @@ class Runner:
         killers = self.killers.setdefault((change.file, change.place.function), Counter())
         first = [test for test, _ in killers.most_common(3) if test in near]
         tests = (first + [test for test in near if test not in first])[: self.nearest]
+        if self.results.has_lived(change, wanted=len(tests), of=len(near)):
+            return
         if not tests:
             self.results.add(change, Result(noticed_by=None, ran=0, of=0))
             return
