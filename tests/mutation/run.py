@@ -57,7 +57,8 @@ class Runner:
     results: Results
     nearest: int | None
     folder: Path  # of the tests' temporary files
-    killers: dict[tuple[str, str], Counter[int]] = field(default_factory=dict)
+    killers: dict[tuple[str, str], Counter[int]] = field(default_factory=dict)  # of a function's changes, by file and name
+    all_killers: Counter[int] = field(default_factory=Counter)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Takes the place of pytest's own loop."""
@@ -94,8 +95,8 @@ class Runner:
         source = (ROOT / change.file).read_text("utf-8")
         near = nearest.to(change.file, change.place, change.text)
         killers = self.killers.setdefault((change.file, change.place.function), Counter())
-        first = [test for test, _ in killers.most_common(3) if test in near]
-        tests = (first + [test for test in near if test not in first])[: self.nearest]
+        first = [test for test, _ in (*killers.most_common(3), *self.all_killers.most_common(12)) if test in near]
+        tests = list(dict.fromkeys([*first, *near]))[: self.nearest]
         if self.results.has_lived(change, wanted=len(tests), of=len(near)):
             return
         if not tests:
@@ -111,6 +112,7 @@ class Runner:
             raise pytest.UsageError(f"{self.folder} is gone: tests fail for want of it, whatever is changed")
         if found is not None:
             killers[tests[found]] += 1
+            self.all_killers[tests[found]] += 1
         by = None if found is None else items[tests[found]].nodeid
         self.results.add(change, Result(noticed_by=by, ran=len(tests) if found is None else found + 1, of=len(near)))
 
