@@ -82,7 +82,7 @@ def test_an_allow_that_lists_a_decision_above_itself_attests_nothing() -> None:
 
     change = executed(before={"decide_execute": foresee})
     assert change.log.items[change.log.index_of(change.hashes["decide_execute"])].entry == entry
-    assert [status for status, _ in said(verdict(change), ROUND.format("change.execute"))][0] is not Status.ATTESTED
+    assert next(status for status, _ in said(verdict(change), ROUND.format("change.execute"))) is not Status.ATTESTED
     assert Status.ATTESTED not in {check.status for check in verdict(change).checks}
 
 
