@@ -45,9 +45,10 @@ def test_receipts_left_out_of_the_bundle_and_of_the_pack(auditor: Auditor) -> No
     change = asking_for_no_receipts(edit={"bundle": without_receipts}).build()
     auditor.serve(change.log)
     assert auditor.evidence(change) == (1, "RECEIPT_SET_INCOMPLETE")
-    for kept in ((), ("policy", "roster"), ("bundle", "closure")):
+    too_thin: list[tuple[str, ...]] = [(), ("policy", "roster"), ("bundle", "closure")]
+    for kept in too_thin:
         assert auditor.evidence(thin(change, *kept)) == (3, "EVIDENCE_INCOMPLETE"), kept
-    for kept in (("token",), ("token", "bundle", "closure"), DECISIONS[:1]):
+    for kept in [("token",), ("token", "bundle", "closure"), DECISIONS[:1]]:
         assert auditor.evidence(thin(change, *kept))[0] != 0, kept
 
 
