@@ -29,6 +29,7 @@ def test_two_checkpoints_are_named_with_what_connects_them(desk: Desk) -> None:
     assert checkpoints == ("log.checkpoints", "PASS", "5 and 300 entries of log.example/changes", None)
     assert consistency[:2] == ("log.consistency", "PASS")
     assert "hashes lead to both roots" in str(consistency[2])
+    assert any("stale view" in line for line in report["not_proven"])
 
 
 def test_tiles_that_cannot_be_read_leave_it_undecided(desk: Desk) -> None:
