@@ -40,23 +40,25 @@ class Brought(Enum):
 class Keep:
     """Which entries a history remembers one by one; of the others only the keys that they take.
 
-    Entries of `kinds`; and receipts with one of the token scopes in `scopes` or the runs in `runs`, both as refs, or whose
-    bytes are in `named`. With `slim`, decisions are remembered without the evidence that they list.
+    Entries of `kinds`; and receipts with one of the token scopes in `scopes` or the runs in `runs`, both as refs, whose bytes
+    are in `named`, or whose payload hash is in `payloads`. With `slim`, decisions are remembered without the evidence that
+    they list.
     """
 
     kinds: frozenset[str]
     scopes: frozenset[str] = frozenset()
     runs: frozenset[str] = frozenset()
     named: frozenset[bytes] = frozenset()
+    payloads: frozenset[bytes] = frozenset()
     slim: bool = False
 
     def keeps(self, match: EntryMatch) -> bool:
         """Whether this entry is remembered."""
         if match[1].decode("ascii") in self.kinds:
             return True
-        if not self.scopes and not self.runs and not self.named:
+        if not self.scopes and not self.runs and not self.named and not self.payloads:
             return False
-        if match.string in self.named:
+        if match.string in self.named or match[2] in self.payloads:
             return True
         refs = entry_of(match).refs
         return refs.get("token_scope") in self.scopes or refs.get("run") in self.runs

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 
 from tests.verifier.adversary.auditor import Auditor
-from tests.verifier.changebuilder import Change, Payload, default_policy
+from tests.verifier.adversary.test_bundles import sealed, tool_receipt
+from tests.verifier.changebuilder import ROLE_KEYS, Change, Payload, default_policy, receipt_refs
+from tests.verifier.judging import setting
 from tests.verifier.logbuilder import hash_of
 
 MANIFEST = {"urm_version": "1", "urm_id": "u", "resource_type": "t", "resource_hash_b64u": hash_of(b"resource")}
@@ -78,3 +81,29 @@ def test_a_pack_from_before_the_closing_was_decided(auditor: Auditor) -> None:
     auditor.serve(change.build().log)
     assert auditor.evidence(early[0]) == (3, "EVIDENCE_INCOMPLETE")
     assert auditor.evidence(change) == (0, "OK")
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_a_receipt_of_the_bundle_that_names_neither_run_nor_token_scope(auditor: Auditor, *, logged: bool) -> None:
+    """No decision lists it, so that a pack may lack it; whether it was logged, the log tells."""
+    receipt = tool_receipt(Change())
+    del receipt["binding"]
+
+    def log_it(change: Change) -> None:
+        change.put("tool", "tool_receipt", copy.deepcopy(receipt), ROLE_KEYS["agents"], receipt_refs)
+
+    change = Change(edit={"bundle": setting(tool_receipts=[sealed(receipt)])})
+    change.before = {"simulation": log_it} if logged else {}
+    auditor.serve(change.build().log)
+    tool = change.log.index_of(change.hashes["tool"]) if logged else None
+    told = auditor.evidence(change.pack(leave_out=lambda index: index == tool))
+    assert told == ((0, "OK") if logged else (1, "RECEIPT_SET_INCOMPLETE"))
+
+
+@pytest.mark.parametrize("bundle", [b"", b"[]", b'{"receipts":1}', b'{"receipts":[1,{},{"payload_hash_b64u":1}]}'])
+def test_what_is_no_bundle_in_a_pack_beside_the_log(auditor: Auditor, bundle: bytes) -> None:
+    change = Change().build()
+    auditor.serve(change.log)
+    pack = change.pack()
+    pack["entries"][change.log.index_of(change.hashes["bundle"])]["payload"] = bundle.decode() or " "
+    assert auditor.evidence(pack) == (1, "HASH_MISMATCH")
