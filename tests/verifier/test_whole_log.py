@@ -91,7 +91,7 @@ def test_absence_is_proven_with_the_whole_log(desk: Desk) -> None:
     change = Change().build()
     code, report = desk.judge(change, "--log", desk.export(change.log))
     assert (code, report["status"]) == (0, "PASS")
-    assert len(names(report, "PROVEN")) == 21
+    assert len(names(report, "PROVEN")) == 23
     assert not names(report, "ATTESTED")
     assert "log.whole_log" in names(report, "PASS")
 
@@ -101,8 +101,8 @@ def test_absence_is_attested_only_if_the_trust_policy_allows_it(desk: Desk) -> N
     code, report = desk.judge(Change().build())
     assert code == 0
     attested = names(report, "ATTESTED")
-    assert len(attested) == 21
-    assert sum("attested by did:key" in line for line in report["not_proven"]) == 21
+    assert len(attested) == 23
+    assert sum("attested by did:key" in line for line in report["not_proven"]) == 23
 
 
 def test_people_read_one_line_a_gate_and_action_and_each_did_once_in_full(
