@@ -125,7 +125,7 @@ def test_a_server_whose_disk_fails_says_so_once(faulty_launcher: Launcher, disk:
     with failing(faulty_launcher, disk) as (server, _):
 
         def lines() -> list[str]:
-            return [line for line in server.said_so_far() if "STORAGE_FAILED" in line and "log.db" in line]
+            return [line for line in server.said_so_far() if "nothing can be written: STORAGE_FAILED" in line]
 
         assert wait_until(lines)  # what it says comes through a pipe, read by a thread
         assert len(lines()) == 1

@@ -19,7 +19,7 @@ from tests.crash.launcher import FRONT_ENDS
 from tests.crash.server_process import Forked, Launcher, running, start
 from tests.crash.witness import Client, Witnessed, check_by_verifier, check_whole
 from tests.integration.log.actors import make_log_directory, receipt
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, wait_until
 from trustlog.log.directory import LogDirectory
 from trustlog.storage.guard import Guard, SignedTree
 
@@ -162,6 +162,8 @@ def test_a_graceful_stop_answers_what_it_took_and_exits_0(tmp_path: Path) -> Non
         lines = b"\n".join(receipt(f"r-{i}") for i in range(500))
         connection.request("POST", "/v1/entries", lines, {"Content-Type": "application/x-ndjson"})
         response = connection.getresponse()
+        client = Client(server.connect, Witnessed())
+        assert wait_until(lambda: (client.get_checkpoint() or "").splitlines()[1:2] == ["500"])  # so all of it was taken
         server.process.send_signal(signal.SIGTERM)
         answers = [json.loads(line) for line in response]
         connection.close()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the first process heeds them for all
-PATIENCE_S: Final = 2.0  # how long a child may take to end once its socket is closed
+PATIENCE_S: Final = 10.0  # how long a child may take to end once its socket is closed: a second, where the machine lets it
 _POLL_S: Final = 0.01
 
 _LOGGER = logging.getLogger(__name__)

@@ -18,6 +18,7 @@ from aiohttp.web_protocol import RequestHandler
 from trustlog.service.bounds import Bounds
 
 IDLE_BEFORE_GIVING_WAY_S: Final = 1.0  # a connection that was just opened is about to bring a request
+TAKEN_LOOK_S: Final = 0.01
 UNSENT_BYTES: Final = (
     128 * 1024
 )  # that the system holds for a client: it takes more in small steps, so that it is seen to read
@@ -49,6 +50,15 @@ class Connections:
     def untaken(self) -> int:
         """How many answers wait for their clients to take them."""
         return sum(transport.get_write_buffer_size() > 0 for transport in self._answers)
+
+    async def all_taken(self) -> None:
+        """Wait until the clients have taken their answers, or had a moment to: a process that ends takes along what is unsent.
+
+        For the end, when nothing is asked any more and :meth:`look_after` has ended.
+        """
+        deadline = asyncio.get_running_loop().time() + self._bounds.stall_s
+        while self.untaken and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - nobody sets an event for it
+            await asyncio.sleep(TAKEN_LOOK_S)
 
     def note_idle(self, protocol: RequestHandler, now: float) -> None:
         """It was opened, or its request is answered."""

@@ -89,6 +89,7 @@ async def _work(front_end: FrontEnd, connected: socket.socket) -> int:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(None if log.link.ended is None else ORPHANED_S):  # else the application's own bound holds
             await runner.cleanup()
+            await app[CONNECTIONS].all_taken()
     await log.close()
     return 0
 

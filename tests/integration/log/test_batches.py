@@ -252,14 +252,17 @@ async def test_a_long_batch_fills_no_memory_and_holds_up_nobody(tmp_path: Path) 
 
 
 async def send_batch(server: Server, start: int, end: int, *, ends_after: asyncio.Event | None = None) -> list[int]:
-    """The indexes of receipts that were sent while their answers were read; the last of them only `ends_after` something."""
+    """The indexes of receipts that were sent while their answers were read: more of them, until something `ends_after`."""
 
     async def send() -> None:
-        for number in range(start, end):
-            if number == end - 1 and ends_after is not None:
-                await ends_after.wait()
+        number, is_last = start, False
+        while not is_last:
+            is_last = number >= end - 1 and (ends_after is None or ends_after.is_set())
             line = receipt(f"r-{number}") + b"\n"
             await wire.send(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+            number += 1
+            if number % 20 == 0:
+                await asyncio.sleep(0)  # making them takes long: let answers be read meanwhile
         await wire.send(b"0\r\n\r\n")
 
     head = f"POST /v1/entries HTTP/1.1\r\nHost: x\r\nContent-Type: {NDJSON}\r\nTransfer-Encoding: chunked\r\n\r\n"

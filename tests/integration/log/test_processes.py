@@ -286,7 +286,8 @@ def test_a_stop_answers_all_that_was_taken(directory: LogDirectory, signals: lis
         connections = [server.connect() for _ in batches]
         for connection, batch in zip(connections, batches, strict=True):
             connection.request("POST", "/v1/entries", b"\n".join(batch), LINES)
-        responses = [connection.getresponse() for connection in connections]  # so it was taken
+        responses = [connection.getresponse() for connection in connections]
+        assert wait_until(lambda: server.get("/checkpoint").splitlines()[1] == b"1200")  # so all of it was taken
         for number in signals:
             server.process.send_signal(number)
         answers = [[json.loads(line) for line in response] for response in responses]
