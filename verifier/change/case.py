@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from verifier.entry import ref_value
 from verifier.ledger.history import History
@@ -18,6 +18,25 @@ from verifier.records.token import TokenIssued
 from verifier.trust import TrustPolicy
 
 R = TypeVar("R")
+
+
+class Ran(Protocol):
+    """What was executed in one job, as far as it was read: of a :class:`Case`, or of a log that streams by."""
+
+    @property
+    def history(self) -> History:
+        """What was read."""
+
+    @property
+    def executions(self) -> Sequence[tuple[Logged, Execution]]:
+        """The valid begins and ends of the job, in index order."""
+
+    @property
+    def begins(self) -> Sequence[tuple[Logged, Execution]]:
+        """The valid begins among them."""
+
+    def is_resolved(self, begin_b64u: str | None, index: int) -> bool:
+        """Whether somebody looked into a begin below `index`: it then counts as ended with failure."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +91,21 @@ class Case:
         return self.records("closure", Closure)
 
     @cached_property
-    def resolutions(self) -> list[tuple[Logged, Resolution]]:
-        """Every valid resolution."""
-        return self.records("resolution", Resolution)
+    def _looked_into(self) -> dict[str, int]:
+        """Each begin of the job that somebody looked into afterwards, with the index of the first resolution above it.
+
+        Who logs one beforehand has looked into nothing, and nobody could tell whether it is the requester.
+        """
+        begun = {item.entry.payload_hash_b64u: item.index for item, _ in self.begins}
+        found: dict[str, int] = {}
+        for item, record in self.records("resolution", Resolution):
+            if item.index > begun.get(record.begin_b64u, item.index):
+                found.setdefault(record.begin_b64u, item.index)
+        return found
+
+    def is_resolved(self, begin_b64u: str | None, index: int) -> bool:
+        """Whether somebody looked into a begin below `index`: it then counts as ended with failure."""
+        return self._looked_into.get(begin_b64u or "", index) < index
 
     @cached_property
     def job_ref(self) -> str:

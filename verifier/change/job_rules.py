@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verifier.change.absence import adverse_at, check_absent
-from verifier.change.case import Allow, Case
+from verifier.change.case import Allow, Case, Ran
 from verifier.change.findings import Findings
 from verifier.entry import ref_value
 from verifier.errors import Refused
@@ -75,14 +75,12 @@ def _job_revoked(case: Case, allow: Allow) -> Refused | None:
     return revoked
 
 
-def outcome_unknown(case: Case, index: int) -> Refused | None:
+def outcome_unknown(case: Ran, index: int) -> Refused | None:
     """The first begin of the job below `index` that has neither an end nor a resolution there."""
-    ends = [(logged, end) for logged, end in case.executions if end.phase == "end"]
+    ended = {end.begin_b64u for logged, end in case.executions if end.phase == "end" and logged.index < index}
     for item, _ in case.begins:
         begin = item.entry.payload_hash_b64u
-        ended = any(end.begin_b64u == begin and logged.index < index for logged, end in ends)
-        resolved = any(record.begin_b64u == begin and logged.index < index for logged, record in case.resolutions)
-        if item.index < index and not ended and not resolved:
+        if item.index < index and begin not in ended and not case.is_resolved(begin, index):
             expected, found = "no begin without end or resolution", f"begin at index {item.index} without end"
             return Refused("EXECUTION_OUTCOME_UNKNOWN", "begin", expected=expected, found=found)
     return None
