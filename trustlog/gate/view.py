@@ -18,7 +18,7 @@ from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.entry import Entry, parse_entry, ref_value
 from trustlog.formats.envelope import check_signature
 from trustlog.formats.trustpolicy import TrustPolicy
-from trustlog.gate.misstated import find_misstatements
+from trustlog.gate.misstated import misstatements_behind
 from trustlog.gate.stacked import StackedIndex, StackedList
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.merkle.past import PastTrees
@@ -94,7 +94,7 @@ class LogView:
         self.well_founded: dict[
             int, Sightings
         ] = {}  # allows that were judged at their own index, below which nothing changes
-        self.misstated: dict[int, tuple[Misstatement, ...]] = {}  # by the index of the decision that misstates
+        self.misstated: dict[int, tuple[Misstatement, ...]] = {}  # by the index of the decision that leads to it
         self._past = PastTrees()
         self._history = MemoryHistory()
         self._ledger = Ledger(trust, self._history)
@@ -212,7 +212,7 @@ class LogView:
         self._entries.append(logged)
         self._index(logged)
         if logged.kind == "gate_decision" and logged.candidate is not None:
-            misstated = tuple(find_misstatements(self._past, index, logged.record))
+            misstated = misstatements_behind(self._past, index, logged.record, self.misstated)
             if misstated:
                 self.misstated[index] = misstated
 
