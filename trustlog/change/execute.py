@@ -21,8 +21,8 @@ from trustlog.formats.envelope import Signer, parse_envelope
 from trustlog.formats.timestamp import parse_timestamp
 from trustlog.gate.execution import EXECUTE
 from trustlog.gate.job import Job
+from trustlog.gate.logged import Logged
 from trustlog.gate.pending import find_pending
-from trustlog.gate.view import Logged
 from trustlog.policy.finding import Finding
 from trustlog.records.plan import compute_fingerprint
 

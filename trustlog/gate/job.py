@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from trustlog.evidence.change import SHARED
 from trustlog.formats.entry import ref_value
 from trustlog.formats.timestamp import NS
+from trustlog.gate.logged import Logged
 from trustlog.gate.standing import UNREADABLE, revocations
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.view import LogView
 from trustlog.limits import MAX_SKEW_AHEAD_S
 from trustlog.policy.facts import DenialFact, JobFact, Misstatement, RecordFact, RevocationFact
 from trustlog.records.approval import DENIALS
@@ -167,8 +168,8 @@ def _misstated(job: Job, entries: JobEntries, plan_hash: str | None) -> Iterator
             mine.update((name, one.refs[name]) for name in SHARED.get(one.kind, ()) if name in one.refs)
     found: dict[Misstatement, None] = {}
     for index, misstated in job.view.misstated.items():
-        one = job.view.at(index) if index < job.size else None
-        if one is not None and not mine.isdisjoint(one.refs.items()):
+        decision = job.view.at(index) if index < job.size else None
+        if decision is not None and not mine.isdisjoint(decision.refs.items()):
             found |= dict.fromkeys(misstated)
     yield from found
 

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.differential.whole_story import judge_story
 from tests.support.payloads import JOB, hash_of
 from tests.unit.gate.story import CLOSE, EXECUTE, Story, plan_bytes
-from trustlog.gate.view import Logged
+from trustlog.gate.logged import Logged
 from verifier.report import Report, Status
 
 

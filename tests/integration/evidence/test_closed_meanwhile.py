@@ -21,8 +21,8 @@ from trustlog.errors import Refused
 from trustlog.gate.decision import Decision, ViewOfLog
 from trustlog.gate.identify import GateRequest
 from trustlog.gate.job import Job
+from trustlog.gate.logged import Logged
 from trustlog.gate.sealing import Seals
-from trustlog.gate.view import Logged
 from trustlog.tokens.scoped_token import parse_token
 
 
