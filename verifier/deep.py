@@ -86,17 +86,19 @@ class DeepReader:
 
     def _order_fault(self, item: Logged) -> Refused | None:
         """Begins, ends and closures stand under decisions that carry them; a closure is of what was done last, and the end."""
+        courses = self._courses
+        if item.state is State.UNREAD and item.entry.kind in ("execution", "resolution"):
+            courses.add_unread(item)
         match item.record:
-            case Execution(phase="begin") as record:
-                self._courses.add_execution(item, record)
-                return begin_fault(self._history, item, record) or self._courses.ended_fault(item, record.job_id)
             case Execution() as record:
-                self._courses.add_execution(item, record)
-                return end_fault(self._history, item, record)
+                courses.add_execution(item, record)
+                check = begin_fault if record.phase == "begin" else end_fault
+                fault = None if courses.rests_on_unread(record) else check(self._history, item, record)
+                return fault or (courses.ended_fault(item, record.job_id) if record.phase == "begin" else None)
             case Resolution() as record:
-                self._courses.add_resolution(item, record)
-            case Closure() as record:
-                return closure_fault(self._history, item, record) or self._courses.close(item, record)
+                courses.add_resolution(item, record)
+            case Closure() as record if not courses.rests_on_unread(record):
+                return closure_fault(self._history, item, record) or courses.close(item, record)
         return None
 
     def report(self, findings: Findings) -> None:

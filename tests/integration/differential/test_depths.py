@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.verifier.changebuilder import SECURITY, Change, Payload, default_policy, trust_toml
+from tests.verifier.changebuilder import SECURITY, STEPS, Change, Payload, default_policy, trust_toml
 from tests.verifier.judging import setting
 from tests.verifier.logbuilder import hash_of
 from verifier.cli import main
@@ -190,9 +190,12 @@ def test_neither_counts_a_resolution_from_before_the_begin(auditor: Auditor) -> 
     assert "EXECUTION_OUTCOME_UNKNOWN" in by_pack & whole[1]
 
 
-def test_of_a_bundle_without_its_payload_the_log_alone_says_nothing_but_that(auditor: Auditor) -> None:
-    change = Change().build()
-    change.log.items[change.log.index_of(change.hashes["bundle"])].payload = None
+@pytest.mark.parametrize("step", [*(step for step in STEPS if step not in ("policy", "roster")), "again", "resolve"])
+def test_of_a_payload_that_is_not_there_the_log_alone_says_that_and_accuses_nobody(auditor: Auditor, step: str) -> None:
+    """No closure, end or begin is held to what nobody can read."""
+    change = Change(policy=in_no_order(), before={"bundle": resolve_and_run_again}, skip={"end"}).build()
+    steps = {"again": "decide_again", "end": "end_2"}
+    change.log.items[change.log.index_of(change.hashes[steps.get(step, step)])].payload = None
     (status, _), whole = auditor.judge(change)
     assert status != "PASS"
     assert whole == ("UNDECIDED", set())
