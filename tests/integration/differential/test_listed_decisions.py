@@ -11,10 +11,10 @@ from trustlog.gate.logged import Logged
 from verifier.report import Report, Status
 
 
-def lie(story: Story, **changes: object) -> Logged:
+def lie(story: Story, **changes: str) -> Logged:
     """A deny of the job at hand that says to have been made on another tree than this log's."""
     view = {**story.tree(), "root_b64u": hash_of("another tree")}
-    return story.log_decision(CLOSE, story.ask(CLOSE), **{"view": view, **changes})
+    return story.log_decision(CLOSE, story.ask(CLOSE), view=view, **changes)
 
 
 def with_another_job() -> tuple[Story, Logged]:

@@ -216,8 +216,8 @@ async def test_whoever_closes_is_told_where_the_log_cannot_be_looked_at_again(tm
         crossing = await Crossing.staged(stage)
         closing = await crossing.allow_closing()
 
-        async def unreadable(_job_id: str) -> Job:
-            raise Refused("LOG_RESPONSE_INVALID", "the log answers nonsense")
+        async def unreadable(job_id: str) -> Job:
+            raise Refused("LOG_RESPONSE_INVALID", f"the log answers nonsense about {job_id}")
 
         async def cut_off() -> None:
             desk.job = unreadable  # type: ignore[method-assign]  # the log is as it is; it is not read any more
@@ -237,7 +237,8 @@ async def test_whoever_closes_is_told_where_the_log_shows_an_older_tree(tmp_path
         closing = await crossing.allow_closing()
         as_it_was = await stage.desk.job(crossing.job.job_id)
 
-        async def stale(_job_id: str) -> Job:
+        async def stale(job_id: str) -> Job:
+            assert job_id == crossing.job.job_id
             return as_it_was
 
         async def turn_stale() -> None:

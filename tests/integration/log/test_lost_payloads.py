@@ -199,11 +199,16 @@ async def test_a_log_from_which_a_payload_is_lost_is_not_restored(directory: Log
 
 async def log_receipt_of_a_job(service: Service) -> dict[str, Any]:
     """A receipt whose token scope is that of a job; what the log answered."""
-    terms = {"aud": ["gate.example"], "scope": ["proxy:call"], "policy_hash_b64u": hash_b64u("policy")}
+    terms: dict[str, Any] = {"aud": ["gate.example"], "scope": ["proxy:call"], "policy_hash_b64u": hash_b64u("policy")}
     claims = {"token_version": "1", "sub": ACTORS.agent.did, "mission_id": "job-1", **terms}
     scope = compute_token_scope_hash(claims)
     of_job = {"job_id": "job-1", "ticket": "jira.example:T-1", "requester": "p-1", "agent_did": ACTORS.agent.did}
-    of_token = {"token_hash": "0" * 64, "token_scope_hash_b64u": scope, "iat": 1_700_000_000, "exp": 1_700_000_900}
+    of_token: dict[str, Any] = {
+        "token_hash": "0" * 64,
+        "token_scope_hash_b64u": scope,
+        "iat": 1_700_000_000,
+        "exp": 1_700_000_900,
+    }
     issued = own_record("token_issued", ACTORS.issuer, **terms, **of_job, **of_token)
     answer = await service.post(issued)
     assert answer.status == 201, answer
