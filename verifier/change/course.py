@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from verifier.change.case import find_unknown_outcomes
 from verifier.change.closure_rules import running_fault
 from verifier.change.execution_rules import failure, later_begin
 from verifier.encodings import decode_exact_b64u, encode_b64u
@@ -43,6 +44,11 @@ class Course:
     def begins(self) -> Sequence[tuple[Logged, Execution]]:
         """The begins, in index order."""
         return [pair for pair in self.executions if pair[1].phase == "begin"]
+
+    @property
+    def unknown_outcomes(self) -> Sequence[tuple[int, int]]:
+        """Of each begin its index, and that from where on its outcome is known."""
+        return find_unknown_outcomes(self.executions, self.looked_into)
 
     def is_resolved(self, begin_b64u: str | None, index: int) -> bool:
         """Whether somebody looked into a begin below `index`: it then counts as ended with failure."""
