@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.integration.differential.whole_story import judge_story
@@ -11,7 +13,7 @@ from trustlog.gate.logged import Logged
 from verifier.report import Report, Status
 
 
-def lie(story: Story, **changes: str) -> Logged:
+def lie(story: Story, **changes: Any) -> Logged:
     """A deny of the job at hand that says to have been made on another tree than this log's."""
     view = {**story.tree(), "root_b64u": hash_of("another tree")}
     return story.log_decision(CLOSE, story.ask(CLOSE), view=view, **changes)
