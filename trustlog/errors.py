@@ -63,6 +63,10 @@ class TrustlogError(Exception):
 class Refused(TrustlogError):
     """Something that came from outside is not acceptable: nothing was done with it, nothing was lost."""
 
+    def retold(self, detail: str, hint: str) -> Refused:
+        """The same refusal in the words of whoever knows what had been done by then, and what to do now."""
+        return Refused(self.code, detail, param=self.param, expected=self.expected, found=self.found, hint=hint)
+
 
 class Conflict(Refused):
     """A conflict key is taken by another payload or signer. `index` and `leaf_hash` (32 bytes) name the holder."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from verifier.change.closure_rules import closure_fault
+from verifier.change.course import Courses
 from verifier.change.execution_rules import begin_fault, end_fault
 from verifier.change.findings import Findings
 from verifier.checkpoint import Checkpoint
@@ -17,12 +18,12 @@ from verifier.limits import MAX_LISTED
 from verifier.payloads import PayloadsRead
 from verifier.reading import BundleRead, Look
 from verifier.records.closure import Closure
-from verifier.records.execution import Execution
+from verifier.records.execution import Execution, Resolution
 from verifier.source import Source, read_entry
 from verifier.trust import TrustPolicy
 
 _MET_LATER = frozenset(  # what a later entry can refer to; of all others only the keys that they take are kept
-    ("token_issued", "human_approval_receipt", "gate_decision", "execution", "closure", "tombstone")
+    ("token_issued", "human_approval_receipt", "gate_decision", "execution", "resolution", "closure", "tombstone")
 )
 _UNSIGNED = ("SIGNATURE_INVALID", "INVALID_DID_FORMAT")
 
@@ -33,6 +34,7 @@ class DeepReader:
     def __init__(self, source: Source, trust: TrustPolicy, checkpoint: Checkpoint) -> None:
         self._origin = checkpoint.origin
         self._history = History(trust, checkpoint.origin, reread=lambda index: read_entry(source, index, checkpoint.size))
+        self._courses = Courses(self._history)
         self._faults: list[tuple[int, Refused]] = []
         self._counts: Counter[str] = Counter()
         self._unread = Unread()
@@ -70,6 +72,8 @@ class DeepReader:
             self.payloads_read.add(prepared.payload_hash_b64u)
         if admitted.state is State.UNREAD:
             self._unread.add(index, prepared.kind, prepared.payload_hash_b64u)
+        if prepared.kind == "proof_bundle" and admitted.state is not State.VOID:
+            self._courses.add_bundle(prepared.payload_hash_b64u, admitted.record)
         fault = admitted.fault or (self._order_fault(admitted.logged) if admitted.logged is not None else None)
         if fault is not None:
             self._add(index, fault)
@@ -82,13 +86,20 @@ class DeepReader:
             self._faults.append((index, fault))
 
     def _order_fault(self, item: Logged) -> Refused | None:
-        """Begins, ends and closures stand under decisions that carry them."""
-        record = item.record
-        if isinstance(record, Execution):
-            check = begin_fault if record.phase == "begin" else end_fault
-            return check(self._history, item, record)
-        if isinstance(record, Closure):
-            return closure_fault(self._history, item, record)
+        """Begins, ends and closures stand under decisions that carry them; a closure is of what was done last, and the end."""
+        courses = self._courses
+        if item.state is State.UNREAD and item.entry.kind in ("execution", "resolution"):
+            courses.add_unread(item)
+        match item.record:
+            case Execution() as record:
+                courses.add_execution(item, record)
+                check = begin_fault if record.phase == "begin" else end_fault
+                fault = None if courses.rests_on_unread(record) else check(self._history, item, record)
+                return fault or (courses.ended_fault(item, record.job_id) if record.phase == "begin" else None)
+            case Resolution() as record:
+                courses.add_resolution(item, record)
+            case Closure() as record if not courses.rests_on_unread(record):
+                return closure_fault(self._history, item, record) or courses.close(item, record)
         return None
 
     def report(self, findings: Findings) -> None:

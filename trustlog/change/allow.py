@@ -6,7 +6,7 @@ from trustlog.change.desk import Desk
 from trustlog.errors import Refused
 from trustlog.formats.timestamp import format_timestamp
 from trustlog.gate.judge import judge_logged_allow
-from trustlog.gate.view import Logged
+from trustlog.gate.logged import Logged
 
 
 async def find_allow(desk: Desk, decision: str, action: str) -> Logged:

@@ -13,7 +13,7 @@ from trustlog.formats.envelope import Signer
 from trustlog.formats.jsontext import canonicalize, parse_json, stringify
 from trustlog.gate.execution import Execution, executions
 from trustlog.gate.job import Job
-from trustlog.gate.view import Logged
+from trustlog.gate.logged import Logged
 from trustlog.limits import MAX_BUNDLE_RECEIPTS
 from trustlog.policy.finding import Finding
 from trustlog.records.fields import UNSET

@@ -11,6 +11,7 @@ from trustlog.errors import Refused
 from trustlog.formats.envelope import Signer
 from trustlog.formats.timestamp import format_timestamp
 from trustlog.gate.decision import Decision
+from trustlog.gate.job import Job
 from trustlog.limits import DECISION_TTL_S
 
 CLOSE: Final = "ticket.close"
@@ -19,7 +20,8 @@ CLOSE: Final = "ticket.close"
 async def log_closure(desk: Desk, gate: Signer, decision: Decision) -> Published:
     """Log the closure that an allowed decision of closing permits; insists while the decision lives, which is used up by it.
 
-    Raises :class:`Refused`: ``CLOSURE_INVALID`` where something was begun since, ``CONFLICT`` where it was closed already.
+    Raises :class:`Refused`: ``CLOSURE_INVALID`` where something was begun since, ``DECISION_WITHDRAWN``, ``CONFLICT`` where it was
+    closed already. Where that came while the closure was on its way, the closure is logged, and void, and the refusal says so.
     """
     assert decision.allow
     assert decision.payload_hash is not None
@@ -42,7 +44,10 @@ async def log_closure_of(desk: Desk, gate: Signer, decision: str) -> Published:
 
 async def _log(desk: Desk, gate: Signer, scope: Mapping[str, str], *, run_id: str, decision: str, reason: str) -> Published:
     at_ns = desk.clock()
-    await _check_nothing_begun_since(desk, scope["job_id"], decision)
+    job = await insist(lambda: desk.job(scope["job_id"]), DECISION_TTL_S)
+    against = _find_between(job, decision, job.size)
+    if against is not None:
+        raise against
     members = {
         "ticket": scope["ticket"],
         "job_id": scope["job_id"],
@@ -52,17 +57,52 @@ async def _log(desk: Desk, gate: Signer, scope: Mapping[str, str], *, run_id: st
         "closing_reason": reason,
         "closed_at": format_timestamp(at_ns),
     }
-    return await desk.publish_record("closure", members, gate, at_ns=at_ns, patience_s=DECISION_TTL_S)
+    closure = await desk.publish_record("closure", members, gate, at_ns=at_ns, patience_s=DECISION_TTL_S)
+    await _look_again(desk, scope["job_id"], decision, closure)
+    return closure
 
 
-async def _check_nothing_begun_since(desk: Desk, job_id: str, decision: str) -> None:
-    """No bundle tells of what was begun after closing was decided, so that decision closes nothing any more."""
+async def _look_again(desk: Desk, job_id: str, decision: str, closure: Published) -> None:
+    """What was logged while the closure was on its way makes it void: nobody can take it back, so whoever closed must hear it."""
+    logged = f"the closure is in the log, at index {closure.index}"
+    try:
+        job = await _job_beyond(desk, job_id, closure.index)
+    except Refused as refused:
+        detail = (
+            f"{logged}; whether it holds is not known, because what came just before it cannot be read: {refused.detail}"
+        )
+        raise refused.retold(detail, "when the log can be read: trustlog evidence, and the verifier tells") from None
+    against = _find_between(job, decision, closure.index)
+    if against is not None:
+        hint = (
+            "no pack of this job will pass: leave the ticket open, or open it again;"
+            " start a new job for the change: trustlog token mint"
+        )
+        raise against.retold(f"{logged}, and is void: {against.detail}", hint)
+
+
+async def _job_beyond(desk: Desk, job_id: str, index: int) -> Job:
     job = await insist(lambda: desk.job(job_id), DECISION_TTL_S)
-    logged = job.view.first(decision, "gate_decision", job.size)
+    if job.size <= index:
+        detail, expected = "the log shows an older tree than the one that it answered with", f"more than {index} entries"
+        raise Refused("CHECKPOINT_STALE", detail, param="checkpoint", expected=expected, found=f"{job.size}")
+    return job
+
+
+def _find_between(job: Job, decision: str, below: int) -> Refused | None:
+    """What was logged after the decision to close, and below `below`, so that nothing can be closed with it any more."""
+    logged = job.view.first(decision, "gate_decision", below)
+    if logged is None:
+        return None  # not an allow that this log has, so whatever closes with it is refused for that
     begins = [one for one in job.entries().valid("execution") if one.record.phase == "begin"]
-    for begin in begins:
-        if logged is not None and begin.index > logged.index:
-            detail = "an execution was begun after closing was decided, and the bundle does not tell of it"
-            expected, found = "no begin between its decision and it", f"the begin at index {begin.index}"
-            hint = "build the bundle again once it has ended (trustlog bundle), have that approved, and close with it"
-            raise Refused("CLOSURE_INVALID", detail, param="decision", expected=expected, found=found, hint=hint)
+    begun = [one.index for one in begins if logged.index < one.index < below]
+    if begun:
+        detail = "an execution was begun after closing was decided, and the bundle does not tell of it"
+        expected, found = "no begin between its decision and it", f"the begin at index {begun[0]}"
+        hint = "build the bundle again once it has ended (trustlog bundle), have that approved, and close with it"
+        return Refused("CLOSURE_INVALID", detail, param="decision", expected=expected, found=found, hint=hint)
+    withdrawal = job.withdrawal(logged, below)
+    if withdrawal is not None:
+        found = f"the deny at index {withdrawal.index}"
+        return Refused("DECISION_WITHDRAWN", "the gate withdrew this allow", param="decision", expected="none", found=found)
+    return None

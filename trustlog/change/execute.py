@@ -21,8 +21,8 @@ from trustlog.formats.envelope import Signer, parse_envelope
 from trustlog.formats.timestamp import parse_timestamp
 from trustlog.gate.execution import EXECUTE
 from trustlog.gate.job import Job
+from trustlog.gate.logged import Logged
 from trustlog.gate.pending import find_pending
-from trustlog.gate.view import Logged
 from trustlog.policy.finding import Finding
 from trustlog.records.plan import compute_fingerprint
 
@@ -74,10 +74,10 @@ async def execute(
         executed = await _end(desk, signer, allow, begin, ran, at_ns=ended_ns)
     except Refused as refused:
         detail = f"{ran.ending}, but its end is not in the log: {refused.detail}"
-        raise _same(refused, detail, _resolve_hint(begin.payload_hash)) from None
+        raise refused.retold(detail, _resolve_hint(begin.payload_hash)) from None
     if why_not is not None:
         hint = f"nothing ran, and that is logged at index {executed.end.index}; {why_not.hint}"
-        raise _same(why_not, why_not.detail, hint)
+        raise why_not.retold(why_not.detail, hint)
     return executed
 
 
@@ -107,7 +107,7 @@ async def _begin(desk: Desk, signer: Signer, allow: Logged) -> Published:
         if refused.code == "LOG_UNREACHABLE":
             name = parse_envelope(envelope).payload_hash_b64u
             detail = f"nothing was started; whether the begin {name} was logged is not known: {refused.detail}"
-            raise _same(refused, detail, f"if the gate says EXECUTION_OUTCOME_UNKNOWN: {_resolve_hint(name)}") from None
+            raise refused.retold(detail, f"if the gate says EXECUTION_OUTCOME_UNKNOWN: {_resolve_hint(name)}") from None
         raise
 
 
@@ -165,10 +165,6 @@ async def _end(desk: Desk, signer: Signer, allow: Logged, begin: Published, ran:
         unstored = refused
     end = await desk.publish_record("execution", members, signer, at_ns=at_ns, patience_s=END_PATIENCE_S)
     return Executed(begin, end, ran, unstored)
-
-
-def _same(refused: Refused, detail: str, hint: str) -> Refused:
-    return Refused(refused.code, detail, param=refused.param, expected=refused.expected, found=refused.found, hint=hint)
 
 
 def _resolve_hint(begin: str) -> str:

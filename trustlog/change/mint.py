@@ -12,7 +12,8 @@ from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.envelope import Signer, parse_envelope
 from trustlog.formats.timestamp import NS
 from trustlog.gate.follow import Reading
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.logged import Logged
+from trustlog.gate.view import LogView
 from trustlog.records.candidate import read_candidate
 from trustlog.tokens.scoped_token import issuance_members, mint_token
 

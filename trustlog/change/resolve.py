@@ -6,7 +6,7 @@ from trustlog.change.desk import Desk, Published
 from trustlog.errors import Conflict, Refused
 from trustlog.formats.base64 import decode_b64u
 from trustlog.formats.envelope import Signer
-from trustlog.gate.view import Logged
+from trustlog.gate.logged import Logged
 
 
 async def resolve(desk: Desk, signer: Signer, *, begin: str, note: str) -> Published:

@@ -10,7 +10,8 @@ from trustlog.change.desk import Desk, Published
 from trustlog.errors import Refused
 from trustlog.formats.didkey import parse_did_key
 from trustlog.formats.envelope import Signer, parse_envelope
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.logged import Logged
+from trustlog.gate.view import LogView
 from trustlog.records.candidate import read_candidate
 from trustlog.records.roster import Roster
 from trustlog.records.rosters import RosterInForce

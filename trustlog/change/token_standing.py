@@ -8,7 +8,8 @@ from typing import Final
 from trustlog.change.desk import Desk
 from trustlog.gate.identify import GateRequest, identify
 from trustlog.gate.judge import Question, judge
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.logged import Logged
+from trustlog.gate.view import LogView
 from trustlog.policy.finding import Finding
 from trustlog.records.work_policy_contract import ChangeManagement
 from trustlog.tokens.scoped_token import ScopedToken

@@ -9,8 +9,9 @@ from trustlog.cli.reading import showing_progress
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused
 from trustlog.gate.follow import Reading
+from trustlog.gate.logged import Logged
 from trustlog.gate.standing import revocations, superseding
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.view import LogView
 from trustlog.policy.rules.whole import AFTER_A_LIE
 from trustlog.policy.standing import Standing
 

@@ -6,50 +6,35 @@ missing too, with a finding that would be a defect's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from trustlog.gate.execution import Execution, executions, executions_fact
+from trustlog.gate.counting import Counting
+from trustlog.gate.done import AgainstAllow, Done
+from trustlog.gate.execution import Execution, executions
 from trustlog.gate.job import Job, JobEntries, job_fact
+from trustlog.gate.logged import Logged
 from trustlog.gate.question import Question
-from trustlog.gate.standing import policy_fact, revocations
-from trustlog.gate.view import Logged
+from trustlog.gate.standing import policy_fact
 from trustlog.policy.facts import (
-    ApprovalCase,
-    ApprovalFact,
     BundleFact,
-    CountedFact,
-    ExecutedFact,
-    ExecutionsFact,
     Facts,
     Missing,
     ReceiptFact,
-    RosterFact,
     ScopeFact,
     SimulationFact,
 )
 from trustlog.policy.finding import Finding
-from trustlog.policy.rules import count_approvals, steps_before
-from trustlog.policy.rules.approvals import no_complete_scope
-from trustlog.policy.rules.closing import bundle_not_logged, last_execution_has_no_end, nothing_executed, read_reference
-from trustlog.policy.rules.rule import CLOSE, EXECUTE, SIMULATE, Demand, closes, executes_or_closes, needs_simulation
+from trustlog.policy.rules import steps_before
+from trustlog.policy.rules.closing import bundle_not_logged, read_reference
+from trustlog.policy.rules.rule import EXECUTE, Demand, closes, executes_or_closes, needs_simulation
 from trustlog.policy.rules.steps import choose_simulation
 from trustlog.policy.rules.tool import find_tool, read_plan
 from trustlog.records.plan import Plan
 from trustlog.records.scope import BUNDLE_MEMBER, SCOPE_MEMBERS, compute_scope_hash
-from trustlog.records.work_policy_contract import Tool
-
-AgainstAllow = Callable[[Logged], tuple[Finding, ...]]
 
 NOT_ASKED: Final = Missing((Finding("INTERNAL_ERROR", "a rule that asks for facts of its own action", "one that does not"),))
-NO_ROSTER: Final = Missing(
-    (
-        Finding(
-            "ROSTER_MISSING", "a roster in force", "none", "Ask a roster authority to run: trustlog roster publish FILE …"
-        ),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +89,9 @@ class _Establishing:
         bundle = self._bundle() if demand is not None and closes(demand) else self.unasked
         members = self._scope(demand, simulation, plan, bundle)
         scope = self._complete_scope(demand, members, (tool, simulation, plan, bundle))
-        executed = self._executed(known) if needs_executions else self.unasked
+        done = Done(self.job, self.entries, known, self.against_allow)
+        counting = Counting(self.q, self.token)
+        roster = counting.roster()
         named_plan = self.q.plan_hash if isinstance(simulation, Missing) else simulation.record.plan_hash_b64u
         facts = Facts(
             at_ns=self.q.at_ns,
@@ -123,13 +110,13 @@ class _Establishing:
             simulation=simulation,
             plan=plan,
             receipts=self._receipts(),
-            steps_done=self._steps_done(demand, simulation, known),
-            executions=self._executions(known) if needs_executions else self.unasked,
-            executed=executed,
+            steps_done=self._steps_done(demand, simulation, done),
+            executions=done.executions() if needs_executions else self.unasked,
+            executed=done.executed() if needs_executions else self.unasked,
             bundle=bundle,
-            roster=self._roster(),
+            roster=roster,
             scope=scope,
-            counted=self._counted(tool, simulation, scope, bundle),
+            counted=counting.count(tool, simulation, scope, bundle, roster),
             decision=NOT_ASKED,
         )
         return Established(facts, members, self.job, self.entries)
@@ -238,88 +225,8 @@ class _Establishing:
             for one in self.entries.receipts
         )
 
-    def _executions(self, known: list[Execution]) -> ExecutionsFact:
-        return executions_fact(self.job, self.entries, known, against_allow=self.against_allow)
-
-    def _executed(self, known: list[Execution]) -> ExecutedFact | Missing:
-        """The job's last execution, of whatever plan, if it ended, under an allow that holds."""
-        last = known[-1] if known else None
-        if last is None or self.against_allow(last.decision):
-            return nothing_executed(self.token)
-        if last.end is None:
-            return last_execution_has_no_end(last.begin.index, self.token)
-        return ExecutedFact(last.decision.payload_hash, last.end.payload_hash, last.begin.index, last.succeeded)
-
-    def _was_executed(self, plan_hash: str, known: list[Execution]) -> bool:
-        """Whether the plan was executed, at any time, with success under an allow that holds."""
-        of_plan = (one for one in known if one.decision.record.scope["plan_hash_b64u"] == plan_hash)
-        return any(one.succeeded and not self.against_allow(one.decision) for one in of_plan)
-
-    def _steps_done(
-        self, demand: Demand | None, simulation: SimulationFact | Missing, known: list[Execution]
-    ) -> frozenset[str]:
+    def _steps_done(self, demand: Demand | None, simulation: SimulationFact | Missing, done: Done) -> frozenset[str]:
         """The steps before the action that were done, with success, for the same plan and job."""
         if demand is None or isinstance(simulation, Missing):
             return frozenset()
-        plan_hash = simulation.record.plan_hash_b64u
-        return frozenset(step for step in self._steps(demand) if self._is_done(step, plan_hash, known))
-
-    def _is_done(self, step: str, plan_hash: str, known: list[Execution]) -> bool:
-        if step == SIMULATE:
-            return True  # there is one, or nothing would be done
-        if step == EXECUTE:
-            return self._was_executed(plan_hash, known)
-        if step == CLOSE:
-            return bool(self.entries.valid("closure"))
-        for allow in self.entries.decisions("allow"):
-            scope = allow.record.scope
-            same = scope["action"] == step and scope["plan_hash_b64u"] == plan_hash
-            if same and self.job.withdrawal(allow, self.size) is None and not self.against_allow(allow):
-                return True
-        return False
-
-    def _roster(self) -> RosterFact | Missing:
-        roster = self.view.rosters.at(self.size)
-        if roster is None:
-            return NO_ROSTER
-        named = (one.refs["target"].removeprefix("key:") for one in self.view.key_revocations(self.size))
-        revoked = frozenset(did for did in named if self.view.is_key_revoked(did, self.size))
-        return RosterFact(roster.payload_hash_b64u, roster.record, revoked)
-
-    def _counted(
-        self,
-        tool: Tool | Missing,
-        simulation: SimulationFact | Missing,
-        scope: ScopeFact | Missing,
-        bundle: BundleFact | Missing,
-    ) -> CountedFact | Missing:
-        """The approvals of the scope that count; of those, where a logged allow is judged, among the ones that it relied on."""
-        if isinstance(tool, Missing):
-            return tool
-        if isinstance(scope, Missing):
-            return no_complete_scope(tool)
-        approved = bundle if tool.requires_proof_bundle_reference else simulation
-        above = approved if isinstance(approved, Missing) else approved.index
-        only = None if self.q.answered is None else self.q.answered.record.approvals
-        found = self.view.valid("human_approval_receipt", "scope", scope.scope_hash, self.size)
-        cases = (
-            ApprovalCase(self._approval(one), self.q.at_ns, self.token, tool, simulation, scope, above)
-            for one in found
-            if only is None or one.payload_hash in only
-        )
-        roster = self._roster()
-        return count_approvals(cases, None if isinstance(roster, Missing) else roster)
-
-    def _approval(self, one: Logged) -> ApprovalFact:
-        rosters, signer = self.view.rosters, one.entry.signer_did
-        return ApprovalFact(
-            one.index,
-            one.payload_hash,
-            signer,
-            one.record,
-            rosters.person_at(signer, one.index),
-            rosters.person_at(signer, self.size),
-            self.view.seen_by(one.index),
-            tuple(found.index for found in revocations(self.view, f"approval:{one.payload_hash}", self.size)),
-            tuple(found.index for found in revocations(self.view, f"key:{signer}", self.size)),
-        )
+        return done.steps(self._steps(demand), simulation.record.plan_hash_b64u)

@@ -11,7 +11,8 @@ from typing import Final
 
 from trustlog.formats.entry import ref_value
 from trustlog.gate.job import Job
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.logged import Logged
+from trustlog.gate.view import LogView
 
 TARGETING: Final = frozenset({"revocation", "resolution", "work_policy_contract"})
 """Kinds that concern what they name as their target: revoked, looked into, superseded."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trustlog.gate.job import Job, JobEntries
-from trustlog.gate.view import Logged
+from trustlog.gate.logged import Logged
 from trustlog.policy.facts import ExecutionsFact
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules.rule import EXECUTE

@@ -16,7 +16,8 @@ from trustlog.formats.entry import Entry, parse_entry
 from trustlog.formats.timestamp import NS
 from trustlog.formats.trustpolicy import TrustedCheckpoint
 from trustlog.gate.kept_log import KeptLog
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.logged import Logged
+from trustlog.gate.view import LogView
 from trustlog.limits import MAX_BUNDLE_ENVELOPE_BYTES
 from trustlog.merkle.edge import Edge
 from trustlog.records.candidate import Candidate

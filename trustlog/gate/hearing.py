@@ -10,9 +10,10 @@ from trustlog.gate.decision import ViewOfLog
 from trustlog.gate.follow import Reading
 from trustlog.gate.identify import identify
 from trustlog.gate.judge import Judgement, Question, judge
+from trustlog.gate.logged import Logged
 from trustlog.gate.restrictions import Restrictions
 from trustlog.gate.sealing import with_findings
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.view import LogView
 from trustlog.policy.finding import Finding
 from trustlog.tokens.scoped_token import ScopedToken
 

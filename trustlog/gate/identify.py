@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Final
 
 from trustlog.errors import Refused
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.logged import Logged
+from trustlog.gate.view import LogView
 from trustlog.policy.facts import Missing, PresentedToken
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules import check_presented_token

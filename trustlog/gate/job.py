@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from trustlog.evidence.change import SHARED
 from trustlog.formats.entry import ref_value
 from trustlog.formats.timestamp import NS
+from trustlog.gate.logged import Logged
 from trustlog.gate.standing import UNREADABLE, revocations
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.view import LogView
 from trustlog.limits import MAX_SKEW_AHEAD_S
 from trustlog.policy.facts import DenialFact, JobFact, Misstatement, RecordFact, RevocationFact
 from trustlog.records.approval import DENIALS
@@ -97,7 +99,7 @@ def job_fact(
         closures=tuple(one.index for one in entries.valid("closure")),
         unreadable=tuple(_unreadable(job, entries)),
         records=tuple(_first_of_each_run(entries)),
-        misstated=tuple(_misstated(job, plan_hash)) if job.view.misstated else (),
+        misstated=tuple(_misstated(job, entries, plan_hash)) if job.view.misstated else (),
         ahead=() if now_ns is None else tuple(_ahead(entries, now_ns)),
     )
 
@@ -157,13 +159,19 @@ def _ahead(entries: JobEntries, now_ns: int) -> Iterator[tuple[int, str]]:
             yield one.index, one.record.decided_at.text
 
 
-def _misstated(job: Job, plan_hash: str | None) -> Iterator[Misstatement]:
-    """What decisions that share job, token scope or plan with the change say of the log, and is not so."""
-    mine = {("job", job.terms.job_id), ("token_scope", job.terms.token_scope_hash_b64u), ("plan", plan_hash)}
+def _misstated(job: Job, entries: JobEntries, plan_hash: str | None) -> Iterator[Misstatement]:
+    """What the decisions in a pack of the change say of the log, and is not so: those that share something with its records."""
+    job_ref = ref_value(job.terms.job_id)
+    mine = {("job", job_ref), ("token_scope", job.terms.token_scope_hash_b64u), ("plan", plan_hash)}
+    for one in entries.every:
+        if one.refs.get("job") == job_ref:
+            mine.update((name, one.refs[name]) for name in SHARED.get(one.kind, ()) if name in one.refs)
+    found: dict[Misstatement, None] = {}
     for index, misstated in job.view.misstated.items():
-        one = job.view.at(index) if index < job.size else None
-        if one is not None and any(one.refs.get(name) == ref_value(value) for name, value in mine if value is not None):
-            yield from misstated
+        decision = job.view.at(index) if index < job.size else None
+        if decision is not None and not mine.isdisjoint(decision.refs.items()):
+            found |= dict.fromkeys(misstated)
+    yield from found
 
 
 def _unreadable(job: Job, entries: JobEntries) -> Iterator[RecordFact]:

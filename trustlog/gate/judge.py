@@ -14,9 +14,10 @@ from dataclasses import replace
 
 from trustlog.gate.establish import Established, establish
 from trustlog.gate.evidence import collect_evidence, find_omitted
+from trustlog.gate.logged import Logged
 from trustlog.gate.pending import find_pending
 from trustlog.gate.question import Judged, Judgement, Question
-from trustlog.gate.view import Logged, LogView, Sightings
+from trustlog.gate.view import LogView, Sightings
 from trustlog.policy.facts import DecisionFact, Missing
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules import check_logged_allow, check_question, find_demand

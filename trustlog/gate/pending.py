@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from trustlog.gate.job import Job, JobEntries
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.logged import Logged
+from trustlog.gate.view import LogView
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules.rule import CLOSE, EXECUTE
 from trustlog.records.scope import BUNDLE_MEMBER

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from trustlog.gate.job import Job, restrictions_of
+from trustlog.gate.logged import Logged
 from trustlog.gate.standing import policy_fact, revocations
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.view import LogView
 from trustlog.policy.finding import Finding
 from trustlog.policy.rules import check_restrictions
 from trustlog.records.scope import compute_scope_hash

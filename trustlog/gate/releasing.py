@@ -11,6 +11,7 @@ from trustlog.gate.failing import Failing, not_there
 from trustlog.gate.follow import Reading
 from trustlog.gate.identify import GateRequest
 from trustlog.gate.judge import judge_logged_allow
+from trustlog.gate.logged import Logged
 from trustlog.gate.pending import find_pending_below
 from trustlog.gate.release import restrictions_since
 from trustlog.gate.repeated import find_repeated
@@ -18,7 +19,6 @@ from trustlog.gate.restrictions import Restrictions
 from trustlog.gate.sealing import decision_of
 from trustlog.gate.under_way import AllowsUnderWay
 from trustlog.gate.untouched import is_untouched
-from trustlog.gate.view import Logged
 from trustlog.gate.withdrawing import ToWithdraw, lost
 from trustlog.limits import DECISION_TTL_S
 from trustlog.policy.finding import Finding

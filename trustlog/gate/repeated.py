@@ -6,7 +6,8 @@ import hashlib
 
 from trustlog.gate.decision import Decision
 from trustlog.gate.identify import GateRequest
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.logged import Logged
+from trustlog.gate.view import LogView
 
 
 def find_repeated(view: LogView, request: GateRequest, given: Decision, *, at_ns: int) -> Logged | None:

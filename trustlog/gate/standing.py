@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.logged import Logged
+from trustlog.gate.view import LogView
 from trustlog.policy.facts import Missing, PolicyFact
 from trustlog.policy.rules.whole import policy_not_found
 from trustlog.policy.standing import quorum_index

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.logged import Logged
+from trustlog.gate.view import LogView
 
 NAMING_ALL: Final = frozenset(
     {

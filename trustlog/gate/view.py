@@ -6,20 +6,19 @@ receipts and bundles, of which there are many, are read late, when a decision co
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, MutableSequence, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import product
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
 
 from trustlog.errors import Refused
-from trustlog.formats.base64 import encode_b64u
-from trustlog.formats.entry import Entry, parse_entry, ref_value
+from trustlog.formats.entry import parse_entry
 from trustlog.formats.envelope import check_signature
 from trustlog.formats.trustpolicy import TrustPolicy
-from trustlog.gate.misstated import find_misstatements
-from trustlog.gate.stacked import StackedIndex, StackedList
+from trustlog.gate.entries import LoggedEntries
+from trustlog.gate.logged import Logged
+from trustlog.gate.misstated import misstatements_behind
+from trustlog.gate.seen import Seen
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.merkle.past import PastTrees
 from trustlog.policy.facts import Lie, Misstatement
@@ -35,90 +34,32 @@ LIES: Final = frozenset(
 )
 
 
-Sightings = tuple[
-    tuple[int, int | None], ...
-]  # indexes, and when witnesses had seen them: that alone can become known later
+Sightings = tuple[tuple[int, int | None], ...]
+"""Indexes, and when witnesses had seen them: that alone can become known later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """One entry as it was read. `candidate` is None while its payload is unread, unreadable, or the entry is void.
-
-    `void` is the reason code of the rule that it breaks; ``PAYLOAD_UNREADABLE`` when the payload could not be had.
-    """
-
-    index: int
-    data: bytes
-    entry: Entry
-    candidate: Candidate | None = None
-    void: str | None = None
-    payload_hash: str = field(init=False)  # how other records name it
-    _leaf_hash: str = field(init=False, repr=False, compare=False, default="")
-
-    def __post_init__(self) -> None:
-        read = self.candidate
-        object.__setattr__(
-            self, "payload_hash", encode_b64u(self.entry.payload_hash) if read is None else read.payload_hash_b64u
-        )
-
-    @property
-    def kind(self) -> str:
-        """The record kind."""
-        return self.entry.kind
-
-    @property
-    def refs(self) -> Any:
-        """The entry's lookup keys."""
-        return self.entry.refs
-
-    @property
-    def record(self) -> Any:
-        """The payload's record; only for an entry that was read and is not void."""
-        assert self.candidate is not None
-        return self.candidate.record
-
-    @property
-    def leaf_hash_b64u(self) -> str:
-        """The leaf hash, base64url; computed when it is first asked for, by each decision that lists the entry."""
-        if not self._leaf_hash:
-            object.__setattr__(self, "_leaf_hash", encode_b64u(hash_leaf(self.data)))
-        return self._leaf_hash
-
-
-class LogView:
+class LogView(LoggedEntries):
     """Every entry below :attr:`size`, in order."""
 
     def __init__(self, trust: TrustPolicy) -> None:
+        super().__init__()
         self.trust = trust
         self.lies: list[Lie] = []
-        self.well_founded: dict[
-            int, Sightings
-        ] = {}  # allows that were judged at their own index, below which nothing changes
-        self.misstated: dict[int, tuple[Misstatement, ...]] = {}  # by the index of the decision that misstates
+        self.well_founded: dict[int, Sightings] = {}  # allows judged at their own index, below which nothing changes
+        self.misstated: dict[int, tuple[Misstatement, ...]] = {}  # by the index of the decision that leads to it
         self._past = PastTrees()
         self._history = MemoryHistory()
         self._ledger = Ledger(trust, self._history)
-        self._entries: MutableSequence[Logged | None] = []
-        self._by_ref: dict[tuple[str, str], list[int]] = defaultdict(list)
-        self._by_kind: dict[str, list[int]] = defaultdict(list)
-        self._by_payload: dict[str, list[int]] = defaultdict(list)
         self._late_keys: dict[bytes, int] = {}
         self._unread_bundles: dict[str, list[int]] = defaultdict(list)  # by signer: themselves, or receipts in them
         self._withdrawals: dict[str, list[int]] = defaultdict(list)
-        self._key_revocations: list[int] = []
         self._unread_key_revocations: dict[str, int] = {}
-        self._sightings: list[tuple[int, int]] = []  # sizes and times, both ascending: what a later one says too is left out
-        self.sightings_moved = 0
+        self._seen = Seen()
 
     @property
     def origin(self) -> str:
         """The log's origin."""
         return self.trust.origin
-
-    @property
-    def size(self) -> int:
-        """How many entries were read."""
-        return len(self._entries)
 
     @property
     def rosters(self) -> RosterChain:
@@ -131,26 +72,17 @@ class LogView:
         return unread < index or self._ledger.is_key_revoked(did, index)
 
     def note_sighting(self, size: int, ns: int) -> bool:
-        """A quorum of witnesses had cosigned the tree of `size` by the time `ns` (nanoseconds since 1970); whether that is news.
-
-        Where entries turn out to have been seen earlier than was thought, :attr:`sightings_moved` counts up.
-        """
-        earliest_ns = self.seen_by(size - 1)
-        if earliest_ns is not None and earliest_ns <= ns:
-            return False
-        last_size, last_ns = self._sightings[-1] if self._sightings else (0, ns)
-        if last_size < size and last_ns <= ns:
-            self._sightings.append((size, ns))
-            return True
-        self.sightings_moved += 1  # the time of some entry that had one
-        self._sightings = [known for known in self._sightings if known[0] > size or known[1] < ns]
-        insort(self._sightings, (size, ns))
-        return True
+        """A quorum of witnesses had cosigned the tree of `size` by the time `ns` (nanoseconds since 1970); whether that is news."""
+        return self._seen.note(size, ns)
 
     def seen_by(self, index: int) -> int | None:
         """The earliest time by which witnesses had seen the entry at `index`, as far as is known here."""
-        place = bisect_right(self._sightings, index, key=lambda known: known[0])
-        return self._sightings[place][1] if place < len(self._sightings) else None
+        return self._seen.by(index)
+
+    @property
+    def sightings_moved(self) -> int:
+        """How often entries turned out to have been seen earlier than was thought."""
+        return self._seen.moved
 
     def root_at(self, size: int) -> bytes:
         """The root of the tree of the first `size` entries, 32 bytes; `size` is at most :attr:`size`."""
@@ -174,18 +106,14 @@ class LogView:
         this view is added to.
         """
         above = LogView(self.trust)
-        is_small = {name: isinstance(value, list) and name != "_entries" for name, value in vars(self).items()}
-        state = {name: [*value] if is_small[name] else value for name, value in vars(self).items()}
-        vars(above).update(state)
-        above._entries = StackedList(self._entries)
-        above._by_ref = StackedIndex(self._by_ref)
-        above._by_kind = StackedIndex(self._by_kind)
-        above._by_payload = StackedIndex(self._by_payload)
+        vars(above).update(vars(self))
+        above._stack_on(self)
+        above.lies = [*self.lies]
+        above._seen = self._seen.copy()
         above._unread_key_revocations = {**self._unread_key_revocations}
         for candidate in pending:
             logged = Logged(above.size, candidate.entry_bytes, candidate.entry, candidate)
-            above._entries.append(logged)
-            above._index(logged)
+            above._append(logged)
             if candidate.kind.name == "revocation" and candidate.record.sort == "key":
                 above._unread_key_revocations.setdefault(candidate.record.subject, logged.index)
         return above
@@ -202,17 +130,18 @@ class LogView:
             entry = parse_entry(data) if read is None or read.entry_bytes != data else read.entry
         except Refused as refused:
             self.lies.append(_lie(index, refused))
-            self._entries.append(None)
+            self._append(None)
             return
         logged = Logged(index, data, entry)
         if payload is not None:
             logged = self._read(logged, payload, read)
         elif entry.kind not in BULK_KINDS:
             logged = self._unread(logged)
-        self._entries.append(logged)
-        self._index(logged)
+        self._append(logged)
+        if logged.kind == "proof_bundle":
+            self._unread_bundles[logged.entry.signer_did].append(index)
         if logged.kind == "gate_decision" and logged.candidate is not None:
-            misstated = tuple(find_misstatements(self._past, index, logged.record))
+            misstated = misstatements_behind(self._past, index, logged.record, self.misstated)
             if misstated:
                 self.misstated[index] = misstated
 
@@ -251,74 +180,16 @@ class LogView:
                 self._unread_bundles[bundles_of].remove(bundle.index)
         return [found[index] for index in sorted(found)]
 
+    def withdrawals(self, payload_hash: str, size: int) -> Iterator[Logged]:
+        """The valid denies that withdraw the decision with this payload."""
+        return self._below(self._withdrawals.get(payload_hash, ()), size)
+
     def _inside(self, bundle: Logged) -> Iterator[Logged]:
         """The tool receipts in a bundle that was read, as they stand below it: what is above it never counts there."""
         if bundle.candidate is not None:
             for receipt in bundle.record.tool_receipts:
                 if receipt.envelope is not None:
                     yield from self.named(receipt.envelope.payload_hash_b64u, receipt.envelope.kind, bundle.index)
-
-    # Looking up. All answers are in index order and below `size`.
-
-    def sharing(self, name: str, value: str, size: int) -> Iterator[Logged]:
-        """Entries, void ones included, whose field `name` is `value`: a long value stands in its ref as a hash."""
-        found = self._by_ref.get((name, value))  # mostly it is short and plain
-        return self._below(self._by_ref.get((name, ref_value(value)), ()) if found is None else found, size)
-
-    def of_kind(self, kind: str, size: int) -> Iterator[Logged]:
-        """Entries of a kind, void ones included."""
-        return self._below(self._by_kind.get(kind, ()), size)
-
-    def valid(self, kind: str, name: str, value: str, size: int) -> list[Logged]:
-        """Read, valid entries of `kind` whose ref `name` is `value`."""
-        return [one for one in self.sharing(name, value, size) if one.kind == kind and one.candidate is not None]
-
-    def by_payload(self, payload_hash: str, kind: str, size: int) -> list[Logged]:
-        """Read, valid entries of a kind with this payload."""
-        found = self._below(self._by_payload.get(payload_hash, ()), size)
-        return [one for one in found if one.kind == kind and one.candidate is not None]
-
-    def named(self, payload_hash: str, kind: str, size: int) -> list[Logged]:
-        """Entries of a kind with this payload, void and unread ones included."""
-        return [one for one in self._below(self._by_payload.get(payload_hash, ()), size) if one.kind == kind]
-
-    def withdrawals(self, payload_hash: str, size: int) -> Iterator[Logged]:
-        """The valid denies that withdraw the decision with this payload."""
-        return self._below(self._withdrawals.get(payload_hash, ()), size)
-
-    def key_revocations(self, size: int) -> Iterator[Logged]:
-        """Entries, void ones included, that name a key as their target: there are few of them in a log."""
-        return self._below(self._key_revocations, size)
-
-    def naming(self, names: Iterable[str], values: Iterable[str], start: int) -> set[int]:
-        """The indexes from `start` on of entries, void ones included, of which any of these refs has any of these values."""
-        found = set()
-        for ref in product(names, values):
-            for index in reversed(self._by_ref.get(ref, ())):
-                if index < start:
-                    break
-                found.add(index)
-        return found
-
-    def kinds_since(self, start: int) -> set[str]:
-        """The kinds of the entries from `start` on, void ones included."""
-        return {kind for kind, indexes in self._by_kind.items() if indexes[-1] >= start}
-
-    def first(self, payload_hash: str, kind: str, size: int) -> Logged | None:
-        """The lowest-indexed valid entry with this payload: the one that counts."""
-        return next(iter(self.by_payload(payload_hash, kind, size)), None)
-
-    def at(self, index: int) -> Logged | None:
-        """The entry at an index; None if its bytes are no entry."""
-        return self._entries[index]
-
-    def _below(self, indexes: Any, size: int) -> Iterator[Logged]:
-        for index in indexes:
-            if index >= size:
-                return
-            logged = self._entries[index]
-            assert logged is not None
-            yield logged
 
     def _read(self, logged: Logged, payload: bytes, read: Candidate | None) -> Logged:
         try:
@@ -374,16 +245,6 @@ class LogView:
         earlier = (one for one in self.sharing("receipt", logged.refs["receipt"], logged.index) if one.kind == logged.kind)
         held = (one for one in earlier if one.void in (None, "PAYLOAD_UNREADABLE"))  # a void entry holds no key
         return any(one.entry.signer_did == logged.entry.signer_did for one in held)
-
-    def _index(self, logged: Logged) -> None:
-        for name, value in logged.refs.items():
-            self._by_ref[name, value].append(logged.index)
-        if logged.refs.get("target", "").startswith("key:"):
-            self._key_revocations.append(logged.index)
-        self._by_kind[logged.kind].append(logged.index)
-        if logged.kind == "proof_bundle":
-            self._unread_bundles[logged.entry.signer_did].append(logged.index)
-        self._by_payload[logged.payload_hash].append(logged.index)
 
 
 def _is_unread(one: Logged) -> bool:

@@ -90,10 +90,10 @@ def _keep_newest(copy: LogDirectory, key: VerifierKey, guarded: SignedTree | Non
 def check_copy(copy: LogDirectory, key: VerifierKey, report: Callable[[int, int], None]) -> WholeLog:
     """Check the log that was just written to `copy`, and the two files beside it. Raises TrustlogError."""
     copy.read_configuration()
-    copy.read_trust()
+    trust = copy.read_trust()
     reader = LogReader(copy.log_path)
     try:
-        return check_whole(reader, key, report)
+        return check_whole(reader, key, trust, report)
     finally:
         reader.close()
 

@@ -24,6 +24,7 @@ from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.bundle import encode_bundle
 from trustlog.formats.entry import parse_entry
 from trustlog.formats.note import VerifierKey
+from trustlog.log.absent import Absences, Lost
 from trustlog.log.directory import LogDirectory
 from trustlog.log.recovery import newest_carried
 from trustlog.merkle.edge import Edge, partial_tiles
@@ -36,10 +37,11 @@ from trustlog.storage.log_reader import LogReader
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: the tree, and how many payloads."""
+    """What was written: the tree, and how many payloads; and what is lost, which no auditor will be able to read."""
 
     tree: SignedTree
     payloads: int
+    lost: Lost | None
 
 
 def export(
@@ -62,25 +64,29 @@ def export(
             out.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as unfinished:
                 made = Path(unfinished) / "log"
-                exported = _write(reader, key, guarded, made, report or (lambda _done, _total: None))
+                tree, payloads, absences = _write(reader, key, guarded, made, report or (lambda _done, _total: None))
+                lost = None if absences.is_empty else absences.find_lost(reader, directory.read_trust(), size=tree.size)
                 _put_in_place(made, out, Path(unfinished) / "replaced")
-                return exported
+                return Exported(tree, payloads, lost)
     finally:
         reader.close()
 
 
 def _write(
     reader: LogReader, key: VerifierKey, guarded: SignedTree | None, out: Path, report: Callable[[int, int], None]
-) -> Exported:
+) -> tuple[SignedTree, int, Absences]:
+    """The tree that was written, how many payloads, and which were not there."""
     tree = newest_carried(reader, reader.size(), key, guarded)
     payloads: set[bytes] = set()
-    edge = Edge.empty()
+    edge, absences = Edge.empty(), Absences()
     for start in range(0, tree.size, TILE_WIDTH):
         rows = list(reader.stored_range(start, min(start + TILE_WIDTH, tree.size)))
         _write_file(out / entry_bundle_path(start // TILE_WIDTH, len(rows)), encode_bundle(row.entry for row in rows))
         for row in rows:
-            if row.payload is not None:  # else it was erased
-                payloads.add(_write_payload(out, row.payload, parse_entry(row.entry).payload_hash))
+            entry = parse_entry(row.entry)
+            absences.add(row.index, entry, row.payload)
+            if row.payload is not None:
+                payloads.add(_write_payload(out, row.payload, entry.payload_hash))
         edge, tiles = edge.append([hash_leaf(row.entry) for row in rows])
         for tile, hashes in tiles:
             if tile.is_full:
@@ -95,7 +101,7 @@ def _write(
         if blob is not None:
             payloads.add(_write_payload(out, blob, sha256))
     _write_file(out / "checkpoint", tree.note)
-    return Exported(tree, len(payloads))
+    return tree, len(payloads), absences
 
 
 def _write_tile(reader: LogReader, out: Path, tile: Tile, hashes: bytes) -> None:

@@ -1,12 +1,8 @@
 """The sequencer: the one writer of a log. It takes what front ends offer, one batch at a time, and tells them what became of it.
 
-A batch closes as soon as the writer is free, with what has arrived by then, up to a bound. So a lone submitter never waits for
-company, and under load the batches are as large as what arrives while the one before is written. Only where the last batch shows
-that there is company, and little has arrived, does the writer wait for more: two milliseconds, less than the batch itself takes.
-
 It runs in a process of its own, or in a thread for whoever opens a log inside a program. Everything that it owns (the lock, the
-key, the two databases' write connections, the ledger) is touched by that one thread. Front ends bound what they have under way,
-so the queue here is bounded by their number.
+key, the two databases' write connections, the ledger) is touched by that one thread. What is a batch, :mod:`trustlog.log.batching`
+says; how it is written, :mod:`trustlog.log.commit`.
 """
 
 from __future__ import annotations
@@ -15,16 +11,13 @@ import logging
 import selectors
 import socket
 import time
-from collections import deque
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Final, Self
-
-import msgspec
 
 from trustlog.errors import Fatal, Refused, TrustlogError
 from trustlog.formats.note import VerifierKey
 from trustlog.formats.trustpolicy import TrustPolicy
+from trustlog.log.batching import Batching
 from trustlog.log.channel import Channel
 from trustlog.log.commit import Committed, Committer
 from trustlog.log.directory import LogDirectory
@@ -45,18 +38,11 @@ from trustlog.log.messages import (
 from trustlog.log.offer import Problem
 from trustlog.log.recovery import recover
 from trustlog.log.shared import Slot
+from trustlog.log.store import Store
 from trustlog.records.ledger import Ledger
 from trustlog.storage.connection import StorageFailed
-from trustlog.storage.durable import make_durable
-from trustlog.storage.guard import Guard, SignedTree
-from trustlog.storage.lock import DirectoryLock
-from trustlog.storage.log_reader import LogReader
-from trustlog.storage.log_writer import LogWriter
+from trustlog.storage.guard import SignedTree
 
-MAX_BATCH_ENTRIES: Final = 1024  # four full tiles: some twenty milliseconds of work
-MAX_BATCH_BYTES: Final = 32 * 1024 * 1024
-GATHER_ENTRIES: Final = 512  # that wait: more are a batch worth its syncs in any case
-GATHER_S: Final = 0.002
 IDLE_S: Final = 1.0  # how often the store is looked after when nothing happens
 KEEP_AFTER_S: Final = 0.05  # after which silence the newest checkpoint is kept: a lone submitter comes back sooner
 SAVE_KEYS_EVERY: Final = 262_144  # entries: some fifty milliseconds once in twenty seconds of the highest load
@@ -65,32 +51,6 @@ FAREWELL_S: Final = 2.0  # how long the last messages may take
 STOP_S: Final = 30.0  # how long front ends may take to finish: some times what they give their clients
 
 _LOGGER = logging.getLogger(__name__)
-
-
-class _Waiting(msgspec.Struct, frozen=True):
-    channel: Channel
-    submit: Submit
-    byte_size: int
-    since: float
-
-
-class _Store:
-    """Everything that the writer has open on the disk; closed in the opposite order."""
-
-    def __init__(self, directory: LogDirectory) -> None:
-        with ExitStack() as opened:
-            lock = DirectoryLock.acquire(directory.lock_path)
-            opened.callback(lock.release)
-            for path in (directory.guard_path, directory.log_path):
-                make_durable(path)
-            self.guard = Guard.open(directory.guard_path)
-            if self.guard is not None:
-                opened.callback(self.guard.close)
-            self.writer = LogWriter.open(directory.log_path)
-            opened.callback(self.writer.close)
-            self.reader = LogReader(directory.log_path)
-            opened.callback(self.reader.close)
-            self.close = opened.pop_all().close
 
 
 class Sequencer:
@@ -105,7 +65,7 @@ class Sequencer:
         self.vkey = signer.key.encode()
         self._directory = directory
         self._state = state
-        self._store = _Store(directory)
+        self._store = Store(directory)
         try:
             recovered = recover(self._store.reader, self._store.guard, signer)
             self._published = recovered.published
@@ -130,9 +90,7 @@ class Sequencer:
         self._trouble: Problem | None = None
         self._selector = selectors.DefaultSelector()
         self._channels: list[Channel] = []
-        self._queue: deque[_Waiting] = deque()
-        self._queued_entries = 0
-        self._last_batch = 1  # entries
+        self._queue = Batching()
         self._stop_by: float | None = None
         self._show()
 
@@ -178,7 +136,7 @@ class Sequencer:
     def run(self) -> None:
         """Serve until every front end has closed its channel. Raises Fatal, which all of them were told."""
         try:
-            while self._channels or self._queue:
+            while self._channels or not self._queue.is_empty:
                 self._turn()
         except Exception as error:
             fatal = error if isinstance(error, Fatal) else Fatal("INTERNAL_ERROR", f"the writer failed: {error!r}")
@@ -205,25 +163,19 @@ class Sequencer:
         events = self._selector.select(self._patience_s())
         for key, mask in events:
             key.data(mask)
-        if self._queue and self._gathering_s() <= 0.0:
+        if not self._queue.is_empty and self._queue.gathering_s() <= 0.0:
             self._commit()
-        elif not events and not self._queue:
+        elif not events and self._queue.is_empty:
             self._look_after()
         if self._stop_by is not None and time.monotonic() > self._stop_by and self._channels:
             raise Fatal("INTERNAL_ERROR", "a front end did not finish when it was asked to; what it took may be unanswered")
 
     def _patience_s(self) -> float:
         """How long to wait for something to happen: hardly at all while entries wait."""
-        if self._queue:
-            return max(0.0, self._gathering_s())
+        if not self._queue.is_empty:
+            return max(0.0, self._queue.gathering_s())
         is_kept = self._committer is None or self._committer.is_kept
         return IDLE_S if is_kept or self._trouble is not None else KEEP_AFTER_S
-
-    def _gathering_s(self) -> float:
-        """How long the entries that wait should still wait for more."""
-        if self._last_batch == 1 or self._queued_entries >= GATHER_ENTRIES:
-            return 0.0
-        return self._queue[0].since + GATHER_S - time.monotonic()
 
     def _serve(self, channel: Channel, mask: int) -> None:
         if mask & selectors.EVENT_WRITE:
@@ -232,9 +184,7 @@ class Sequencer:
         if mask & selectors.EVENT_READ:
             for message in channel.receive():
                 if isinstance(message, Submit):
-                    byte_size = sum([offer.byte_size for offer in message.offers])
-                    self._queue.append(_Waiting(channel, message, byte_size, time.monotonic()))
-                    self._queued_entries += len(message.offers)
+                    self._queue.put(channel, message)
                 else:
                     self._put(channel, message)
         if not channel.is_open:
@@ -242,9 +192,8 @@ class Sequencer:
 
     def _commit(self) -> None:
         assert self._committer is not None  # the front ends of a read-only log offer nothing
-        batch = self._take_batch()
+        batch = self._queue.take()
         offers = [offer for waiting in batch for offer in waiting.submit.offers]
-        self._last_batch = len(offers)
         try:
             committed = self._committer.commit(offers)
         except StorageFailed as failure:
@@ -263,18 +212,6 @@ class Sequencer:
         for channel, outcomes in answers.items():
             self._send(channel, make_done(committed, outcomes))
         self._save_keys(SAVE_KEYS_EVERY)
-
-    def _take_batch(self) -> list[_Waiting]:
-        """What waits, oldest first, up to the bound of a batch: messages as they came, at least one."""
-        batch: list[_Waiting] = []
-        entries = byte_size = 0
-        while self._queue and (not batch or (entries < MAX_BATCH_ENTRIES and byte_size < MAX_BATCH_BYTES)):
-            waiting = self._queue.popleft()
-            batch.append(waiting)
-            entries += len(waiting.submit.offers)
-            byte_size += waiting.byte_size
-        self._queued_entries -= entries
-        return batch
 
     def _put(self, channel: Channel, put: Put) -> None:
         try:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from trustlog.errors import Refused, TrustlogError
 from trustlog.formats.entry import parse_entry
 from trustlog.formats.note import VerifierKey
+from trustlog.formats.trustpolicy import TrustPolicy
+from trustlog.log.absent import Absences, Lost
 from trustlog.log.recovery import open_signed
 from trustlog.merkle.edge import Edge, partial_tiles
 from trustlog.merkle.hashing import hash_leaf
@@ -28,18 +30,21 @@ class WholeLog:
     newest: SignedTree
 
 
-def check_whole(reader: LogReader, key: VerifierKey, report: Callable[[int, int], None] | None = None) -> WholeLog:
+def check_whole(
+    reader: LogReader, key: VerifierKey, trust: TrustPolicy, report: Callable[[int, int], None] | None = None
+) -> WholeLog:
     """Compute the tree again from the entries and compare it with the tiles and with the newest checkpoint.
 
-    `report` is told entries done and entries in all. Raises TrustlogError(LOG_CORRUPT) for the first thing that is wrong.
+    A payload that is not there must have been erased: who might do that, `trust` says. `report` is told entries done and entries
+    in all. Raises TrustlogError(LOG_CORRUPT) for the first thing that is wrong; what is absent comes last.
     """
     size = reader.size()
     newest = _read_newest(reader, size, key)
-    edge = Edge.empty()
+    edge, absences = Edge.empty(), Absences()
     for start in range(0, size, TILE_WIDTH):
         end = min(start + TILE_WIDTH, size)
         rows = list(reader.stored_range(start, end))
-        _check_rows(rows, start, end)
+        _check_rows(rows, start, end, absences)
         leaf_hashes = [hash_leaf(row.entry) for row in rows]
         if start <= newest.size < end:
             _check_root(edge.append(leaf_hashes[: newest.size - start])[0], newest)
@@ -54,6 +59,9 @@ def check_whole(reader: LogReader, key: VerifierKey, report: Callable[[int, int]
             raise _corrupt("a stored tile is not what the entries make it", param=tile.path())
     if newest.size == size:
         _check_root(edge, newest)
+    lost = absences.find_lost(reader, trust, size=size)
+    if lost is not None:
+        raise _lost(lost)
     return WholeLog(size, newest)
 
 
@@ -72,17 +80,16 @@ def _read_newest(reader: LogReader, size: int, key: VerifierKey) -> SignedTree:
     return newest
 
 
-def _check_rows(rows: list[StoredEntry], start: int, end: int) -> None:
+def _check_rows(rows: list[StoredEntry], start: int, end: int, absences: Absences) -> None:
     if [row.index for row in rows] != list(range(start, end)):
         raise _corrupt(f"entries are missing between {start} and {end}", param="entries")
     for row in rows:
-        if row.payload is None:  # erased
-            continue
         try:
-            stated = parse_entry(row.entry).payload_hash
+            entry = parse_entry(row.entry)
         except Refused as error:
             raise _corrupt(f"entry {row.index} cannot be read: {error.detail}", param="entries") from error
-        if hashlib.sha256(row.payload).digest() != stated:
+        absences.add(row.index, entry, row.payload)
+        if row.payload is not None and hashlib.sha256(row.payload).digest() != entry.payload_hash:
             raise _corrupt(f"the payload of entry {row.index} is another", param="payload")
 
 
@@ -94,6 +101,21 @@ def _check_root(edge: Edge, newest: SignedTree) -> None:
             expected=newest.root.hex(),
             found=edge.root().hex(),
         )
+
+
+def _lost(lost: Lost) -> TrustlogError:
+    hint = (
+        "take log.db from a backup that still has it; if a receipt or bundle was erased on purpose, its tombstone comes first:"
+        " a custodian's, once its job is over"
+    )
+    return TrustlogError(
+        "LOG_CORRUPT",
+        f"{lost.say()} is gone, and no valid tombstone says that it was erased",
+        param="payload",
+        expected="the payload, or its tombstone",
+        found="neither",
+        hint=hint,
+    )
 
 
 def _corrupt(detail: str, *, param: str, found: str | None = None) -> TrustlogError:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from verifier.change.absence import check_absent
 from verifier.change.case import Allow, Case
+from verifier.change.execution_rules import failure, later_begin
 from verifier.change.findings import Findings
 from verifier.errors import Refused
 from verifier.ledger.logged import Logged, State
@@ -136,11 +137,7 @@ def _execution_fault(case: Case, change: BundledChange, below: int, decided: int
     for what in ("job_id", "run_id", "ticket", "plan_hash_b64u", "policy_hash_b64u", "token_scope_hash_b64u"):
         if getattr(record, what) != getattr(change, what):
             return Refused("BUNDLE_MISMATCH", f"metadata.change.{what}", expected="that of the execution")
-    resolved = case.is_resolved(record.begin_b64u, decided)
-    if record.outcome != "success" or resolved:
-        found = "an outcome that somebody had to look into" if resolved else record.outcome
-        return Refused("EXECUTION_FAILED", "metadata.change.execution_b64u", expected="success", found=found)
-    return None
+    return failure(case, record, decided)
 
 
 def _later_begin(case: Case, allow: Allow, bundle: OpenedBundle) -> Refused | None:
@@ -148,11 +145,7 @@ def _later_begin(case: Case, allow: Allow, bundle: OpenedBundle) -> Refused | No
     end = case.history.find("execution", bundle.change().execution_b64u)
     record = end.record if end is not None else None
     assert isinstance(record, Execution), "its change was checked"
-    begun = [(item.index, item.entry.payload_hash_b64u) for item, _ in case.begins if item.index < allow.index]
-    if not begun or begun[-1][1] == record.begin_b64u:
-        return None
-    found = f"another begun at index {begun[-1][0]}"
-    return Refused("BUNDLE_MISMATCH", "metadata.change.execution_b64u", expected="the job's last execution", found=found)
+    return later_begin(case, record, allow.index)
 
 
 def _receipt_fault(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) -> Refused | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from verifier.entry import ref_value
 from verifier.ledger.history import History
@@ -33,6 +33,35 @@ class RevokedPart:
     what: str
     index: int
     revoked_at: int
+
+
+class Ran(Protocol):
+    """What was executed in one job, as far as it was read: of a :class:`Case`, or of a log that streams by."""
+
+    @property
+    def history(self) -> History:
+        """What was read."""
+
+    @property
+    def begins(self) -> Sequence[tuple[Logged, Execution]]:
+        """The valid begins of the job, in index order."""
+
+    @property
+    def unknown_outcomes(self) -> Sequence[tuple[int, int]]:
+        """Of each begin its index, and that from where on its outcome is known."""
+
+    def is_resolved(self, begin_b64u: str | None, index: int) -> bool:
+        """Whether somebody looked into a begin below `index`: it then counts as ended with failure."""
+
+
+def find_unknown_outcomes(
+    executions: Sequence[tuple[Logged, Execution]], looked_into: Mapping[str, int]
+) -> list[tuple[int, int]]:
+    """Of each begin its index, and that of its first end or resolution. `looked_into` has the latter, by begin."""
+    ends = {end.begin_b64u: item.index for item, end in reversed(executions) if end.phase == "end"}
+    begins = [(item.index, item.entry.payload_hash_b64u) for item, record in executions if record.phase == "begin"]
+    never = MAX_TREE_SIZE
+    return [(at, min(ends.get(name, never), looked_into.get(name, never))) for at, name in begins]
 
 
 @dataclass(frozen=True)
@@ -109,10 +138,7 @@ class Case:
     @cached_property
     def unknown_outcomes(self) -> list[tuple[int, int]]:
         """Of each begin of the job its index, and that of its first end or resolution, from where on its outcome is known."""
-        ends = {end.begin_b64u: item.index for item, end in reversed(self.executions) if end.phase == "end"}
-        begins = [(item.index, item.entry.payload_hash_b64u) for item, _ in self.begins]
-        never = MAX_TREE_SIZE
-        return [(at, min(ends.get(name, never), self._looked_into.get(name, never))) for at, name in begins]
+        return find_unknown_outcomes(self.executions, self._looked_into)
 
     @cached_property
     def closures(self) -> list[tuple[Logged, Closure]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verifier.change.case import Case
+from verifier.change.case import Case, Ran
 from verifier.change.execution_rules import decision_named, lateness, withdrawal
 from verifier.change.findings import Findings
 from verifier.change.job_rules import outcome_unknown
@@ -24,7 +24,7 @@ def check_closures(case: Case, findings: Findings) -> None:
         return
     good = []
     for item, record in closures:
-        fault = closure_fault(case.history, item, record) or outcome_unknown(case, item.index) or _begun(case, item, record)
+        fault = closure_fault(case.history, item, record) or running_fault(case, item, record)
         if fault is not None:
             findings.refused("execution.closure", fault, index=item.index)
         else:
@@ -36,7 +36,12 @@ def check_closures(case: Case, findings: Findings) -> None:
         _check_ended(case, findings, good[0].index, good[1:])
 
 
-def _begun(case: Case, item: Logged, record: Closure) -> Refused | None:
+def running_fault(case: Ran, item: Logged, record: Closure) -> Refused | None:
+    """Whether something of the job is running at a closure, or ran since it was decided. The closure keeps its own rules."""
+    return outcome_unknown(case, item.index) or _begun(case, item, record)
+
+
+def _begun(case: Ran, item: Logged, record: Closure) -> Refused | None:
     """What began after closing was decided: no bundle tells of it."""
     decided = case.history.find("gate_decision", record.decision_b64u)
     assert decided is not None, "the closure stands under it"

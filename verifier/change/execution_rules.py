@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verifier.change.case import Case
+from verifier.change.case import Case, Ran
 from verifier.change.findings import Findings
 from verifier.errors import Refused
 from verifier.ledger.history import History
@@ -71,6 +71,24 @@ def end_fault(history: History, item: Logged, record: Execution) -> Refused | No
     ):
         return Refused("EXECUTION_MISMATCH", "end", expected="a begin of the same decision at a lower index")
     return begin_fault(history, begin, started) or mismatch(record, named[1])
+
+
+def failure(case: Ran, end: Execution, decided: int) -> Refused | None:
+    """Whether an execution that a bundle tells of, by its `end`, had failed by the index at which closing was decided."""
+    resolved = case.is_resolved(end.begin_b64u, decided)
+    if end.outcome == "success" and not resolved:
+        return None
+    found = "an outcome that somebody had to look into" if resolved else end.outcome
+    return Refused("EXECUTION_FAILED", "metadata.change.execution_b64u", expected="success", found=found)
+
+
+def later_begin(case: Ran, end: Execution, decided: int) -> Refused | None:
+    """Whether it was not the job's last, when closing was decided: what was done last is in no bundle then."""
+    begun = [(item.index, item.entry.payload_hash_b64u) for item, _ in case.begins if item.index < decided]
+    if not begun or begun[-1][1] == end.begin_b64u:
+        return None
+    found = f"another began at index {begun[-1][0]}"
+    return Refused("BUNDLE_MISMATCH", "metadata.change.execution_b64u", expected="the job's last execution", found=found)
 
 
 def mismatch(record: Execution, decision: Decision) -> Refused | None:

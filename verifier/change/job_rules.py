@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verifier.change.absence import adverse_at, check_absent
-from verifier.change.case import Allow, Case
+from verifier.change.case import Allow, Case, Ran
 from verifier.change.findings import Findings
 from verifier.entry import ref_value
 from verifier.errors import Refused
@@ -59,7 +59,7 @@ def _job_revoked(case: Case, allow: Allow) -> Refused | None:
     return revoked or next((adverse_at(part.code, part.what, part.revoked_at) for part in parts), None)
 
 
-def outcome_unknown(case: Case, index: int) -> Refused | None:
+def outcome_unknown(case: Ran, index: int) -> Refused | None:
     """The first begin of the job below `index` that has neither an end nor a resolution there."""
     begun = next((begun for begun, known in case.unknown_outcomes if begun < index <= known), None)
     if begun is None:

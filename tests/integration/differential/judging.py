@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tests.support.trust import ORIGIN, trust_text
 from tests.unit.gate.story import Story
 from trustlog.gate.judge import judge_logged_allow
-from trustlog.gate.view import Logged
+from trustlog.gate.logged import Logged
 from verifier.change.case import Case
 from verifier.change.decision_rules import check_decision
 from verifier.change.evidence_rules import check_listed

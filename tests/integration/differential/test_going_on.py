@@ -31,7 +31,7 @@ from tests.property.gate.test_never_allowed_without import ACTIONS, Histories
 from tests.unit.gate.story import CLOSE, EXECUTE, Story
 from trustlog.errors import Refused
 from trustlog.gate.judge import Judgement
-from trustlog.gate.view import Logged
+from trustlog.gate.logged import Logged
 from trustlog.records.scope import BUNDLE_MEMBER, is_complete_scope
 from verifier.report import Check, Report, Status
 

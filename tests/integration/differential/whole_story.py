@@ -14,7 +14,7 @@ from trustlog.evidence.subject import Sought
 from trustlog.formats.base64 import decode_b64u
 from trustlog.formats.checkpoint import Checkpoint
 from trustlog.formats.note import sign_note
-from trustlog.gate.view import Logged
+from trustlog.gate.logged import Logged
 from trustlog.merkle.edge import Edge
 from trustlog.merkle.hashing import hash_leaf
 from trustlog.merkle.tiles import Tile

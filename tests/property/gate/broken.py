@@ -17,7 +17,7 @@ from tests.support import keys
 from tests.support.payloads import hash_of, person
 from tests.unit.gate.story import CLOSE, DORA, EXECUTE, policy
 from trustlog.gate.judge import Judgement
-from trustlog.gate.view import Logged
+from trustlog.gate.logged import Logged
 
 STRANGER: Final = keys.fixture_key("a stranger")
 TOKEN_TERMS: Final = {

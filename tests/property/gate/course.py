@@ -10,7 +10,7 @@ from tests.property.gate.jobs import Jobs, Stuck
 from tests.support.payloads import Payload
 from tests.unit.gate.story import CLOSE, EXECUTE, people, plan_bytes, policy
 from trustlog.gate.judge import Judgement
-from trustlog.gate.view import Logged
+from trustlog.gate.logged import Logged
 
 Step = Callable[[Jobs], object]
 

@@ -13,7 +13,7 @@ from tests.support import keys, payloads
 from tests.support.payloads import Payload, hash_of
 from tests.unit.gate.story import CLOSE, EXECUTE, PEOPLE, fingerprint, people, plan_bytes, policy
 from trustlog.formats.timestamp import NS, format_timestamp, parse_timestamp
-from trustlog.gate.view import Logged
+from trustlog.gate.logged import Logged
 from trustlog.records.scope import compute_scope_hash
 from trustlog.tokens.scoped_token import issuance_members
 

@@ -17,7 +17,7 @@ from tests.property.gate.model import MACHINES, Model, missing
 from tests.support import keys
 from tests.unit.gate.story import CLOSE, EXECUTE, PEOPLE, plan_bytes
 from trustlog.errors import Refused
-from trustlog.gate.view import Logged
+from trustlog.gate.logged import Logged
 from trustlog.records.scope import is_complete_scope
 
 MOST_JOBS = 4

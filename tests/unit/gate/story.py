@@ -22,7 +22,8 @@ from trustlog.formats.trustpolicy import TrustPolicy
 from trustlog.gate.decision import ViewOfLog, decision_payload
 from trustlog.gate.identify import GateRequest, identify
 from trustlog.gate.judge import Judgement, Question, judge, judge_logged_allow
-from trustlog.gate.view import Logged, LogView
+from trustlog.gate.logged import Logged
+from trustlog.gate.view import LogView
 from trustlog.keys.signer import SeedSigner
 from trustlog.records.candidate import read_candidate
 from trustlog.records.kinds import BULK_KINDS

@@ -16,7 +16,7 @@ from trustlog.gate.decision import ViewOfLog, decision_payload
 from trustlog.gate.evidence import collect_evidence
 from trustlog.gate.job import Job
 from trustlog.gate.judge import Judgement
-from trustlog.gate.view import Logged
+from trustlog.gate.logged import Logged
 from trustlog.records.scope import compute_scope_hash
 
 

@@ -11,8 +11,8 @@ from tests.unit.gate.story import CLOSE, DORA, EXECUTE, Story, plan_bytes, polic
 from trustlog.formats.timestamp import format_timestamp
 from trustlog.gate.execution import executions
 from trustlog.gate.job import Job
+from trustlog.gate.logged import Logged
 from trustlog.gate.pending import find_pending_below
-from trustlog.gate.view import Logged
 from trustlog.keys.signer import SeedSigner
 
 

@@ -13,7 +13,7 @@ from tests.support import keys
 from tests.support.payloads import hash_of
 from tests.unit.gate.naive import Naive
 from tests.unit.gate.story import CLOSE, EXECUTE, PEOPLE, Story, plan_bytes
-from trustlog.gate.view import Logged
+from trustlog.gate.logged import Logged
 
 SUBJECTS = st.sampled_from(sorted(PEOPLE))
 ACTIONS = st.sampled_from([EXECUTE, CLOSE])

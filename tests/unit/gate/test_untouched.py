@@ -9,9 +9,9 @@ import pytest
 from tests.support.payloads import hash_of
 from tests.unit.gate.story import EXECUTE, Story, people, policy
 from trustlog.gate.judge import Judgement, judge_logged_allow
+from trustlog.gate.logged import Logged
 from trustlog.gate.release import restrictions_since
 from trustlog.gate.untouched import is_untouched
-from trustlog.gate.view import Logged
 from trustlog.policy.finding import Finding
 
 

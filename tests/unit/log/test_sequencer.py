@@ -21,6 +21,7 @@ import pytest
 from tests.integration.log.actors import ACTORS, ORIGIN, make_log_directory, own_record, receipt
 from tests.waiting import PATIENCE_S, wait_until
 from trustlog.errors import Fatal, TrustlogError
+from trustlog.log import batching
 from trustlog.log import sequencer as sequencer_module
 from trustlog.log.admission import admit
 from trustlog.log.directory import LogDirectory
@@ -196,7 +197,7 @@ def test_a_lone_submitter_gets_a_batch_of_its_own(directory: LogDirectory) -> No
 def test_what_arrives_while_the_writer_is_busy_is_one_batch_up_to_its_bound(
     directory: LogDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sequencer_module, "MAX_BATCH_ENTRIES", 8)
+    monkeypatch.setattr(batching, "MAX_BATCH_ENTRIES", 8)
     with running(directory, started=False) as log:
         (client,) = log.front_ends
         client.say(*(Submit(number, [offer(f"{number}-{i}") for i in range(3)]) for number in range(5)))
@@ -208,7 +209,7 @@ def test_what_arrives_while_the_writer_is_busy_is_one_batch_up_to_its_bound(
 
 
 def test_a_batch_is_bounded_in_bytes_too(directory: LogDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sequencer_module, "MAX_BATCH_BYTES", 1)
+    monkeypatch.setattr(batching, "MAX_BATCH_BYTES", 1)
     with running(directory, started=False) as log:
         (client,) = log.front_ends
         client.say(*(Submit(number, [offer(f"{number}")]) for number in range(3)))

@@ -20,13 +20,14 @@ from trustlog.records.token_issued import TokenIssued
     about="logged allow",
 )
 def decision_says_what_the_log_has(decision: DecisionFact) -> Iterator[Finding]:
-    """The decision was made on a tree that this log had below its index, and lists entries of that tree.
+    """The decision was made on a tree that this log had below its index, and lists entries of that tree; so was what it lists.
 
     “So the index is the only arbiter between gates, revocations and denials, and every reader judges an allow at its own
     index.” “`view{size, root_b64u}`”: the root of this log at that size.
     """
     for one in decision.misstated:
-        yield Finding(one.code, one.expected, one.found)
+        where = "" if one.index == decision.index else f", in the decision at index {one.index}"
+        yield Finding(one.code, one.expected, f"{one.found}{where}")
 
 
 @rule("DECISION_INVALID", enforces=["decision: its members", "scope: its members and round"], about="logged allow")
