@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from trustlog.cli.answer import narrate, show
+from trustlog.cli.lost import count_lost
 from trustlog.cli.options import FILE, json_option
 from trustlog.cli.progress import ProgressBar
 
@@ -48,6 +49,7 @@ def backup(directory: Path, out: Path, *, with_key: bool, force: bool, as_json: 
             "tree_size": newest.size,
             "root": newest.root.hex(),
             "with_key": made.with_key,
+            "lost": count_lost(made.log.lost),
         },
         [f"{made.log.size} entries in {out}, checked to the checkpoint of size {newest.size}, root {newest.root.hex()}"],
         as_json=as_json,

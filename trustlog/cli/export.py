@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from trustlog.cli.answer import narrate, show
+from trustlog.cli.answer import show
+from trustlog.cli.lost import count_lost
 from trustlog.cli.options import FILE, force_option, json_option
 from trustlog.errors import Refused
 
@@ -28,10 +29,6 @@ def export(directory: Path, out: Path, *, force: bool, as_json: bool) -> None:
     if force and out.exists() and not (out / "checkpoint").is_file():
         raise Refused("PARAMETER_INVALID", f"{out} is not an earlier export", param="OUT", hint="name a new directory")
     exported = export_log(LogDirectory(directory), out, force=force, report=_progress if sys.stderr.isatty() else None)
-    if exported.lost is not None:
-        narrate(
-            f"warning: {exported.lost.say()} is lost: it was not erased under a tombstone, and every auditor will find that"
-        )
     size, root = exported.tree.size, exported.tree.root.hex()
     show(
         {
@@ -39,7 +36,7 @@ def export(directory: Path, out: Path, *, force: bool, as_json: bool) -> None:
             "tree_size": size,
             "root": root,
             "payloads": exported.payloads,
-            "lost": 0 if exported.lost is None else exported.lost.count,
+            "lost": count_lost(exported.lost),
         },
         [f"{size} entries and {exported.payloads} payloads in {out}, root {root}"],
         as_json=as_json,

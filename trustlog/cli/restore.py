@@ -9,6 +9,7 @@ import click
 
 from trustlog.cli.answer import narrate, show
 from trustlog.cli.files import read_input
+from trustlog.cli.lost import count_lost
 from trustlog.cli.options import FILE, json_option
 from trustlog.cli.progress import ProgressBar
 from trustlog.errors import Refused, TrustlogError
@@ -110,6 +111,7 @@ def _show(directory: Path, restored: Restored, *, as_json: bool) -> None:
             "read_only": restored.read_only,
             "goes_on_from": None if guard is None else guard.size,
             "has_key": restored.has_key,
+            "lost": count_lost(log.lost),
         },
         [f"{log.size} entries in {directory}, checked to the checkpoint of size {log.newest.size}: {state}"],
         as_json=as_json,

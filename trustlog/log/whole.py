@@ -23,11 +23,13 @@ from trustlog.storage.log_reader import LogReader, StoredEntry
 class WholeLog:
     """A log that was checked: how many entries it holds, and the newest checkpoint among them, of the log's own key.
 
-    `size` may be larger than ``newest.size`` by one batch that was sequenced and not yet published.
+    `size` may be larger than ``newest.size`` by one batch that was sequenced and not yet published. `lost` are payloads that are
+    not there and were not erased: the tree is whole without them, and a copy of the rest is better than none.
     """
 
     size: int
     newest: SignedTree
+    lost: Lost | None
 
 
 def check_whole(
@@ -35,8 +37,8 @@ def check_whole(
 ) -> WholeLog:
     """Compute the tree again from the entries and compare it with the tiles and with the newest checkpoint.
 
-    A payload that is not there must have been erased: who might do that, `trust` says. `report` is told entries done and entries
-    in all. Raises TrustlogError(LOG_CORRUPT) for the first thing that is wrong; what is absent comes last.
+    `trust` says who might erase a payload. `report` is told entries done and entries in all. Raises TrustlogError(LOG_CORRUPT)
+    for the first thing that is wrong.
     """
     size = reader.size()
     newest = _read_newest(reader, size, key)
@@ -59,10 +61,7 @@ def check_whole(
             raise _corrupt("a stored tile is not what the entries make it", param=tile.path())
     if newest.size == size:
         _check_root(edge, newest)
-    lost = absences.find_lost(reader, trust, size=size)
-    if lost is not None:
-        raise _lost(lost)
-    return WholeLog(size, newest)
+    return WholeLog(size, newest, absences.find_lost(reader, trust, size=size))
 
 
 def _read_newest(reader: LogReader, size: int, key: VerifierKey) -> SignedTree:
@@ -101,21 +100,6 @@ def _check_root(edge: Edge, newest: SignedTree) -> None:
             expected=newest.root.hex(),
             found=edge.root().hex(),
         )
-
-
-def _lost(lost: Lost) -> TrustlogError:
-    hint = (
-        "take log.db from a backup that still has it; if a receipt or bundle was erased on purpose, its tombstone comes first:"
-        " a custodian's, once its job is over"
-    )
-    return TrustlogError(
-        "LOG_CORRUPT",
-        f"{lost.say()} is gone, and no valid tombstone says that it was erased",
-        param="payload",
-        expected="the payload, or its tombstone",
-        found="neither",
-        hint=hint,
-    )
 
 
 def _corrupt(detail: str, *, param: str, found: str | None = None) -> TrustlogError:
