@@ -1,0 +1,32 @@
+"""What is told of the execution that a bundle names: how it ended, and whether it ever began."""
+
+from __future__ import annotations
+
+from tests.verifier.adversary.test_bundles import BUNDLE, in_no_order
+from tests.verifier.changebuilder import SECURITY, Change
+from tests.verifier.judging import setting, verdict
+
+
+def said(change: Change) -> list[tuple[str | None, str | None]]:
+    return [(check.code, check.found) for check in verdict(change.build()).checks if check.full_name == BUNDLE]
+
+
+def test_one_that_failed_and_one_that_was_lost_are_told_apart() -> None:
+    def resolve(change: Change) -> None:
+        payload = change.header("resolution", "resolve") | {"begin_b64u": change.hashes["begin"], "note": "lost"}
+        change.put("resolve", "resolution", payload, SECURITY, lambda p: {"target": p["begin_b64u"]})
+
+    where = "metadata.change.execution_b64u"
+    failed = Change(policy=in_no_order(), edit={"end": setting(outcome="failure")})
+    assert said(failed) == [("EXECUTION_FAILED", f"{where}: failure")]
+    lost = Change(policy=in_no_order(), before={"end": resolve})
+    assert said(lost) == [("EXECUTION_FAILED", f"{where}: an outcome that somebody had to look into")]
+
+
+def test_an_end_of_what_never_began() -> None:
+    """The bundle tells of it rightly; that it is no end is found where executions are judged."""
+    report = verdict(Change(skip={"begin"}).build())
+    told = {check.full_name: check.code for check in report.checks}
+    assert told[BUNDLE] is None
+    assert told["execution.last_execution[ticket.close]"] is None
+    assert told["execution.end"] == "EXECUTION_MISMATCH"
