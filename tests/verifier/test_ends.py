@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.verifier.adversary.test_bundles import changed
+from tests.verifier.adversary.test_bundles import STRANGER, changed
 from tests.verifier.adversary.test_steps import allow_again
 from tests.verifier.changebuilder import Change
 from tests.verifier.judging import verdict
@@ -28,3 +28,9 @@ def test_an_end_under_another_decision_than_its_begin() -> None:
 def test_a_second_allow_that_nobody_used_is_no_matter() -> None:
     found = told(Change(before={"end": allow_again}))
     assert {line for line in found if not line.endswith("None")} == set()
+    assert found >= {"execution.begin None", "execution.end None"}
+
+
+def test_a_begin_under_a_decision_that_is_void_says_why_it_is() -> None:
+    found = told(Change(signer={"decide_execute": STRANGER}))
+    assert found >= {"execution.begin SIGNER_NOT_TRUSTED", "execution.end SIGNER_NOT_TRUSTED"}
