@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tests.verifier.adversary.test_after_closure import HELD_BACK, begin_again
 from tests.verifier.adversary.test_bundles import BUNDLE, in_no_order
 from tests.verifier.changebuilder import SECURITY, Change
-from tests.verifier.judging import setting, verdict
+from tests.verifier.judging import assert_passes, setting, verdict
 
 
 def said(change: Change) -> list[tuple[str | None, str | None]]:
@@ -30,3 +31,21 @@ def test_an_end_of_what_never_began() -> None:
     assert told[BUNDLE] is None
     assert told["execution.last_execution[ticket.close]"] is None
     assert told["execution.end"] == "EXECUTION_MISMATCH"
+
+
+def test_what_is_begun_after_closing_was_decided_is_no_matter_of_the_bundle() -> None:
+    """It stands against the closure: there it is told."""
+
+    def run(change: Change) -> None:
+        begin_again(change)
+        change._end("end_2")
+
+    report = verdict(Change(before=HELD_BACK | {"closure": run}).build())
+    told = {check.full_name: check.code for check in report.checks}
+    assert told["execution.last_execution[ticket.close]"] is None
+    assert told["execution.closure"] == "CLOSURE_INVALID"
+
+
+def test_a_model_call_after_the_bundle_is_in_none() -> None:
+    """A bundle holds what the log holds below it."""
+    assert_passes(verdict(Change(before={"approve_close_1": lambda change: change._receipt("late")}).build()))
