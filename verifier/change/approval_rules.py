@@ -106,13 +106,13 @@ def _content_fault(case: Case, allow: Allow, item: Logged, approval: Approval) -
             found=approval.approval_type,
         )
     if approval.scope_hash_b64u != allow.scope_hash:
-        used = [logged for logged, decision in case.allows if decision.scope_hash() == approval.scope_hash_b64u]
-        if used and used[0].index < allow.index:
+        used = case.allow_of_scope.get(approval.scope_hash_b64u)
+        if used is not None and used.index < allow.index:
             return Refused(
                 "APPROVAL_ALREADY_USED",
                 f"approval at index {item.index}",
                 expected="one that no allow has used up",
-                found=f"the allow at index {used[0].index} used it",
+                found=f"the allow at index {used.index} used it",
             )
     bound = approval.binding
     for what, expected, found in (
@@ -277,20 +277,19 @@ def check_denials(case: Case, findings: Findings, allow: Allow) -> None:
 
 
 def _find_denial(case: Case, allow: Allow) -> Refused | None:
+    denials = [item for item in case.denials if item.index < allow.index]
+    if not denials:
+        return None
     scopes = {
         decision.scope_hash()
         for item, decision in case.decisions
         if item.index <= allow.index and decision.scope.get("job_id") == case.job_id
     }
-    for item in case.history:
-        if item.entry.kind != "human_approval_receipt" or item.index >= allow.index:
-            continue
+    for item in denials:
         plan = item.ref("plan") == allow.scope.plan_hash_b64u
         job = item.ref("scope") in scopes or item.ref("token_scope") in case.token_scopes
-        unreadable = item.state is State.UNREAD
-        denies = isinstance(item.record, Approval) and item.record.is_denial
-        if (denies or unreadable) and (plan or job):
-            found = "an unreadable approval" if unreadable else "a denial"
+        if plan or job:
+            found = "an unreadable approval" if item.state is State.UNREAD else "a denial"
             code = "JOB_DENIED" if job else "PLAN_DENIED"
             return Refused(code, "denial", found=f"{found} at index {item.index}")
     return None

@@ -13,7 +13,6 @@ from verifier.records.bundle import BundledChange, OpenedBundle
 from verifier.records.closure import bundles_named
 from verifier.records.envelope import SealedReceipt
 from verifier.records.execution import Execution
-from verifier.records.kinds import KINDS
 from verifier.records.receipts import GatewayReceipt
 
 
@@ -137,7 +136,7 @@ def _execution_fault(case: Case, change: BundledChange, below: int, decided: int
     for what in ("job_id", "run_id", "ticket", "plan_hash_b64u", "policy_hash_b64u", "token_scope_hash_b64u"):
         if getattr(record, what) != getattr(change, what):
             return Refused("BUNDLE_MISMATCH", f"metadata.change.{what}", expected="that of the execution")
-    resolved = any(one.begin_b64u == record.begin_b64u and at.index < decided for at, one in case.resolutions)
+    resolved = case.is_resolved(record.begin_b64u, decided)
     if record.outcome != "success" or resolved:
         found = "an outcome that somebody had to look into" if resolved else record.outcome
         return Refused("EXECUTION_FAILED", "metadata.change.execution_b64u", expected="success", found=found)
@@ -204,16 +203,10 @@ def _bound_fault(
 
 def _unlogged_fault(case: Case, sealed: SealedReceipt, below: int, where: str) -> Refused | None:
     for item in case.history.named(sealed.kind, sealed.payload_hash_b64u):
-        signer = item.entry.signer_did
-        counts = item.is_valid or (item.state is State.UNREAD and _may_sign(case, sealed.kind, signer, item.index))
-        if counts and item.index < below and signer == sealed.signer_did:
+        counts = item.is_valid or case.is_erased(item)
+        if counts and item.index < below and item.entry.signer_did == sealed.signer_did:
             return None
     return Refused("RECEIPT_SET_INCOMPLETE", where, expected="a receipt that is logged below the bundle")
-
-
-def _may_sign(case: Case, kind: str, signer: str, index: int) -> bool:
-    """Whether the signer of a receipt whose payload was erased had the role for it where it was logged."""
-    return any(case.trust.has_role(signer, role, index) for role in KINDS[kind].roles)
 
 
 def _left_out(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) -> Refused | None:
