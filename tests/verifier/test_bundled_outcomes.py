@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.verifier.adversary.test_after_closure import HELD_BACK, begin_again
-from tests.verifier.adversary.test_bundles import BUNDLE, in_no_order
+from tests.verifier.adversary.test_bundles import BUNDLE, STRANGER, in_no_order
 from tests.verifier.changebuilder import SECURITY, Change
 from tests.verifier.judging import assert_passes, setting, verdict
 
@@ -49,3 +49,7 @@ def test_what_is_begun_after_closing_was_decided_is_no_matter_of_the_bundle() ->
 def test_a_model_call_after_the_bundle_is_in_none() -> None:
     """A bundle holds what the log holds below it."""
     assert_passes(verdict(Change(before={"approve_close_1": lambda change: change._receipt("late")}).build()))
+
+
+def test_an_end_that_is_void_is_no_end() -> None:
+    assert [code for code, _ in said(Change(signer={"end": STRANGER}))] == ["BUNDLE_MISMATCH"]
