@@ -6,6 +6,7 @@ from tests.verifier.adversary.test_after_closure import HELD_BACK, begin_again
 from tests.verifier.adversary.test_bundles import BUNDLE, STRANGER, in_no_order
 from tests.verifier.changebuilder import SECURITY, Change
 from tests.verifier.judging import assert_passes, setting, verdict
+from tests.verifier.logbuilder import hash_of
 
 
 def said(change: Change) -> list[tuple[str | None, str | None]]:
@@ -53,3 +54,14 @@ def test_a_model_call_after_the_bundle_is_in_none() -> None:
 
 def test_an_end_that_is_void_is_no_end() -> None:
     assert [code for code, _ in said(Change(signer={"end": STRANGER}))] == ["BUNDLE_MISMATCH"]
+
+
+def test_a_resolution_of_what_never_began_resolves_nothing() -> None:
+    """It names what the end names, which no begin of the job is."""
+
+    def resolve(change: Change) -> None:
+        payload = change.header("resolution", "resolve") | {"begin_b64u": hash_of(b"none"), "note": "lost"}
+        change.put("resolve", "resolution", payload, SECURITY, lambda p: {"target": p["begin_b64u"]})
+
+    (told,) = said(Change(skip={"begin"}, before={"bundle": resolve}))
+    assert told[0] is None
