@@ -6,7 +6,8 @@ import pytest
 
 from tests.verifier.adversary.test_approvals import executed
 from tests.verifier.adversary.test_omissions import OMITTED
-from tests.verifier.changebuilder import ROLE_KEYS, Change, Payload, approval_refs, trust_toml
+from tests.verifier.adversary.test_steps import view_of
+from tests.verifier.changebuilder import REQUESTER, ROLE_KEYS, Change, Payload, approval_refs, trust_toml
 from tests.verifier.judging import verdict
 from tests.verifier.logbuilder import Key, hash_of
 from tests.verifier.test_what_may_be_left_out import STRANGER, leaving_out
@@ -79,3 +80,35 @@ def test_an_approval_that_is_none_is_revoked_by_nobody() -> None:
         change.edit["decide_execute"] = leaving_out(change, "revoked")
 
     assert [code for code, _ in said(verdict(executed(before={"decide_execute": revoke})), NOTHING_OMITTED)] == [None]
+
+
+def test_of_two_revocations_that_are_omitted_the_lower_is_named() -> None:
+    def revoke(change: Change) -> None:
+        first = change.log.size
+        for key in (REQUESTER, ROLE_KEYS["gateways"]):
+            change.revoke(f"revoked {key.did}", f"key:{key.did}", key)
+        change.edit["decide_execute"] = lambda p: p.update(evidence=[one for one in p["evidence"] if one["index"] < first])
+
+    change = executed(before={"decide_execute": revoke})
+    (check,) = [one for one in verdict(change).checks if one.full_name == NOTHING_OMITTED]
+    assert check.expected is not None
+    assert check.expected.startswith(f"entry {change.log.index_of(change.hashes[f'revoked {REQUESTER.did}'])} ")
+
+
+def test_a_revocation_that_was_read_before_there_was_a_roster() -> None:
+    early = {"roster": lambda c: c.revoke("early", "job:job-9", ROLE_KEYS["token_issuers"])}
+    read = {"decide_execute": lambda c: c.edit.update(decide_execute=view_of(c, 2))}
+    report = verdict(executed(before=early | read))
+    assert [code for code, _ in said(report, "approvals.roster[change.execute]")] == ["ROSTER_MISSING"]
+
+
+def test_a_tombstone_that_names_a_begin_is_no_word_on_it() -> None:
+    """It is void, and a resolution is something else."""
+
+    def erase(change: Change) -> None:
+        payload = change.header("tombstone", "tombstone") | {"payload_b64u": change.hashes["begin"], "index": 10}
+        payload |= {"leaf_hash_b64u": hash_of(b"x"), "rule": "retention", "reason": "test"}
+        change.put("tombstone", "tombstone", payload, ROLE_KEYS["custodians"], lambda p: {"target": p["payload_b64u"]})
+
+    report = verdict(Change(before={"approve_close_1": erase}).build())
+    assert [code for code, _ in said(report, "evidence.nothing_omitted[ticket.close]")] == [None]
