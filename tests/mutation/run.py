@@ -161,13 +161,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sample", type=int, help="so many changes, chosen by --seed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--nearest", type=int, help="at most so many tests for one change; else all that meet it")
+    parser.add_argument("--unexplained", action="store_true", help="only changes that explained.toml does not name")
     parser.add_argument("--results", type=Path, help="JSON lines; what stands in it is not run again")
     given = parser.parse_args(arguments)
+    explained = read_explained()
     changes = changes_in(given.files, sample=given.sample, seed=given.seed)
+    changes = [change for change in changes if not (given.unexplained and change.name in explained)]
     results = Results(given.results)
     if run(changes, given.tests, results, nearest=given.nearest) != 0:
         return 2
-    explained = read_explained()
     living = [change for change in changes if results.of(change).noticed_by is None]
     unexplained = [change for change in living if change.name not in explained]
     for change in unexplained:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
+from tests.verifier.adversary.test_after_closure import HELD_BACK, begin_again
+from tests.verifier.adversary.test_approvals import STRANGER
 from tests.verifier.adversary.test_steps import approve_ticket, three_steps
 from tests.verifier.changebuilder import Change, Payload, default_policy
-from tests.verifier.judging import verdict
+from tests.verifier.judging import setting, verdict
+from tests.verifier.logbuilder import hash_of
+from tests.verifier.test_used_again import closed_again
 
 INVALID = "execution.closure CLOSURE_INVALID"
 
@@ -54,3 +60,36 @@ def test_of_two_allows_of_a_step_that_do_not_hold_the_first_is_judged() -> None:
     (unused,) = [check for check in checks if check.full_name == "policy.unused_allows"]
     assert unused.found is not None
     assert unused.found.endswith(f"entries {second}")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"ticket": "jira.example:CHG-8"},
+        {"run_id": "run-8"},
+        {"bundle_b64u": hash_of(b"another")},
+        {"closing_reason": "for another reason"},
+    ],
+    ids=lambda members: next(iter(members)),
+)
+def test_a_closure_of_another(members: dict[str, str]) -> None:
+    pack = Change(edit={"closure": setting(**members)}).build().pack()
+    del pack["subject"]["bundle"]
+    pack["subject"]["run"] = members.get("run_id", "run-7")
+    report = verdict(pack)
+    (check,) = [check for check in report.checks if check.full_name == "execution.closure"]
+    assert check.code == "CLOSURE_INVALID"
+    assert check.found is not None
+    assert check.found.startswith(f"{next(iter(members))}: ")
+
+
+def test_a_closure_that_is_void_says_why() -> None:
+    assert "execution.closure SIGNER_NOT_TRUSTED" in told(Change(signer={"closure": STRANGER}).build())
+
+
+def test_what_came_after_the_closure_is_told() -> None:
+    begun = Change(before=HELD_BACK | {"after": begin_again}).build()
+    assert [check.found for check in verdict(begun).checks if check.name == "after_closure"] == ["a begin"]
+    closed = Change(before={"after": closed_again}).build().pack()
+    del closed["subject"]["bundle"]
+    assert [check.found for check in verdict(closed).checks if check.name == "after_closure"] == ["a second closure"]

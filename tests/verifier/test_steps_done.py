@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.verifier.adversary.test_progress import NOT_DONE
-from tests.verifier.adversary.test_steps import OTHER_PLAN, view_of
+from tests.verifier.adversary.test_steps import OTHER_PLAN, allow_again, approve_ticket, three_steps, view_of
 from tests.verifier.changebuilder import SECURITY, Change, default_plan, default_policy
 from tests.verifier.judging import setting, verdict
 
@@ -121,3 +121,31 @@ def test_an_outcome_that_somebody_had_to_look_into_is_no_success() -> None:
 
     assert f"{STEPS_TO_CLOSE} EXECUTION_FAILED" in told(Change(before={"end": resolve}))
     assert f"{STEPS_TO_CLOSE} None" in told(Change(before={"after": resolve}))
+
+
+def test_another_step_is_missing_though_an_execution_failed_once() -> None:
+    """It was executed again, and well: what is missing is not the execution."""
+    policy = default_policy()
+    policy["tools"]["ticket.resolve"] = {"allowed": True, "step_up_approvals": 1, "required_before": ["ticket.close"]}
+
+    def again(change: Change) -> None:
+        allow_again(change)
+        change.hashes["decide_execute"] = change.hashes["decide_again"]
+        change._begin("begin")
+        change._end("end")
+
+    change = Change(policy=policy, before={"bundle": again})
+    change.edit["end"] = lambda payload: payload.update(outcome="failure") if "decide_again" not in change.hashes else None
+    assert f"{STEPS_TO_CLOSE} REQUIRED_STEP_MISSING" in told(change)
+
+
+def test_an_allow_at_the_view_does_not_stand_in_for_one_that_asked_nobody() -> None:
+    def late(change: Change) -> None:
+        approve_ticket(change, approved=False, step="decide_careless")
+        change._approve("asked 1", "ticket.approve")
+        read = view_of(change, change.log.size)
+        change.edit["decide_execute"] = read
+        change.put_decision("asked", change.decision("asked", "ticket.approve", [change.hashes["asked 1"]]))
+
+    found = told(three_steps(before={"decide_execute": late}, first=lambda _: None))
+    assert "approvals.enough[ticket.approve] APPROVALS_INSUFFICIENT" in found
