@@ -32,6 +32,16 @@ def refuse(where: str, expected: str, found: object = None) -> NoReturn:
     raise Refused("SCHEMA_VALIDATION_FAILED", where, expected=expected, found=shown)
 
 
+def refuse_unknown(where: str) -> NoReturn:
+    """Raise the refusal of a member that a closed object does not have."""
+    raise Refused("SCHEMA_VALIDATION_FAILED", where, expected="no such member", found="one")
+
+
+def refuse_absent(where: str) -> NoReturn:
+    """Raise the refusal of an object without a required member."""
+    raise Refused("SCHEMA_VALIDATION_FAILED", where, expected="this member", found="none")
+
+
 def member(rule: Rule[T]) -> T:
     """A required member. The declared type is what `rule` returns."""
     result: T = dataclasses.field(metadata={"rule": rule})
@@ -64,12 +74,12 @@ def _refuse_in_place(schema: type[Any], value: dict[str, object], where: str) ->
     rules, required = _shape(schema)  # type: ignore[arg-type] # every class is hashable
     unknown = next((name for name in value if name not in rules), None)
     if unknown is not None:
-        refuse(f"{where}.{unknown[:64]}", "no such member")
+        refuse_unknown(f"{where}.{unknown[:64]}")
     for name, rule in rules.items():
         if name in value:
             rule(value[name], f"{where}.{name}")
         elif name in required:
-            refuse(f"{where}.{name}", "this member")
+            refuse_absent(f"{where}.{name}")
 
 
 @cache

@@ -47,13 +47,13 @@ def decode_the_long_way(schema: type[Any], value: object, where: str) -> object:
     fields = {field.name: field for field in dataclasses.fields(schema)}
     for name in value:
         if name not in fields:
-            s.refuse(f"{where}.{name[:64]}", "no such member")
+            s.refuse_unknown(f"{where}.{name[:64]}")
     members = {}
     for name, field in fields.items():
         if name in value:
             members[name] = field.metadata["rule"](value[name], f"{where}.{name}")
         elif field.default is dataclasses.MISSING:
-            s.refuse(f"{where}.{name}", "this member")
+            s.refuse_absent(f"{where}.{name}")
     return schema(**members)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from verifier.change.absence import check_absent
-from verifier.change.approval_rules import check_approvals, check_denials
+from verifier.change.absence import adverse_at, check_absent
+from verifier.change.approval_rules import check_approvals
 from verifier.change.bundle_rules import check_bundle
 from verifier.change.case import Allow, Case
+from verifier.change.denial_rules import check_denials
 from verifier.change.done import step_allows
 from verifier.change.evidence_rules import check_nothing_omitted
 from verifier.change.execution_rules import decision_named
@@ -86,19 +87,19 @@ def check_decision(case: Case, findings: Findings, decision_b64u: str, *, relied
     item, decision = named
     allow = open_allow(case, item, decision)
     if allow is None:
-        findings.failed("policy.decision", "DECISION_INVALID", expected="an allow", found="a deny", index=item.index)
+        expected = "an allow, on which something relies"
+        findings.failed("policy.decision", "DECISION_INVALID", expected=expected, found="a deny", index=item.index)
         return
     if allow.scope.job_id != case.job_id:
-        findings.failed(
-            "policy.decision", "DECISION_INVALID", expected=f"job {case.job_id}", found=allow.scope.job_id, index=item.index
-        )
+        expected, found = f"an allow of job {case.job_id}", f"one of job {allow.scope.job_id}"
+        findings.failed("policy.decision", "DECISION_INVALID", expected=expected, found=found, index=item.index)
         return
     if allow.view > allow.index:
         findings.failed(
             allow.name("policy.decision"),
             "VIEW_INVALID",
-            expected="a view below the decision",
-            found=f"of {allow.view} entries",
+            expected=f"a view of the {allow.index} entries below the decision, or of fewer",
+            found=f"one of {allow.view} entries",
             index=item.index,
         )
         return
@@ -107,8 +108,8 @@ def check_decision(case: Case, findings: Findings, decision_b64u: str, *, relied
         findings.undecided(
             allow.name("policy.decided_at"),
             "DECISION_IN_FUTURE",
-            expected=f"at most 300 s after {format_time(case.at_ns)}",
-            found=format_time(decision.decided_at),
+            expected=f"decided at most {CLOCK_TOLERANCE_S} s after the time of judging, {format_time(case.at_ns)}",
+            found=f"decided at {format_time(decision.decided_at)}",
             index=item.index,
         )
     check_nothing_omitted(case, findings, allow)
@@ -128,9 +129,7 @@ def check_decision(case: Case, findings: Findings, decision_b64u: str, *, relied
 def _check_not_withdrawn(case: Case, findings: Findings, allow: Allow, relied_on_at: int) -> None:
     """What relies on the decision came before any withdrawal of it."""
     at = case.history.withdrawn_between(allow.payload_hash, allow.index, relied_on_at)
-    adverse = None
-    if at is not None:
-        adverse = Refused("DECISION_WITHDRAWN", "decision", found=f"withdrawn at index {at}")
+    adverse = adverse_at("DECISION_WITHDRAWN", "decision", "withdrawn", at)
     check_absent(
         case,
         findings,

@@ -22,7 +22,9 @@ def check_run_and_round(case: Case, findings: Findings, allow: Allow) -> None:
     wrong = None
     if allow.scope.round != str(len(before) + 1):
         wrong = Refused("ROUND_MISMATCH", "round", expected=str(len(before) + 1), found=allow.scope.round)
-    check_absent(case, findings, allow, "policy.round", expected="no earlier allow beyond its round", adverse=wrong)
+    check_absent(
+        case, findings, allow, "policy.round", expected="no earlier allow besides those that its round counts", adverse=wrong
+    )
 
 
 def _another_run(case: Case, allow: Allow) -> Refused | None:
@@ -36,8 +38,8 @@ def _another_run(case: Case, allow: Allow) -> Refused | None:
             continue
         named = item.ref("run")
         if named != run and (named is not None or item.entry.kind in _NAMES_A_RUN):
-            found = f"{named or 'none'} in the {item.entry.kind} at index {item.index}"
-            return Refused("RUN_MISMATCH", "run", expected=run, found=found)
+            where = f"run of the {item.entry.kind} at index {item.index}"
+            return Refused("RUN_MISMATCH", where, expected=run, found=named or "none")
     return None
 
 
@@ -64,14 +66,15 @@ def check_job_open(case: Case, findings: Findings, allow: Allow) -> None:
 
 def _job_revoked(case: Case, allow: Allow) -> Refused | None:
     first_below = case.history.revocations.first_below
-    revoked = adverse_at("JOB_REVOKED", "job", first_below(f"job:{case.job_id}", allow.index))
+    revoked = adverse_at("JOB_REVOKED", "job", "revoked", first_below(f"job:{case.job_id}", allow.index))
     for token in [token for item, token in case.tokens if item.index < allow.index]:
-        revoked = revoked or adverse_at("TOKEN_REVOKED", "token", first_below(f"token:{token.token_hash}", allow.index))
+        at = first_below(f"token:{token.token_hash}", allow.index)
+        revoked = revoked or adverse_at("TOKEN_REVOKED", f"token {token.token_hash}", "revoked", at)
     for item, decision in case.allows:
         if item.index < allow.index:
             for approval in decision.approvals:
                 used = first_below(f"approval:{approval}", allow.index)
-                revoked = revoked or adverse_at("APPROVAL_REVOKED", "a used approval", used)
+                revoked = revoked or adverse_at("APPROVAL_REVOKED", f"approval {approval}", "revoked", used)
     return revoked
 
 
@@ -83,6 +86,6 @@ def outcome_unknown(case: Case, index: int) -> Refused | None:
         ended = any(end.begin_b64u == begin and logged.index < index for logged, end in ends)
         resolved = any(record.begin_b64u == begin and logged.index < index for logged, record in case.resolutions)
         if item.index < index and not ended and not resolved:
-            expected, found = "no begin without end or resolution", f"begin at index {item.index} without end"
-            return Refused("EXECUTION_OUTCOME_UNKNOWN", "begin", expected=expected, found=found)
+            begun = f"begin at index {item.index}"
+            return Refused("EXECUTION_OUTCOME_UNKNOWN", begun, expected="an end or a resolution of it", found="neither")
     return None

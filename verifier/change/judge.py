@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from verifier.change.case import Case
 from verifier.change.closure_rules import check_closures
 from verifier.change.decision_rules import check_decision, judged_decisions
-from verifier.change.evidence_rules import check_listed
+from verifier.change.evidence_rules import check_listed, check_view
 from verifier.change.execution_rules import check_executions
 from verifier.change.findings import Findings
 from verifier.change.packed import Included, build_history, check_entries, check_payloads, check_unread
@@ -118,14 +118,7 @@ def _judge_change(case: Case, findings: Findings, pack: Pack, included: Sequence
         if item.index not in packed:
             continue
         check_listed(findings, item, decision, packed)
-        if views.get(decision.view.size) != decision.view.root_b64u:
-            findings.failed(
-                "log.decision_view",
-                "VIEW_INVALID",
-                expected=f"root {decision.view.root_b64u} of {decision.view.size} entries",
-                found=str(views.get(decision.view.size)),
-                index=item.index,
-            )
+        check_view(findings, item, decision, views)
     for decision_b64u, index in judged_decisions(case).items():
         check_decision(case, findings, decision_b64u, relied_on_at=index)
     check_executions(case, findings)
@@ -144,7 +137,8 @@ def _check_subject(case: Case, findings: Findings) -> bool:
         return False
     token: TokenIssued = case.tokens[0][1]
     if token.ticket != case.ticket:
-        findings.failed("evidence.subject", "EVIDENCE_FOREIGN", expected=token.ticket, found=case.ticket)
+        expected = f"ticket {token.ticket}, that of the job's token"
+        findings.failed("evidence.subject", "EVIDENCE_FOREIGN", expected=expected, found=f"ticket {case.ticket}")
         return False
     for item, closure in case.closures:
         if closure.job_id != case.job_id:
@@ -153,7 +147,7 @@ def _check_subject(case: Case, findings: Findings) -> bool:
             findings.failed(
                 "evidence.subject",
                 "EVIDENCE_FOREIGN",
-                expected=f"run {closure.run_id}, bundle {closure.bundle_b64u}",
+                expected=f"run {closure.run_id}, bundle {closure.bundle_b64u}, as in the closure",
                 found=f"run {case.run_id}, bundle {case.bundle_b64u}",
                 index=item.index,
             )

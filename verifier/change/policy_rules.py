@@ -23,7 +23,11 @@ def check_policy(case: Case, findings: Findings, allow: Allow) -> None:
         return
     if not allow.policy.is_valid_at(allow.decision.decided_at):
         findings.failed(
-            name, "POLICY_NOT_IN_FORCE", expected="valid at decided_at", found=_decided(allow), index=allow.index
+            name,
+            "POLICY_NOT_IN_FORCE",
+            expected=f"valid when the gate decides, {format_time(allow.decision.decided_at)}",
+            found=_say_validity(allow.policy),
+            index=allow.index,
         )
         return
     if allow.policy.models is not None or allow.policy.budgets is not None:
@@ -43,7 +47,7 @@ def check_policy(case: Case, findings: Findings, allow: Allow) -> None:
         allow,
         "policy.not_revoked",
         expected="policy not revoked",
-        adverse=adverse_at("POLICY_REVOKED", "policy", revoked),
+        adverse=adverse_at("POLICY_REVOKED", "policy", "revoked", revoked),
     )
     superseded = case.history.policies.superseded_below(policy_hash, allow.index)
     check_absent(
@@ -52,7 +56,7 @@ def check_policy(case: Case, findings: Findings, allow: Allow) -> None:
         allow,
         "policy.not_superseded",
         expected="policy not superseded",
-        adverse=adverse_at("POLICY_SUPERSEDED", "policy", superseded),
+        adverse=adverse_at("POLICY_SUPERSEDED", "policy", "superseded", superseded),
     )
 
 
@@ -60,17 +64,21 @@ def _policy_fault(case: Case, allow: Allow) -> Refused:
     policy_hash = allow.scope.policy_hash_b64u
     found = case.history.find("work_policy_contract", policy_hash)
     if found is None:
-        return Refused("POLICY_NOT_FOUND", "policy", expected=policy_hash)
+        return Refused("POLICY_NOT_FOUND", f"policy {policy_hash}", expected="among the entries", found="no such entry")
     if found.fault is not None:
         return found.fault
     since = case.history.policies.in_force_since(policy_hash)
     if since is not None and since < allow.view:
-        return Refused("POLICY_INVALID", "policy", expected="rules for changes")
-    return Refused("POLICY_NOT_IN_FORCE", "policy", expected="a quorum of trusted issuers below the view")
+        return Refused("POLICY_INVALID", "policy", expected="rules for changes", found="none")
+    expected = f"published by {case.trust.policy_quorum} trusted issuers below the view of {allow.view} entries"
+    found = "by fewer" if since is None else f"by so many at index {since}"
+    return Refused("POLICY_NOT_IN_FORCE", "policy", expected=expected, found=found)
 
 
-def _decided(allow: Allow) -> str:
-    return f"decided at {format_time(allow.decision.decided_at)}"
+def _say_validity(policy: Policy) -> str:
+    start = "" if policy.valid_from is None else f"from {format_time(policy.valid_from)}"
+    end = "" if policy.valid_until is None else f"until {format_time(policy.valid_until)}"
+    return " ".join(("valid", *filter(None, (start, end))))
 
 
 def check_token(case: Case, findings: Findings, allow: Allow) -> None:
@@ -82,7 +90,8 @@ def check_token(case: Case, findings: Findings, allow: Allow) -> None:
         if token.token_hash == decision.token_hash and item.index < allow.view
     ]
     if not logged:
-        findings.failed(name, "TOKEN_NOT_LOGGED", expected=f"token {decision.token_hash}", index=allow.index)
+        expected = f"a record of token {decision.token_hash} below the view of {allow.view} entries"
+        findings.failed(name, "TOKEN_NOT_LOGGED", expected=expected, index=allow.index)
         return
     item, token = logged[0]
     fault = _token_fault(allow, token, scope)
@@ -110,22 +119,23 @@ def _token_fault(allow: Allow, token: TokenIssued, scope: Scope) -> Refused | No
             return Refused(code, what, expected=expected, found=found)
     decided = allow.decision.decided_at
     if not token.iat * NS <= decided < token.exp * NS:
-        return Refused("TOKEN_EXPIRED", "token", expected="iat ≤ decided_at < exp", found=_decided(allow))
+        expected = f"issued at or before {format_time(decided)}, when the gate decides, and not expired then"
+        found = f"of {format_time(token.iat * NS)} to {format_time(token.exp * NS)}"
+        return Refused("TOKEN_EXPIRED", "token", expected=expected, found=found)
     return _token_requirement_fault(allow.policy, token) if allow.policy else None
 
 
 def _token_requirement_fault(policy: Policy, token: TokenIssued) -> Refused | None:
     rules = policy.token_requirements
     if rules.proof_of_possession:
-        return Refused(
-            "PROOF_OF_POSSESSION_UNSUPPORTED", "token_requirements", expected="none", found="proof_of_possession: true"
-        )
+        where = "token_requirements.proof_of_possession"
+        return Refused("PROOF_OF_POSSESSION_UNSUPPORTED", where, expected="absent or false", found="true")
     if token.exp - token.iat > rules.max_ttl_s:
-        return Refused(
-            "TOKEN_TTL_EXCEEDED", "token", expected=f"at most {rules.max_ttl_s} s", found=f"{token.exp - token.iat} s"
-        )
-    if rules.cst_scope_hash not in (None, token.compute_cst_scope_hash()):
-        return Refused("TOKEN_SCOPE_MISMATCH", "cst_scope_hash", expected=rules.cst_scope_hash)
+        expected = f"issued for at most {rules.max_ttl_s} s"
+        return Refused("TOKEN_TTL_EXCEEDED", "token", expected=expected, found=f"for {token.exp - token.iat} s")
+    found = token.compute_cst_scope_hash()
+    if rules.cst_scope_hash not in (None, found):
+        return Refused("TOKEN_SCOPE_MISMATCH", "hash of aud and scope", expected=rules.cst_scope_hash, found=found)
     return None
 
 
@@ -136,24 +146,26 @@ def check_tool(case: Case, findings: Findings, allow: Allow) -> None:
         return
     simulate = allow.policy.tools.get("change.simulate")
     if tool is None:
-        findings.failed(name, "TOOL_NOT_LISTED", expected="a listed tool", found=scope.action, index=allow.index)
+        findings.failed(
+            name, "TOOL_NOT_LISTED", expected=f"tool {scope.action} in the policy", found="not listed", index=allow.index
+        )
         return
     problems = (
-        (not tool.allowed, "TOOL_NOT_ALLOWED", "allowed: true", scope.action),
+        (not tool.allowed, "TOOL_NOT_ALLOWED", f"{scope.action} allowed", "allowed: false"),
         (
             tool.change_types is not None and scope.change_type not in tool.change_types,
             "CHANGE_TYPE_NOT_ALLOWED",
-            ", ".join(tool.change_types or ()),
+            "change type " + " or ".join(tool.change_types or ()),
             scope.change_type,
         ),
         (
             tool.environments is not None and scope.environment not in tool.environments,
             "ENVIRONMENT_NOT_ALLOWED",
-            ", ".join(tool.environments or ()),
+            "environment " + " or ".join(tool.environments or ()),
             scope.environment,
         ),
-        (tool.step_up is not None, "STEP_UP_UNSUPPORTED", "no step_up", "step_up"),
-        (simulate is None, "TOOL_NOT_LISTED", "change.simulate, on which the allow rests", "not listed"),
+        (tool.step_up is not None, "STEP_UP_UNSUPPORTED", f"{scope.action} without step_up", "one with it"),
+        (simulate is None, "TOOL_NOT_LISTED", "change.simulate, on which the allow rests, listed", "not listed"),
         (
             simulate is not None and not simulate.allowed,
             "TOOL_NOT_ALLOWED",
@@ -163,7 +175,7 @@ def check_tool(case: Case, findings: Findings, allow: Allow) -> None:
         (
             bool(tool.requires_proof_bundle_reference) != (scope.bundle_b64u is not None),
             "DECISION_INVALID",
-            "bundle_b64u exactly when the tool requires it",
+            "a bundle in the scope" if tool.requires_proof_bundle_reference else "no bundle in the scope",
             scope.bundle_b64u or "none",
         ),
     )

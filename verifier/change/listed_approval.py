@@ -1,0 +1,183 @@
+"""One approval that a decision lists: whether it counts, and whose it is.
+
+An approval counts when it is somebody's explicit word on exactly this scope, policy, plan, agent, run and token scope,
+logged after what it is about and below the decision's view, young enough, by a person of both rosters in force who is
+neither requester nor agent, and not revoked. Keys that have a role, and keys that are nobody's, never come here: what
+they sign is void.
+"""
+
+from __future__ import annotations
+
+import re
+
+from verifier.change.case import Allow, Case
+from verifier.errors import Refused
+from verifier.ledger.logged import Logged
+from verifier.limits import CLOCK_TOLERANCE_S
+from verifier.records.approval import APPROVAL_ID, Approval
+from verifier.records.roster import Person
+from verifier.times import NS, format_time
+
+_APPROVAL_ID = re.compile(APPROVAL_ID, re.ASCII)
+_MAX_SHOWN = 200  # characters of a member that may be of any length
+
+
+def judge_listed(case: Case, allow: Allow, approval_hash: str) -> tuple[Logged, Person] | Refused:
+    """The entry and person of the approval with this payload hash if it counts for the allow, else why it does not."""
+    fault: Refused | None = None
+    for item in case.history.named("human_approval_receipt", approval_hash):
+        if item.fault is not None or not isinstance(item.record, Approval):
+            fault = fault or item.fault or Refused("PAYLOAD_UNREADABLE", _say(item), expected="its payload", found="none")
+            continue
+        outcome = _judge(case, allow, item, item.record)
+        if isinstance(outcome, Person):
+            return item, outcome
+        fault = outcome
+    missing = Refused(
+        "EVIDENCE_INCOMPLETE", f"approval {approval_hash}", expected="among the entries", found="no such entry"
+    )
+    return fault or missing
+
+
+def is_of_another_scope(case: Case, allow: Allow, approval_hash: str) -> bool:
+    """Whether what is listed is nobody's word on this scope, so that the decision has one approval less.
+
+    A gate looks for the approvals of a scope: it does not find this one, and finds too few.
+    """
+    named = [item.record for item in case.history.named("human_approval_receipt", approval_hash)]
+    approvals = [record for record in named if isinstance(record, Approval)]
+    return bool(approvals) and all(record.scope_hash_b64u != allow.scope_hash for record in approvals)
+
+
+def _judge(case: Case, allow: Allow, item: Logged, approval: Approval) -> Person | Refused:
+    person = case.history.rosters.person_at(item.entry.signer_did, allow.index)
+    fault = (
+        _type_fault(item, approval)
+        or _reuse_fault(case, allow, item, approval)
+        or _content_fault(allow, item, approval)
+        or _person_fault(case, allow, item, approval, person)
+        or _order_fault(case, allow, item)
+        or _age_fault(case, allow, item, approval)
+        or _revocation_fault(case, allow, item)
+    )
+    if fault is not None:
+        return fault
+    assert person is not None, "a missing person is a fault"
+    return person
+
+
+def _say(item: Logged) -> str:
+    return f"approval at index {item.index}"
+
+
+def _type_fault(item: Logged, approval: Approval) -> Refused | None:
+    """It says yes in so many words (`auto_approve` never counts), under an id of our form."""
+    if approval.approval_type != "explicit_approve":
+        found = approval.approval_type
+        return Refused("APPROVAL_MISMATCH", f"approval_type of the {_say(item)}", expected="explicit_approve", found=found)
+    if not _APPROVAL_ID.fullmatch(approval.receipt_id):
+        where, expected = f"receipt_id of the {_say(item)}", "trustlog:approval:v1: and 22 characters"
+        return Refused("APPROVAL_MISMATCH", where, expected=expected, found=approval.receipt_id[:_MAX_SHOWN])
+    return None
+
+
+def _reuse_fault(case: Case, allow: Allow, item: Logged, approval: Approval) -> Refused | None:
+    """It approves no scope that an earlier allow of the job decided."""
+    if approval.scope_hash_b64u == allow.scope_hash:
+        return None
+    used = [logged for logged, decision in case.allows if decision.scope_hash() == approval.scope_hash_b64u]
+    if not used or used[0].index >= allow.index:
+        return None
+    found = f"the allow at index {used[0].index} used it"
+    return Refused("APPROVAL_ALREADY_USED", _say(item), expected="one that no allow has used up", found=found)
+
+
+def _content_fault(allow: Allow, item: Logged, approval: Approval) -> Refused | None:
+    """It approves exactly this scope, policy, plan, agent, run and token scope."""
+    scope, decision, bound = allow.scope, allow.decision, approval.binding
+    for what, expected, found in (
+        ("scope_hash_b64u", allow.scope_hash, approval.scope_hash_b64u),
+        ("policy_hash_b64u", scope.policy_hash_b64u, approval.policy_hash_b64u),
+        ("plan_hash_b64u", scope.plan_hash_b64u, approval.plan_hash_b64u),
+        ("agent_did", scope.agent_did, approval.agent_did),
+        ("binding.run_id", decision.run_id, bound.run_id if bound else None),
+        (
+            "binding.token_scope_hash_b64u",
+            decision.token_scope_hash_b64u,
+            bound.token_scope_hash_b64u if bound else None,
+        ),
+    ):
+        if expected != found:
+            where, shown = f"{what} of the {_say(item)}", (found or "none")[:_MAX_SHOWN]
+            return Refused("APPROVAL_MISMATCH", where, expected=expected, found=shown)
+    if bound is None or not bound.nonce:
+        return Refused("APPROVAL_MISMATCH", f"binding.nonce of the {_say(item)}", expected="a nonce", found="none")
+    return None
+
+
+def _person_fault(case: Case, allow: Allow, item: Logged, approval: Approval, person: Person | None) -> Refused | None:
+    """The key is that of the person it names in the rosters in force at the approval's index and at the decision's.
+
+    `person` holds it at the decision's. They are valid when the gate decides, and neither requester nor agent.
+    """
+    did, where = item.entry.signer_did, _say(item)
+    earlier = case.history.rosters.person_at(did, item.index)
+    for holder in (earlier, person):
+        if holder is None or holder.subject != approval.approver_subject:
+            expected = f"a key of {approval.approver_subject[:64]} in both rosters in force"
+            found = f"a key of {holder.subject if holder else 'nobody'} in one of them"
+            return Refused("APPROVAL_NOT_PERMITTED", where, expected=expected, found=found)
+    assert person is not None, "the loop checked"
+    decided = allow.decision.decided_at
+    if not person.is_valid_at(decided):
+        expected, found = f"{person.subject} valid when the gate decides", f"not valid at {format_time(decided)}"
+        return Refused("APPROVAL_NOT_PERMITTED", where, expected=expected, found=found)
+    if person.subject == allow.scope.requester:
+        return Refused("APPROVAL_BY_REQUESTER", where, expected="somebody else than the requester", found=person.subject)
+    holds_the_agents_key = any(holder and allow.scope.agent_did in holder.keys for holder in (earlier, person))
+    if did == allow.scope.agent_did or holds_the_agents_key:
+        return Refused("APPROVAL_BY_REQUESTER", where, expected="neither the agent nor who holds the agent's key", found=did)
+    return None
+
+
+def _order_fault(case: Case, allow: Allow, item: Logged) -> Refused | None:
+    """It was logged after the simulation (for closing: after the bundle) and below the view."""
+    after = case.history.find("simulation", allow.scope.simulation_b64u)
+    what, missing = "the simulation", "SIMULATION_MISSING"
+    if allow.scope.bundle_b64u is not None:
+        after, what = case.history.find("proof_bundle", allow.scope.bundle_b64u), "the bundle"
+        missing = "BUNDLE_NOT_LOGGED"
+    if after is None:
+        return Refused(missing, _say(item), expected=f"logged after {what}", found=f"{what} is not logged")
+    if after.index < item.index < allow.view:
+        return None
+    expected = f"logged after {what} and below the view of {allow.view} entries"
+    found = f"{what} at index {after.index}" if item.index <= after.index else "at or above the view"
+    return Refused("APPROVAL_MISMATCH", _say(item), expected=expected, found=found)
+
+
+def _age_fault(case: Case, allow: Allow, item: Logged, approval: Approval) -> Refused | None:
+    """Its age is counted from its own time, or from when witnesses had already seen it, whichever is older."""
+    decided = allow.decision.decided_at
+    if approval.timestamp > decided + CLOCK_TOLERANCE_S * NS:
+        expected = f"at most {CLOCK_TOLERANCE_S} s after the decision's time, {format_time(decided)}"
+        return Refused("CLOCK_SKEW", _say(item), expected=expected, found=format_time(approval.timestamp))
+    seen_s = case.earliest_seen_s(item.index)
+    since = approval.timestamp if seen_s is None else min(approval.timestamp, seen_s * NS)
+    ttl_s = allow.tool.ttl_s if allow.tool else 0
+    if decided - since > ttl_s * NS:
+        expected = f"at most {ttl_s} s old at {format_time(decided)}"
+        return Refused("APPROVAL_EXPIRED", _say(item), expected=expected, found=f"of {format_time(since)}")
+    return None
+
+
+def _revocation_fault(case: Case, allow: Allow, item: Logged) -> Refused | None:
+    """Neither it nor its signer's key was revoked below the decision."""
+    first_below = case.history.revocations.first_below
+    at = first_below(f"approval:{item.entry.payload_hash_b64u}", allow.index)
+    if at is not None:
+        return Refused("APPROVAL_REVOKED", _say(item), expected="not revoked", found=f"revoked at index {at}")
+    at = first_below(f"key:{item.entry.signer_did}", allow.index)
+    if at is not None:
+        return Refused("KEY_REVOKED", f"key of the {_say(item)}", expected="not revoked", found=f"revoked at index {at}")
+    return None
