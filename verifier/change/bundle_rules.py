@@ -144,8 +144,9 @@ def _execution_fault(case: Case, change: BundledChange, below: int, decided: int
             return Refused("BUNDLE_MISMATCH", f"metadata.change.{what}", expected=expected, found=getattr(change, what))
     resolved = any(one.begin_b64u == record.begin_b64u and at.index < decided for at, one in case.resolutions)
     if record.outcome != "success" or resolved:
-        found = "an outcome that somebody had to look into" if resolved else record.outcome
-        return Refused("EXECUTION_FAILED", "metadata.change.execution_b64u", expected="success", found=found)
+        found = "one whose outcome somebody had to look into" if resolved else f"one with {record.outcome}"
+        expected = "an execution that ended with success"
+        return Refused("EXECUTION_FAILED", "metadata.change.execution_b64u", expected=expected, found=found)
     return None
 
 

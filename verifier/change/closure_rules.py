@@ -72,8 +72,8 @@ def closure_fault(history: History, item: Logged, record: Closure) -> Refused | 
         return named
     logged, decision = named
     if not decision.is_allow or decision.scope["action"] != CLOSE or logged.index >= item.index:
-        expected = f"an allow of {CLOSE} at a lower index"
-        return Refused("CLOSURE_INVALID", "decision_b64u", expected=expected, found=say_decision(logged, decision))
+        wanted = f"an allow of {CLOSE} at a lower index"
+        return Refused("CLOSURE_INVALID", "decision_b64u", expected=wanted, found=say_decision(logged, decision))
     for what, expected, found in (
         ("ticket", decision.scope.get("ticket"), record.ticket),
         ("job_id", decision.scope.get("job_id"), record.job_id),

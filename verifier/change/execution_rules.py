@@ -26,7 +26,7 @@ def decision_named(history: History, decision_b64u: str) -> tuple[Logged, Decisi
 
 def say_decision(item: Logged, decision: Decision) -> str:
     """What a decision is, where another was expected."""
-    return f"{decision.decision} of {decision.requested.action[:64]} at index {item.index}"
+    return f"the {decision.decision} of {decision.requested.action[:64]} at index {item.index}"
 
 
 def check_executions(case: Case, findings: Findings) -> None:
@@ -115,6 +115,6 @@ def lateness(decision: Decision, what: str, time_ns: int) -> Refused | None:
     return Refused(
         "DECISION_EXPIRED",
         what,
-        expected=f"{format_time(decision.decided_at)} to {format_time(decision.expires_at)}",
+        expected=f"from {format_time(decision.decided_at)} to {format_time(decision.expires_at)}, while the decision holds",
         found=format_time(time_ns),
     )

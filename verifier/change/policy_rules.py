@@ -71,8 +71,8 @@ def _policy_fault(case: Case, allow: Allow) -> Refused:
     if since is not None and since < allow.view:
         return Refused("POLICY_INVALID", "policy", expected="rules for changes", found="none")
     expected = f"published by {case.trust.policy_quorum} trusted issuers below the view of {allow.view} entries"
-    found = "by fewer" if since is None else f"by so many at index {since}"
-    return Refused("POLICY_NOT_IN_FORCE", "policy", expected=expected, found=found)
+    published = "by fewer" if since is None else f"by so many at index {since}"
+    return Refused("POLICY_NOT_IN_FORCE", "policy", expected=expected, found=published)
 
 
 def _say_validity(policy: Policy) -> str:

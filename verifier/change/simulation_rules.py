@@ -15,9 +15,9 @@ def check_simulation(case: Case, findings: Findings, allow: Allow) -> None:
     name, scope = allow.name("policy.simulation"), allow.scope
     found = case.history.find("simulation", scope.simulation_b64u)
     if found is None or found.index >= allow.view:
+        wanted = f"simulation {scope.simulation_b64u} below the view of {allow.view} entries"
         found_at = "none" if found is None else f"it at index {found.index}"
-        expected = f"simulation {scope.simulation_b64u} below the view of {allow.view} entries"
-        findings.failed(name, "SIMULATION_MISSING", expected=expected, found=found_at, index=allow.index)
+        findings.failed(name, "SIMULATION_MISSING", expected=wanted, found=found_at, index=allow.index)
         return
     record = found.record
     if not isinstance(record, Simulation):
