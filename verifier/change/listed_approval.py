@@ -9,6 +9,7 @@ they sign is void.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from verifier.change.case import Allow, Case
 from verifier.errors import Refused
@@ -22,21 +23,28 @@ _APPROVAL_ID = re.compile(APPROVAL_ID, re.ASCII)
 _MAX_SHOWN = 200  # characters of a member that may be of any length
 
 
-def judge_listed(case: Case, allow: Allow, approval_hash: str) -> tuple[Logged, Person] | Refused:
-    """The entry and person of the approval with this payload hash if it counts for the allow, else why it does not."""
-    fault: Refused | None = None
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A listed approval: the index of its entry (the decision's, if there is none), and its person or why it does not count."""
+
+    index: int
+    outcome: Person | Refused
+
+
+def judge_listed(case: Case, allow: Allow, approval_hash: str) -> Listed:
+    """Judge the approval with this payload hash for an allow: the first entry that counts, else the last that can be read."""
+    judged: Listed | None = None
     for item in case.history.named("human_approval_receipt", approval_hash):
-        if item.fault is not None or not isinstance(item.record, Approval):
-            fault = fault or item.fault or Refused("PAYLOAD_UNREADABLE", _say(item), expected="its payload", found="none")
-            continue
-        outcome = _judge(case, allow, item, item.record)
-        if isinstance(outcome, Person):
-            return item, outcome
-        fault = outcome
-    missing = Refused(
-        "EVIDENCE_INCOMPLETE", f"approval {approval_hash}", expected="among the entries", found="no such entry"
-    )
-    return fault or missing
+        if item.fault is None and isinstance(item.record, Approval):
+            judged = Listed(item.index, _judge(case, allow, item, item.record))
+            if isinstance(judged.outcome, Person):
+                return judged
+        else:
+            unread = Refused("PAYLOAD_UNREADABLE", "approval", expected="its payload", found="none")
+            judged = judged or Listed(item.index, item.fault or unread)
+    what = f"approval {approval_hash}"
+    missing = Refused("EVIDENCE_INCOMPLETE", what, expected="among the entries", found="no such entry")
+    return judged or Listed(allow.index, missing)
 
 
 def is_of_another_scope(case: Case, allow: Allow, approval_hash: str) -> bool:
@@ -52,9 +60,9 @@ def is_of_another_scope(case: Case, allow: Allow, approval_hash: str) -> bool:
 def _judge(case: Case, allow: Allow, item: Logged, approval: Approval) -> Person | Refused:
     person = case.history.rosters.person_at(item.entry.signer_did, allow.index)
     fault = (
-        _type_fault(item, approval)
-        or _reuse_fault(case, allow, item, approval)
-        or _content_fault(allow, item, approval)
+        _type_fault(approval)
+        or _reuse_fault(case, allow, approval)
+        or _content_fault(allow, approval)
         or _person_fault(case, allow, item, approval, person)
         or _order_fault(case, allow, item)
         or _age_fault(case, allow, item, approval)
@@ -66,22 +74,18 @@ def _judge(case: Case, allow: Allow, item: Logged, approval: Approval) -> Person
     return person
 
 
-def _say(item: Logged) -> str:
-    return f"approval at index {item.index}"
-
-
-def _type_fault(item: Logged, approval: Approval) -> Refused | None:
+def _type_fault(approval: Approval) -> Refused | None:
     """It says yes in so many words (`auto_approve` never counts), under an id of our form."""
     if approval.approval_type != "explicit_approve":
         found = approval.approval_type
-        return Refused("APPROVAL_MISMATCH", f"approval_type of the {_say(item)}", expected="explicit_approve", found=found)
+        return Refused("APPROVAL_MISMATCH", "approval_type", expected="explicit_approve", found=found)
     if not _APPROVAL_ID.fullmatch(approval.receipt_id):
-        where, expected = f"receipt_id of the {_say(item)}", "trustlog:approval:v1: and 22 characters"
-        return Refused("APPROVAL_MISMATCH", where, expected=expected, found=approval.receipt_id[:_MAX_SHOWN])
+        expected, found = "trustlog:approval:v1: and 22 characters", approval.receipt_id[:_MAX_SHOWN]
+        return Refused("APPROVAL_MISMATCH", "receipt_id", expected=expected, found=found)
     return None
 
 
-def _reuse_fault(case: Case, allow: Allow, item: Logged, approval: Approval) -> Refused | None:
+def _reuse_fault(case: Case, allow: Allow, approval: Approval) -> Refused | None:
     """It approves no scope that an earlier allow of the job decided."""
     if approval.scope_hash_b64u == allow.scope_hash:
         return None
@@ -89,10 +93,10 @@ def _reuse_fault(case: Case, allow: Allow, item: Logged, approval: Approval) -> 
     if not used or used[0].index >= allow.index:
         return None
     found = f"the allow at index {used[0].index} used it"
-    return Refused("APPROVAL_ALREADY_USED", _say(item), expected="one that no allow has used up", found=found)
+    return Refused("APPROVAL_ALREADY_USED", "approval", expected="one that no allow has used up", found=found)
 
 
-def _content_fault(allow: Allow, item: Logged, approval: Approval) -> Refused | None:
+def _content_fault(allow: Allow, approval: Approval) -> Refused | None:
     """It approves exactly this scope, policy, plan, agent, run and token scope."""
     scope, decision, bound = allow.scope, allow.decision, approval.binding
     for what, expected, found in (
@@ -108,10 +112,9 @@ def _content_fault(allow: Allow, item: Logged, approval: Approval) -> Refused | 
         ),
     ):
         if expected != found:
-            where, shown = f"{what} of the {_say(item)}", (found or "none")[:_MAX_SHOWN]
-            return Refused("APPROVAL_MISMATCH", where, expected=expected, found=shown)
+            return Refused("APPROVAL_MISMATCH", what, expected=expected, found=(found or "none")[:_MAX_SHOWN])
     if bound is None or not bound.nonce:
-        return Refused("APPROVAL_MISMATCH", f"binding.nonce of the {_say(item)}", expected="a nonce", found="none")
+        return Refused("APPROVAL_MISMATCH", "binding.nonce", expected="a nonce", found="none")
     return None
 
 
@@ -120,23 +123,25 @@ def _person_fault(case: Case, allow: Allow, item: Logged, approval: Approval, pe
 
     `person` holds it at the decision's. They are valid when the gate decides, and neither requester nor agent.
     """
-    did, where = item.entry.signer_did, _say(item)
+    did = item.entry.signer_did
     earlier = case.history.rosters.person_at(did, item.index)
     for holder in (earlier, person):
         if holder is None or holder.subject != approval.approver_subject:
             expected = f"a key of {approval.approver_subject[:64]} in both rosters in force"
             found = f"a key of {holder.subject if holder else 'nobody'} in one of them"
-            return Refused("APPROVAL_NOT_PERMITTED", where, expected=expected, found=found)
+            return Refused("APPROVAL_NOT_PERMITTED", "signer_did", expected=expected, found=found)
     assert person is not None, "the loop checked"
     decided = allow.decision.decided_at
     if not person.is_valid_at(decided):
         expected, found = f"{person.subject} valid when the gate decides", f"not valid at {format_time(decided)}"
-        return Refused("APPROVAL_NOT_PERMITTED", where, expected=expected, found=found)
+        return Refused("APPROVAL_NOT_PERMITTED", "approver", expected=expected, found=found)
     if person.subject == allow.scope.requester:
-        return Refused("APPROVAL_BY_REQUESTER", where, expected="somebody else than the requester", found=person.subject)
+        expected = "somebody else than the requester"
+        return Refused("APPROVAL_BY_REQUESTER", "approver", expected=expected, found=person.subject)
     holds_the_agents_key = any(holder and allow.scope.agent_did in holder.keys for holder in (earlier, person))
     if did == allow.scope.agent_did or holds_the_agents_key:
-        return Refused("APPROVAL_BY_REQUESTER", where, expected="neither the agent nor who holds the agent's key", found=did)
+        expected = "neither the agent nor who holds the agent's key"
+        return Refused("APPROVAL_BY_REQUESTER", "approver", expected=expected, found=did)
     return None
 
 
@@ -148,12 +153,12 @@ def _order_fault(case: Case, allow: Allow, item: Logged) -> Refused | None:
         after, what = case.history.find("proof_bundle", allow.scope.bundle_b64u), "the bundle"
         missing = "BUNDLE_NOT_LOGGED"
     if after is None:
-        return Refused(missing, _say(item), expected=f"logged after {what}", found=f"{what} is not logged")
+        return Refused(missing, "approval", expected=f"logged after {what}", found=f"{what} is not logged")
     if after.index < item.index < allow.view:
         return None
     expected = f"logged after {what} and below the view of {allow.view} entries"
     found = f"{what} at index {after.index}" if item.index <= after.index else "at or above the view"
-    return Refused("APPROVAL_MISMATCH", _say(item), expected=expected, found=found)
+    return Refused("APPROVAL_MISMATCH", "approval", expected=expected, found=found)
 
 
 def _age_fault(case: Case, allow: Allow, item: Logged, approval: Approval) -> Refused | None:
@@ -161,13 +166,13 @@ def _age_fault(case: Case, allow: Allow, item: Logged, approval: Approval) -> Re
     decided = allow.decision.decided_at
     if approval.timestamp > decided + CLOCK_TOLERANCE_S * NS:
         expected = f"at most {CLOCK_TOLERANCE_S} s after the decision's time, {format_time(decided)}"
-        return Refused("CLOCK_SKEW", _say(item), expected=expected, found=format_time(approval.timestamp))
+        return Refused("CLOCK_SKEW", "approval", expected=expected, found=format_time(approval.timestamp))
     seen_s = case.earliest_seen_s(item.index)
     since = approval.timestamp if seen_s is None else min(approval.timestamp, seen_s * NS)
     ttl_s = allow.tool.ttl_s if allow.tool else 0
     if decided - since > ttl_s * NS:
         expected = f"at most {ttl_s} s old at {format_time(decided)}"
-        return Refused("APPROVAL_EXPIRED", _say(item), expected=expected, found=f"of {format_time(since)}")
+        return Refused("APPROVAL_EXPIRED", "approval", expected=expected, found=f"of {format_time(since)}")
     return None
 
 
@@ -176,8 +181,8 @@ def _revocation_fault(case: Case, allow: Allow, item: Logged) -> Refused | None:
     first_below = case.history.revocations.first_below
     at = first_below(f"approval:{item.entry.payload_hash_b64u}", allow.index)
     if at is not None:
-        return Refused("APPROVAL_REVOKED", _say(item), expected="not revoked", found=f"revoked at index {at}")
+        return Refused("APPROVAL_REVOKED", "approval", expected="not revoked", found=f"revoked at index {at}")
     at = first_below(f"key:{item.entry.signer_did}", allow.index)
     if at is not None:
-        return Refused("KEY_REVOKED", f"key of the {_say(item)}", expected="not revoked", found=f"revoked at index {at}")
+        return Refused("KEY_REVOKED", "its signer's key", expected="not revoked", found=f"revoked at index {at}")
     return None
