@@ -18,7 +18,7 @@ from verifier.didkey import parse_did_key
 from verifier.encodings import decode_b64u
 from verifier.entry import HASH_PATTERN
 from verifier.errors import Refused
-from verifier.jsontext import is_at_most
+from verifier.jsonforms import is_at_most
 from verifier.limits import MAX_LINE_CHARACTERS, MAX_NOTE_CHARACTERS, MAX_SAFE_INTEGER
 from verifier.times import parse_time
 

@@ -17,7 +17,8 @@ from tests.verifier.logbuilder import hash_of, jcs
 from verifier import schema as s
 from verifier.encodings import encode_b64
 from verifier.errors import Refused
-from verifier.jsontext import canonicalize, dump, parse_object, stringify
+from verifier.jsonforms import canonicalize, dump, stringify
+from verifier.jsontext import parse_object
 from verifier.limits import MAX_METADATA_BYTES, MAX_PROOF_HASHES
 from verifier.pack import _hash, _inclusion
 from verifier.records.envelope import _signed_payload

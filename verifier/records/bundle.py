@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from verifier import schema as s
 from verifier.encodings import hash_b64u
 from verifier.errors import Refused
-from verifier.jsontext import dump
+from verifier.jsonforms import dump
 from verifier.limits import MAX_EVENTS, MAX_METADATA_BYTES, MAX_RECEIPTS
 from verifier.records.bundled import BundledReceipts, read_receipts
 from verifier.records.claims import RateLimitClaim, check_rate_limits

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from verifier import schema as s
 from verifier.errors import Refused
-from verifier.jsontext import canonicalize
+from verifier.jsonforms import canonicalize
 
 _lines = s.list_of(s.line, minimum=1, maximum=64)
 _many_lines = s.list_of(s.line, minimum=1, maximum=256)
