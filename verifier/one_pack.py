@@ -19,7 +19,8 @@ from verifier.remembered import read_state, write_state
 from verifier.report import Report, Status, conclude
 from verifier.source import open_source
 from verifier.timeline import build_timeline
-from verifier.trust import TrustPolicy, open_checkpoint
+from verifier.trust import TrustPolicy
+from verifier.trustedcheckpoint import open_checkpoint
 from verifier.unproven import ALWAYS_NOT_PROVEN, unwitnessed
 from verifier.wanted import Wanted
 from verifier.wholehistory import read_whole_log

@@ -15,7 +15,8 @@ from tests.verifier.test_whole_log import Desk, big_log, witnessed
 from verifier import remembered
 from verifier.errors import Unusable
 from verifier.remembered import read_state, write_state
-from verifier.trust import open_checkpoint, parse_trust_policy
+from verifier.trust import parse_trust_policy
+from verifier.trustedcheckpoint import open_checkpoint
 
 TRUST = parse_trust_policy(trust_toml())
 LOG = big_log(64)

@@ -20,7 +20,8 @@ from verifier.pack import Pack, parse_pack
 from verifier.records.token import TokenIssued
 from verifier.report import Report, conclude, error_report
 from verifier.tree import EMPTY_ROOT, hash_leaf
-from verifier.trust import TrustedCheckpoint, TrustPolicy
+from verifier.trust import TrustPolicy
+from verifier.trustedcheckpoint import TrustedCheckpoint
 from verifier.unproven import ALWAYS_NOT_PROVEN, unwitnessed
 
 _WHOLE_LOG = "log.whole_log"

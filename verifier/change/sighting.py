@@ -9,7 +9,8 @@ from verifier.errors import Refused
 from verifier.pack import Pack
 from verifier.times import NS, format_time
 from verifier.tree import check_consistency
-from verifier.trust import TrustedCheckpoint, TrustPolicy, open_checkpoint
+from verifier.trust import TrustPolicy
+from verifier.trustedcheckpoint import TrustedCheckpoint, open_checkpoint
 
 
 def check_checkpoint(
