@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.verifier.changebuilder import Change, trust_toml
-from verifier.cli import build_parser, main
+from verifier.arguments import build_parser
+from verifier.cli import main
 from verifier.errors import Unusable
 from verifier.files import check_writable, write_whole
 
