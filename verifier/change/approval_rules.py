@@ -25,22 +25,22 @@ def check_approvals(case: Case, findings: Findings, allow: Allow) -> None:
         return
     name = allow.name("approvals.counts")
     people: list[Person] = []
-    against: list[tuple[int, Refused]] = []
-    foreign: list[tuple[int, Refused]] = []
+    against: list[Refused] = []
+    foreign: list[Refused] = []
     for approval_hash in allow.decision.approvals:
-        listed = judge_listed(case, allow, approval_hash)
-        if isinstance(listed.outcome, Person):
-            findings.passed(name, f"by {listed.outcome.subject}", index=listed.index)
-            people.append(listed.outcome)
-        else:
-            faults = foreign if is_of_another_scope(case, allow, approval_hash) else against
-            faults.append((listed.index, listed.outcome))
-    for index, fault in against:
-        findings.refused(name, fault, index=index)
+        outcome = judge_listed(case, allow, approval_hash)
+        if isinstance(outcome, Refused):
+            (foreign if is_of_another_scope(case, allow, approval_hash) else against).append(outcome)
+            continue
+        item, person = outcome
+        findings.passed(name, f"by {person.subject}", index=item.index)
+        people.append(person)
+    for fault in against:
+        findings.refused(name, fault, index=allow.index)
     if allow.tool is not None:
         _check_enough(findings, allow, allow.tool, people, roster)
-    for index, fault in foreign:
-        findings.refused(name, fault, index=index)
+    for fault in foreign:
+        findings.refused(name, fault, index=allow.index)
 
 
 def _check_roster(case: Case, findings: Findings, allow: Allow) -> RosterInForce | None:

@@ -245,5 +245,5 @@ def _left_out(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) -> R
 def _used(case: Case, allow: Allow, bundle_b64u: str) -> Refused | None:
     for item, closure in case.closures:
         if closure.bundle_b64u == bundle_b64u and item.index < allow.index:
-            return Refused("BUNDLE_ALREADY_USED", "bundle", found=f"used by the closure at index {item.index}")
+            return Refused("BUNDLE_ALREADY_USED", "bundle", found=f"closure at index {item.index} used it")
     return None

@@ -12,8 +12,9 @@ from verifier.change.evidence_rules import check_nothing_omitted
 from verifier.change.execution_rules import decision_named
 from verifier.change.findings import Findings
 from verifier.change.job_rules import check_job_open, check_run_and_round
-from verifier.change.policy_rules import check_policy, check_token, check_tool
+from verifier.change.policy_rules import check_policy, check_tool
 from verifier.change.simulation_rules import check_plan, check_simulation
+from verifier.change.token_rules import check_token
 from verifier.errors import Refused
 from verifier.ledger.logged import Logged
 from verifier.limits import CLOCK_TOLERANCE_S
@@ -41,20 +42,20 @@ def judged_decisions(case: Case) -> dict[str, int]:
 
 
 def _relied_on(case: Case, allow: Allow | None) -> list[str]:
+    """The allows that an allow relies on: of each step that is done by an allow the first that holds, else the first."""
     if allow is None or allow.policy is None:
         return []
     steps = set(allow.policy.required_steps(allow.scope.action)) - {SIMULATE, EXECUTE, CLOSE}
-    found = []
+    relied = []
     for step in sorted(steps):
         candidates = [item.entry.payload_hash_b64u for item in step_allows(case, allow, step)]
-        found += [next((one for one in candidates if _holds(case, one, allow.index)), one) for one in candidates[:1]]
-    return found
+        if candidates:
+            relied.append(next((one for one in candidates if _holds(case, one, allow.index)), candidates[0]))
+    return relied
 
 
 def _holds(case: Case, decision_b64u: str, index: int) -> bool:
-    """Whether an allow, and what it relies on, breaks no rule for who relies on it at `index`.
-
-    One that does not hold makes way for another of its step.
+    """Whether an allow, and all that it relies on in turn, breaks no rule for what relies on it at `index`.
 
     Each relies on allows below its own view only, so this ends.
     """

@@ -9,7 +9,6 @@ they sign is void.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from verifier.change.case import Allow, Case
 from verifier.errors import Refused
@@ -20,31 +19,35 @@ from verifier.records.roster import Person
 from verifier.times import NS, format_time
 
 _APPROVAL_ID = re.compile(APPROVAL_ID, re.ASCII)
+_IT = "approval"  # the detail of a fault of the whole record, else it names a member
 _MAX_SHOWN = 200  # characters of a member that may be of any length
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A listed approval: the index of its entry (the decision's, if there is none), and its person or why it does not count."""
+def judge_listed(case: Case, allow: Allow, approval_hash: str) -> tuple[Logged, Person] | Refused:
+    """The entry and person of the approval with this payload hash if it counts for the allow, else why it does not.
 
-    index: int
-    outcome: Person | Refused
-
-
-def judge_listed(case: Case, allow: Allow, approval_hash: str) -> Listed:
-    """Judge the approval with this payload hash for an allow: the first entry that counts, else the last that can be read."""
-    judged: Listed | None = None
+    Of several entries with it the first that counts is taken, else the last that can be read is told.
+    """
+    fault: Refused | None = None
     for item in case.history.named("human_approval_receipt", approval_hash):
-        if item.fault is None and isinstance(item.record, Approval):
-            judged = Listed(item.index, _judge(case, allow, item, item.record))
-            if isinstance(judged.outcome, Person):
-                return judged
-        else:
-            unread = Refused("PAYLOAD_UNREADABLE", "approval", expected="its payload", found="none")
-            judged = judged or Listed(item.index, item.fault or unread)
+        if item.fault is not None or not isinstance(item.record, Approval):
+            unread = Refused("PAYLOAD_UNREADABLE", _IT, expected="its payload", found="none")
+            fault = fault or _said_of(item, item.fault or unread)
+            continue
+        outcome = _judge(case, allow, item, item.record)
+        if isinstance(outcome, Person):
+            return item, outcome
+        fault = _said_of(item, outcome)
     what = f"approval {approval_hash}"
-    missing = Refused("EVIDENCE_INCOMPLETE", what, expected="among the entries", found="no such entry")
-    return judged or Listed(allow.index, missing)
+    return fault or Refused("EVIDENCE_INCOMPLETE", what, expected="among the entries", found="no such entry")
+
+
+def _said_of(item: Logged, fault: Refused) -> Refused:
+    """The same fault, with the approval's index: the check stands at the decision's, which may list several."""
+    where = f"approval at index {item.index}"
+    if fault.detail != _IT:
+        where = f"{fault.detail} of the {where}"
+    return Refused(fault.code, where, expected=fault.expected, found=fault.found)
 
 
 def is_of_another_scope(case: Case, allow: Allow, approval_hash: str) -> bool:
@@ -93,7 +96,7 @@ def _reuse_fault(case: Case, allow: Allow, approval: Approval) -> Refused | None
     if not used or used[0].index >= allow.index:
         return None
     found = f"the allow at index {used[0].index} used it"
-    return Refused("APPROVAL_ALREADY_USED", "approval", expected="one that no allow has used up", found=found)
+    return Refused("APPROVAL_ALREADY_USED", _IT, expected="one that no allow has used up", found=found)
 
 
 def _content_fault(allow: Allow, approval: Approval) -> Refused | None:
@@ -153,12 +156,12 @@ def _order_fault(case: Case, allow: Allow, item: Logged) -> Refused | None:
         after, what = case.history.find("proof_bundle", allow.scope.bundle_b64u), "the bundle"
         missing = "BUNDLE_NOT_LOGGED"
     if after is None:
-        return Refused(missing, "approval", expected=f"logged after {what}", found=f"{what} is not logged")
+        return Refused(missing, _IT, expected=f"logged after {what}", found=f"{what} is not logged")
     if after.index < item.index < allow.view:
         return None
     expected = f"logged after {what} and below the view of {allow.view} entries"
     found = f"{what} at index {after.index}" if item.index <= after.index else "at or above the view"
-    return Refused("APPROVAL_MISMATCH", "approval", expected=expected, found=found)
+    return Refused("APPROVAL_MISMATCH", _IT, expected=expected, found=found)
 
 
 def _age_fault(case: Case, allow: Allow, item: Logged, approval: Approval) -> Refused | None:
@@ -166,13 +169,13 @@ def _age_fault(case: Case, allow: Allow, item: Logged, approval: Approval) -> Re
     decided = allow.decision.decided_at
     if approval.timestamp > decided + CLOCK_TOLERANCE_S * NS:
         expected = f"at most {CLOCK_TOLERANCE_S} s after the decision's time, {format_time(decided)}"
-        return Refused("CLOCK_SKEW", "approval", expected=expected, found=format_time(approval.timestamp))
+        return Refused("CLOCK_SKEW", _IT, expected=expected, found=format_time(approval.timestamp))
     seen_s = case.earliest_seen_s(item.index)
     since = approval.timestamp if seen_s is None else min(approval.timestamp, seen_s * NS)
     ttl_s = allow.tool.ttl_s if allow.tool else 0
     if decided - since > ttl_s * NS:
         expected = f"at most {ttl_s} s old at {format_time(decided)}"
-        return Refused("APPROVAL_EXPIRED", "approval", expected=expected, found=f"of {format_time(since)}")
+        return Refused("APPROVAL_EXPIRED", _IT, expected=expected, found=f"of {format_time(since)}")
     return None
 
 
@@ -181,7 +184,7 @@ def _revocation_fault(case: Case, allow: Allow, item: Logged) -> Refused | None:
     first_below = case.history.revocations.first_below
     at = first_below(f"approval:{item.entry.payload_hash_b64u}", allow.index)
     if at is not None:
-        return Refused("APPROVAL_REVOKED", "approval", expected="not revoked", found=f"revoked at index {at}")
+        return Refused("APPROVAL_REVOKED", _IT, expected="not revoked", found=f"revoked at index {at}")
     at = first_below(f"key:{item.entry.signer_did}", allow.index)
     if at is not None:
         return Refused("KEY_REVOKED", "its signer's key", expected="not revoked", found=f"revoked at index {at}")
