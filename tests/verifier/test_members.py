@@ -514,6 +514,7 @@ def test_every_schema_of_the_records_is_here() -> None:
         bundle,
         bundled,
         claims,
+        clawsig_policy,
         closure,
         decision,
         envelope,
