@@ -11,7 +11,7 @@ from verifier.checkpoint import Checkpoint
 from verifier.errors import Refused
 from verifier.ledger.history import History
 from verifier.ledger.logged import Logged, State
-from verifier.ledger.prepared import Brought, Keep, Prepared
+from verifier.ledger.prepared import Brought, Keep, Prepared, Unopened
 from verifier.ledger.unread import Unread
 from verifier.limits import MAX_LISTED
 from verifier.payloads import PayloadsRead
@@ -47,9 +47,17 @@ class DeepReader:
 
     def read(self, bundle: BundleRead) -> None:
         """One bundle's entries."""
-        for index, prepared in enumerate(bundle.prepared, start=bundle.first):
-            if prepared is not None:
-                self._read_one(index, prepared)
+        for index, item in bundle.items():
+            if isinstance(item, Unopened):
+                self._read_unopened(index, item)
+            else:
+                self._read_one(index, item)
+
+    def _read_unopened(self, first: int, row: Unopened) -> None:
+        void = self._history.admit_unopened(first, row)
+        for index, fault in void.items():
+            self._add(index, fault)
+        self._unread.add_row(first, row, void=void)
 
     def _read_one(self, index: int, prepared: Prepared) -> None:
         try:

@@ -138,6 +138,15 @@ def check_match_signature(match: EntryMatch) -> None:
     check_signature(match[2], decode_exact_b64u(match[4]), match[5].decode("ascii"))
 
 
+def is_match_signed(match: EntryMatch) -> bool:
+    """Whether `check_match_signature` would pass. Nothing is remembered of it: for logs, where each stands once."""
+    try:
+        public_key = parse_did_key(match[5].decode("ascii"))
+    except Refused:
+        return False
+    return is_signature(public_key, match[2], decode_exact_b64u(match[4]))
+
+
 def check_envelope_signature(payload_hash_b64u: str, signature_b64u: str, signer_did: str) -> None:
     """Check an envelope's signature: Ed25519 over the 43 characters of the payload hash."""
     decode_b64u(payload_hash_b64u, "payload_hash_b64u", length=32)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from verifier.entry import EntryMatch, match_entry, payload_hash_of
+from verifier.entry import EntryMatch, match_entry
 from verifier.errors import Refused
 from verifier.source import Source, read_bundles, read_tiles
 from verifier.tiles import TILE_WIDTH, Tile, compute_tile_root, width_at
 from verifier.tree import HASH_SIZE
 
 if TYPE_CHECKING:
-    from verifier.ledger.prepared import Keep, Prepared
+    from verifier.ledger.prepared import Keep, Prepared, Unopened
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Plan:
 class BundleRead:
     """One entry bundle. `subtree` is the hash over it if it is full; `leaves` are joined leaf hashes, if wanted.
 
-    `malformed` are the indexes of what is no entry; `prepared` are the entries in index order, None for those.
+    `malformed` are the indexes of what is no entry; `prepared` is what was read of the entries: see `items`.
     """
 
     first: int
@@ -61,7 +61,15 @@ class BundleRead:
     subtree: bytes | None
     leaves: bytes
     malformed: tuple[int, ...]
-    prepared: tuple[Prepared | None, ...]
+    prepared: tuple[Prepared | Unopened | None, ...]
+
+    def items(self) -> Iterator[tuple[int, Prepared | Unopened]]:
+        """What was read of the entries in index order, each with its index; of a row of them that of the first."""
+        index = self.first
+        for item in self.prepared:
+            if item is not None:
+                yield index, item
+            index += 1 if item is None else item.width
 
 
 def read_range(source: Source, plan: Plan, numbers: range) -> list[BundleRead]:
@@ -94,31 +102,11 @@ def _read_bundle(source: Source, plan: Plan, tile: Tile, entries: list[bytes], s
 
 def _prepare_all(
     source: Source, look: Look, first: int, matches: list[EntryMatch | None], leaves: bytes
-) -> Iterator[Prepared | None]:
-    from verifier.ledger.prepared import prepare  # noqa: PLC0415
-    from verifier.slim import slim  # noqa: PLC0415
+) -> Iterator[Prepared | Unopened | None]:
+    from verifier.ledger.rows import RowReader  # noqa: PLC0415
 
-    once = {match.string: match for match in matches if match is not None}  # one again and again is read once
-    payloads = source.read_payloads([payload_hash_of(match) for match in once.values()])
-    done: dict[bytes, Prepared] = {}
-    for position, match in enumerate(matches):
-        if match is None:
-            yield None
-            continue
-        if match.string not in done:
-            prepared = prepare(
-                match,
-                next(payloads),
-                index=first + position,
-                origin=look.origin,
-                keep=look.keep,
-                leaf_hash=leaves[position * HASH_SIZE : (position + 1) * HASH_SIZE],
-                check_signature=first + position >= look.signed_below,
-            )
-            if prepared.fault is not None:
-                prepared.fault.forget_frames()
-            done[match.string] = slim(prepared)
-        yield done[match.string]
+    reader = RowReader(first, leaves, look.origin, look.keep, look.signed_below)
+    return reader.read(source, matches)
 
 
 def check_tile(tile: Tile, served: bytes, computed: bytes) -> None:

@@ -10,6 +10,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Protocol
 
@@ -66,7 +67,7 @@ class DirectorySource:
         if not location or not _is_there(location, kind=stat.S_ISDIR):  # "" would be read as the root of the file system
             raise Unusable("INPUT_UNREADABLE", location[:200], expected="a directory or a URL")
         self.location = location
-        self._folders: dict[str, bool] = {}
+        self._has_payloads = _is_there(f"{location}/payloads")
 
     def read(self, path: str, max_bytes: int) -> bytes | None:
         """The bytes of a file, or None if there is no such file."""
@@ -92,16 +93,13 @@ class DirectorySource:
 
     def read_payloads(self, hashes: Sequence[bytes]) -> Iterator[bytes | None]:
         """The files that are named by the hashes."""
-        return (self._read_payload(name.hex()) for name in hashes)
+        if not self._has_payloads:  # an export without any is not asked for a million of them
+            return repeat(None, len(hashes))
+        names = (name.hex() for name in hashes)
+        return (self.read(f"payloads/{name[:2]}/{name}", MAX_PAYLOAD_BYTES) for name in names)
 
     def close(self) -> None:
         """Nothing is held open."""
-
-    def _read_payload(self, name: str) -> bytes | None:
-        folder = f"payloads/{name[:2]}"
-        if folder not in self._folders:  # an export without payloads is not asked for a million of them
-            self._folders[folder] = _is_there(f"{self.location}/{folder}")
-        return self.read(f"{folder}/{name}", MAX_PAYLOAD_BYTES) if self._folders[folder] else None
 
 
 def _is_there(path: str, *, kind: Callable[[int], bool] | None = None) -> bool:

@@ -7,7 +7,7 @@ from functools import partial
 from verifier.change.judge import WholeLog
 from verifier.errors import Refused, Unavailable
 from verifier.ledger.history import History
-from verifier.ledger.prepared import Brought
+from verifier.ledger.prepared import Brought, Unopened
 from verifier.ledger.unread import Unread
 from verifier.proofs import check_not_behind
 from verifier.reading import BundleRead, Look
@@ -73,10 +73,13 @@ def read_whole_log(
 
 def _admit(history: History, unread: Unread, bundle: BundleRead) -> None:
     """Read one bundle's entries."""
-    for index, prepared in enumerate(bundle.prepared, start=bundle.first):
-        if prepared is not None:
-            fault = history.admit(index, prepared).fault
-            if fault is not None:
-                fault.forget_frames()
-            if prepared.brought is Brought.ABSENT:
-                unread.add(index, prepared.kind, prepared.payload_hash_b64u)
+    for index, item in bundle.items():
+        if isinstance(item, Unopened):
+            history.admit_unopened(index, item)
+            unread.add_row(index, item)
+            continue
+        fault = history.admit(index, item).fault
+        if fault is not None:
+            fault.forget_frames()
+        if item.brought is Brought.ABSENT:
+            unread.add(index, item.kind, item.payload_hash_b64u)

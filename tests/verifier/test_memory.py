@@ -27,7 +27,7 @@ def read(folder: Path, change: Change) -> BundleRead:
 
 
 def prepared_of(bundle: BundleRead, kind: str) -> Prepared:
-    return next(one for one in bundle.prepared if one is not None and one.kind == kind)
+    return next(one for one in bundle.prepared if isinstance(one, Prepared) and one.kind == kind)
 
 
 def test_a_fault_holds_nothing_of_what_was_being_read(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_who_signed_the_receipts_of_a_bundle_is_judged_all_the_same(tmp_path: Pa
     slim, full = History(trust, ORIGIN), History(trust, ORIGIN)
     told = []
     for index, (one, item) in enumerate(zip(read(tmp_path, change).prepared, change.log.items, strict=True)):
-        assert one is not None
+        assert isinstance(one, Prepared)
         fault = slim.admit(index, one).fault
         logged = full.add(index, item.entry, item.payload)
         assert logged is not None

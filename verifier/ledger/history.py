@@ -18,7 +18,7 @@ from verifier.ledger.jobs import Jobs
 from verifier.ledger.keytable import KeyTable
 from verifier.ledger.logged import Logged, State
 from verifier.ledger.policies import Policies
-from verifier.ledger.prepared import Brought, Prepared, prepare
+from verifier.ledger.prepared import Brought, Prepared, Unopened, prepare
 from verifier.ledger.revocations import Revocations
 from verifier.ledger.rosters import RosterChain
 from verifier.records.bundle import OpenedBundle
@@ -30,7 +30,7 @@ from verifier.records.policy import PublishedPolicy
 from verifier.records.restrictions import Revocation, Tombstone
 from verifier.records.roster import Roster
 from verifier.records.token import TokenIssued
-from verifier.tree import hash_leaf
+from verifier.tree import HASH_SIZE, hash_leaf
 from verifier.trust import Role, TrustPolicy
 
 _LEAF_DIGEST = 16  # of a leaf hash: enough that no second entry has it
@@ -127,6 +127,17 @@ class History:
         self._remember(logged)
         return Admitted(state, record, fault, logged)
 
+    def admit_unopened(self, first: int, row: Unopened) -> dict[int, Refused]:
+        """Read receipts in a row from the entry at `first` on; the faults of those that are void, by index."""
+        assert first >= self._next, "entries are read in index order"
+        self._next = first + row.width
+        self._unkept += bytes(first * _LEAF_DIGEST - len(self._unkept))
+        for begin in range(0, len(row.leaf_hashes), HASH_SIZE):
+            self._unkept += row.leaf_hashes[begin : begin + _LEAF_DIGEST]
+        faults = {signer: self._key_fault(first, signer) for signer in set(row.signers)}  # they revoke nothing themselves
+        signers = enumerate(row.signers, start=first)
+        return {index: fault for index, signer in signers if (fault := faults[signer]) is not None}
+
     def _remember(self, logged: Logged) -> None:
         entry = logged.entry
         self._entries[logged.index] = logged
@@ -172,11 +183,17 @@ class History:
             self.policies.add_unread(index, target, **named)
 
     def _check_key(self, index: int, prepared: Prepared) -> None:
-        revoked = self.revocations.first_below(f"key:{prepared.signer_did}", index)
-        if revoked is not None:
-            raise Refused(
-                "KEY_REVOKED", "signer_did", expected="a key that is not revoked", found=f"revoked at index {revoked}"
-            )
+        fault = self._key_fault(index, prepared.signer_did)
+        if fault is not None:
+            raise fault
+
+    def _key_fault(self, index: int, signer_did: str) -> Refused | None:
+        revoked = self.revocations.first_below(f"key:{signer_did}", index)
+        if revoked is None:
+            return None
+        return Refused(
+            "KEY_REVOKED", "signer_did", expected="a key that is not revoked", found=f"revoked at index {revoked}"
+        )
 
     def _check_role(self, index: int, prepared: Prepared) -> None:
         signer, record = prepared.signer_did, prepared.record

@@ -13,11 +13,14 @@ from typing import NamedTuple
 
 from verifier.entry import Entry, EntryMatch, check_match_signature, entry_of
 from verifier.errors import Refused
+from verifier.ledger.slim import slim_bundle
+from verifier.records.bundle import OpenedBundle
 from verifier.records.conflicts import ConflictKey, conflict_keys
 from verifier.records.decision import Decision
 from verifier.records.kinds import Record, compute_refs, payload_hash, read_record
 
 RECEIPTS = frozenset(("gateway_receipt", "tool_receipt", "side_effect_receipt"))
+_RECEIPTS = frozenset(kind.encode("ascii") for kind in RECEIPTS)
 
 
 class Brought(Enum):
@@ -58,6 +61,10 @@ class Keep:
         refs = entry_of(match).refs
         return refs.get("token_scope") in self.scopes or refs.get("run") in self.runs
 
+    def passes(self, match: EntryMatch) -> bool:
+        """Whether this entry is a receipt that nobody remembers."""
+        return match[1] in _RECEIPTS and not self.keeps(match)
+
 
 class Prepared(NamedTuple):
     """One entry as far as it can be read alone.
@@ -76,6 +83,29 @@ class Prepared(NamedTuple):
     fault: Refused | None
     record: Record | None
     keys: tuple[ConflictKey, ...]
+
+    @property
+    def width(self) -> int:
+        """How many entries this is."""
+        return 1
+
+
+@dataclass(frozen=True, slots=True)
+class Unopened:
+    """Receipts in a row that nobody remembers, each rightly signed, whose payloads are not there.
+
+    A log may have millions of them, of which nothing is left but the envelopes: they are handed over in columns, the signers
+    one by one, the payloads' hashes and the leaf hashes joined.
+    """
+
+    signers: tuple[str, ...]
+    payload_hashes: bytes
+    leaf_hashes: bytes
+
+    @property
+    def width(self) -> int:
+        """How many entries these are."""
+        return len(self.signers)
 
 
 def prepare(
@@ -112,7 +142,11 @@ def prepare(
                 keys = tuple(conflict_keys(kind, record, signer_did=signer, payload_hash_b64u=named))
         except Refused as refused:
             fault = refused
-    if keep is not None and keep.slim and isinstance(record, Decision):
+    if fault is not None:
+        fault.forget_frames()
+    if not is_kept and isinstance(record, OpenedBundle):
+        record = slim_bundle(record)
+    elif keep is not None and keep.slim and isinstance(record, Decision):
         record = replace(record, evidence=(), reasons=())
     return Prepared(
         kind,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Container
 
 from verifier.encodings import decode_exact_b64u
 from verifier.ledger.history import History
+from verifier.ledger.prepared import Unopened
 from verifier.records.kinds import KINDS
 from verifier.records.restrictions import Tombstone
 
@@ -28,6 +30,13 @@ class Unread:
         self._indexes.append(index)
         self._hashes += decode_exact_b64u(payload_hash_b64u.encode("ascii"))
         self._erasable.append(KINDS[kind].erasable)
+
+    def add_row(self, first: int, row: Unopened, *, void: Container[int] = ()) -> None:
+        """Receipts in a row from the entry at `first` on, save those that are `void`; a receipt may be erased."""
+        at = [position for position in range(row.width) if first + position not in void]
+        self._indexes.extend([first + position for position in at])
+        self._hashes += b"".join([row.payload_hashes[position * _HASH : (position + 1) * _HASH] for position in at])
+        self._erasable += bytes([True]) * len(at)
 
     def explain(self, history: History, *, at_most: int) -> tuple[list[int], int, int]:
         """The indexes that no valid tombstone explains, at most so many; how many they are; how many are explained."""

@@ -7,28 +7,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from verifier.ledger.prepared import Prepared
 from verifier.records.bundle import OpenedBundle, ProofBundle
 from verifier.records.bundled import BundledReceipts
 from verifier.records.envelope import SealedReceipt
 from verifier.records.receipts import GatewayReceipt
 
 
-def slim(prepared: Prepared) -> Prepared:
-    """The same entry; a bundle that is not kept is left with its name and one receipt a signer, without its text."""
-    record = prepared.record
-    if prepared.is_kept or not isinstance(record, OpenedBundle):
-        return prepared
-    bundle = record.record
+def slim_bundle(opened: OpenedBundle) -> OpenedBundle:
+    """The bundle with its name and one receipt a signer, without its text."""
+    bundle = opened.record
     named = ProofBundle(bundle_version=bundle.bundle_version, bundle_id=bundle.bundle_id, agent_did=bundle.agent_did)
     gateways: dict[str, tuple[SealedReceipt, GatewayReceipt]] = {}
-    for sealed, receipt in record.receipts.gateway:
+    for sealed, receipt in opened.receipts.gateway:
         gateways.setdefault(sealed.signer_did, (_emptied(sealed), receipt))
     tools: dict[str, SealedReceipt] = {}
-    for sealed in record.receipts.signed_tools:
+    for sealed in opened.receipts.signed_tools:
         tools.setdefault(sealed.signer_did, _emptied(sealed))
-    receipts = BundledReceipts(tuple(gateways.values()), tuple(tools.values()), record.receipts.raw, ())
-    return prepared._replace(record=OpenedBundle(named, {}, receipts))
+    return OpenedBundle(named, {}, BundledReceipts(tuple(gateways.values()), tuple(tools.values()), opened.receipts.raw, ()))
 
 
 def _emptied(sealed: SealedReceipt) -> SealedReceipt:
