@@ -84,4 +84,4 @@ def check_token(record: TokenIssued) -> None:
             found=record.token_scope_hash_b64u,
         )
     if record.iat >= record.exp:
-        raise Refused("SCHEMA_VALIDATION_FAILED", "exp", expected="exp after iat")
+        raise Refused("SCHEMA_VALIDATION_FAILED", "exp", expected="after iat")
