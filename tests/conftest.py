@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("trustlog", deadline=None)  # a loaded machine is no defect; pytest-timeout bounds a hang
+# A loaded machine is no defect, and pytest-timeout bounds a hang. Which examples are tried does not change from run to run: a
+# change is judged by what it changes. ``--hypothesis-profile=explore`` tries others each time.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("trustlog", parent=settings.get_profile("explore"), derandomize=True)
 settings.load_profile("trustlog")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -38,7 +38,7 @@ class DeepReader:
         self._unread = Unread()
         self._is_export = not source.is_live  # whose payload files are looked at afterwards
         self.payloads_read = PayloadsRead()
-        self.is_signed = True  # whether every signature so far was right
+        self.is_signed = True  # whether every signature so far was checked and right
 
     def look(self, *, signed_below: int) -> Look:
         """What to prepare of each entry; signatures below the index were checked by an earlier run."""
@@ -63,6 +63,7 @@ class DeepReader:
         try:
             admitted = self._history.admit(index, prepared)
         except Refused as lie:
+            self.is_signed = False  # what comes with another payload is not read at all, its signature neither
             self._add(index, lie)
             return
         if self._is_export and prepared.brought is Brought.THERE:

@@ -9,7 +9,8 @@ from functools import lru_cache
 from verifier.errors import Refused
 
 NS = 1_000_000_000
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
+# RFC 3339 has no hour 24, which later Pythons take for the midnight after.
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT(?!24)\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the offset is taken off apart
 
 

@@ -17,6 +17,14 @@ _WITHOUT_WITNESSES = (
 )
 
 
+_BACKDATED = "that nothing was done later than its signer says: witnesses show only by when an entry was in the log"
+
+
+def backdated(trust: TrustPolicy) -> tuple[str, ...]:
+    """What witnesses leave open of the times of a change; without them every time is, which `unwitnessed` says."""
+    return () if trust.log_policy.quorum is None else (_BACKDATED,)
+
+
 def unwitnessed(trust: TrustPolicy) -> tuple[str, ...]:
     """What a signed checkpoint leaves open where the trust policy demands no quorum of witnesses, or one cannot be checked."""
     uncheckable = sorted({key.name for _, key in trust.log_policy.witnesses if not is_checkable(key)})

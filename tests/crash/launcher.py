@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from unittest.mock import patch
 
+from trustlog.log import sequencer
 from trustlog.service.server import serve
 from trustlog.storage import connection as connection_module
 from trustlog.storage import guard, log_writer
@@ -51,6 +52,8 @@ def become_server(order: dict[str, Any], stdout: int, stderr: int) -> NoReturn:
     code = 70
     try:
         arm(order["fault"])
+        if order["keep_after_s"] is not None:
+            patch.object(sequencer, "KEEP_AFTER_S", order["keep_after_s"]).start()
         code = serve(Path(order["directory"]), "127.0.0.1", 0, workers=FRONT_ENDS)
     except BaseException:  # noqa: BLE001 - a traceback on stderr is what the tests look for
         traceback.print_exc()

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tests.crash.faults import Fault
+from tests.waiting import PATIENCE_S, children_of
 
 SERVE = """
 import sys
@@ -27,9 +28,6 @@ from trustlog.service.server import serve
 sys.exit(serve(Path(sys.argv[1]), "127.0.0.1", 0))
 """
 ROOT = Path(__file__).resolve().parents[2]
-LONGEST_START_S = 20
-LONGEST_STOP_S = 20
-LONGEST_ORPHAN_S = 10  # workers end by themselves once the first process is gone
 
 
 @dataclass
@@ -47,7 +45,7 @@ class Server:
 
 
 def connect(port: int) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
 
 
 def start(directory: Path) -> subprocess.Popen[bytes]:
@@ -91,7 +89,7 @@ class Forked:
         self._reading = threading.Thread(target=self._read_stderr, args=(stderr,), daemon=True)
         self._reading.start()
         with stdout:
-            readable, _, _ = select.select([stdout], [], [], LONGEST_START_S)
+            readable, _, _ = select.select([stdout], [], [], PATIENCE_S)
             assert readable, "the server neither listens nor ends"
             line = stdout.readline()
         self.port: int | None = int(json.loads(line)["url"].rpartition(":")[2]) if line else None
@@ -116,14 +114,14 @@ class Forked:
 
     def children(self) -> list[int]:
         """The process ids of its other processes, in the order of their making: the front ends, then the follower."""
-        return sorted(map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()))
+        return children_of(self.pid)
 
     def wait(self) -> int:
         """The exit code of the first process (minus the signal's number), once all its processes are gone."""
         if self._code is None:
-            self._channel.settimeout(LONGEST_STOP_S)
+            self._channel.settimeout(PATIENCE_S)
             self._code = int(self._channel.recv(64))
-        self._reading.join(LONGEST_ORPHAN_S)  # a pipe ends when the last process that could write to it has
+        self._reading.join(PATIENCE_S)  # a pipe ends when the last process that could write to it has
         assert not self._reading.is_alive(), "processes outlive the first one"
         return self._code
 
@@ -162,9 +160,12 @@ class Launcher:
         theirs.close()
 
     @contextmanager
-    def running(self, directory: Path, fault: Fault | None = None) -> Iterator[Forked]:
-        """A server on `directory` that meets `fault`; it may have ended before it listened. Killed at the end if it runs."""
-        server = self._start(directory, fault)
+    def running(self, directory: Path, fault: Fault | None = None, *, keep_after_s: float | None = None) -> Iterator[Forked]:
+        """A server on `directory` that meets `fault`; it may have ended before it listened. Killed at the end if it runs.
+
+        `keep_after_s`: of silence, after which it keeps the newest checkpoint in ``log.db``; None for what it does by itself.
+        """
+        server = self._start(directory, fault, keep_after_s)
         try:
             yield server
         finally:
@@ -175,13 +176,17 @@ class Launcher:
         self._channel.close()
         self._process.wait()
 
-    def _start(self, directory: Path, fault: Fault | None) -> Forked:
+    def _start(self, directory: Path, fault: Fault | None, keep_after_s: float | None) -> Forked:
         out_read, out_write = os.pipe()
         err_read, err_write = os.pipe()
-        order = {"directory": str(directory), "fault": None if fault is None else fault.arguments(directory)}
+        order = {
+            "directory": str(directory),
+            "fault": None if fault is None else fault.arguments(directory),
+            "keep_after_s": keep_after_s,
+        }
         socket.send_fds(self._channel, [json.dumps(order).encode()], [out_write, err_write])
         os.close(out_write)
         os.close(err_write)
-        self._channel.settimeout(LONGEST_START_S)
+        self._channel.settimeout(PATIENCE_S)
         pid = int(self._channel.recv(64))
         return Forked(self._channel, pid, os.fdopen(out_read, "rb"), os.fdopen(err_read, "rb", buffering=0))

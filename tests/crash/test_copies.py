@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ import pytest
 from tests.crash.server_process import Forked, Launcher, start
 from tests.crash.witness import Client, Witnessed, check_whole
 from tests.integration.log.actors import make_log_directory, receipt
+from tests.waiting import PATIENCE_S, wait_until
 from trustlog.log.directory import LogDirectory
 
 PUT_BACK = "put back the newest log.db and guard.db, both of the same moment, never older ones"
-SECONDS_UNTIL_TOLD = 10  # it looks once a second
 NAME_NEWEST = "trustlog restore BACKUP DIR --newest-checkpoint FILE --yes"
 
 
@@ -137,19 +136,22 @@ def test_a_file_that_is_taken_away_from_a_running_server(
 
 def await_trouble(client: Client) -> dict[str, str]:
     """The problem at ``/readyz``, as soon as there is one."""
-    for _ in range(SECONDS_UNTIL_TOLD * 20):
+    answers: list[bytes] = []
+
+    def is_told() -> bool:
         status, body = client.get("/readyz")
-        if status == 503:
-            problem: dict[str, str] = json.loads(body)
-            return problem
-        time.sleep(0.05)
-    raise AssertionError("the server says that it is ready")
+        answers.append(body)
+        return status == 503
+
+    assert wait_until(is_told), "the server says that it is ready"
+    problem: dict[str, str] = json.loads(answers[-1])
+    return problem
 
 
 def test_two_servers_on_one_directory(launcher: Launcher, grown: Grown) -> None:
     with launcher.running(grown.directory.path) as server:
         second = start(grown.directory.path)
-        out, err = second.communicate(timeout=20)
+        out, err = second.communicate(timeout=PATIENCE_S)
         assert (second.returncode, out) == (1, b"")
         assert err.decode().splitlines() == [
             f"error: LOG_LOCKED: another process serves {grown.directory.path}",

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.crash.faults import Action, Fault
 from tests.crash.server_process import Forked, Launcher
 from tests.crash.witness import Client, Witnessed, check_whole
 from tests.integration.log.actors import make_log_directory, receipt
+from tests.waiting import wait_until
 from trustlog.log.directory import LogDirectory
 
 FIRST_SIZE = 10
@@ -123,12 +123,12 @@ def test_a_server_whose_disk_fails_is_not_ready(faulty_launcher: Launcher, disk:
 
 def test_a_server_whose_disk_fails_says_so_once(faulty_launcher: Launcher, disk: Disk) -> None:
     with failing(faulty_launcher, disk) as (server, _):
-        lines: list[str] = []
-        ends_at = time.monotonic() + 10
-        while not lines and time.monotonic() < ends_at:  # what it says comes through a pipe, read by a thread
-            time.sleep(0.05)
-            lines = [line for line in server.said_so_far() if "STORAGE_FAILED" in line and "log.db" in line]
-        assert len(lines) == 1
+
+        def lines() -> list[str]:
+            return [line for line in server.said_so_far() if "STORAGE_FAILED" in line and "log.db" in line]
+
+        assert wait_until(lines)  # what it says comes through a pipe, read by a thread
+        assert len(lines()) == 1
 
 
 def test_a_start_on_a_failing_disk_serves_reads_or_says_what_to_do(faulty_launcher: Launcher, disk: Disk) -> None:

@@ -17,8 +17,8 @@ import pytest
 
 from tests.mutation.changes import Change
 
-_CPU_S = 10  # of one test: a change that makes it run longer has been noticed
-_WALL_S = 900  # of all: it may also wait for ever
+_CPU_S, _CPU_TIMES = 2, 5  # and so many times what it took traced: a change that makes a test run longer has been noticed
+_WALL_S = 300  # of one test: it may also wait for ever
 _BYTES = 8 << 30
 Patch = tuple[object, str, Any]  # a thing, its member, and what the member becomes
 
@@ -94,8 +94,11 @@ def _codes(code: CodeType) -> dict[tuple[str, int], list[CodeType]]:
     return result
 
 
-def is_noticed(patches: Sequence[Patch], tests: Sequence[pytest.Item]) -> int | None:
-    """The position of the first test that fails with the changed code, or None if all pass."""
+def is_noticed(patches: Sequence[Patch], tests: Sequence[pytest.Item], cpu_s: Sequence[float]) -> int | None:
+    """The position of the first test that fails with the changed code, or None if all pass.
+
+    `cpu_s` are the seconds that each took on the code as it is.
+    """
 
     def run(say: Callable[[int], None]) -> None:
         clear_caches()
@@ -106,7 +109,8 @@ def is_noticed(patches: Sequence[Patch], tests: Sequence[pytest.Item]) -> int | 
         tests[0].config.pluginmanager.register(watch)
         for position, test in enumerate(tests):
             say(position)
-            signal.setitimer(signal.ITIMER_VIRTUAL, _CPU_S)
+            signal.alarm(_WALL_S)
+            signal.setitimer(signal.ITIMER_VIRTUAL, _CPU_S + _CPU_TIMES * cpu_s[position])
             test.config.hook.pytest_runtest_protocol(item=test, nextitem=None)
             if failed:
                 os._exit(1)
@@ -147,7 +151,6 @@ def _run_and_exit(run: Callable[[Callable[[int], None]], None], write: int) -> N
         resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
         for name in (signal.SIGALRM, signal.SIGVTALRM):
             signal.signal(name, signal.SIG_DFL)
-        signal.alarm(_WALL_S)
         run(lambda position: _write(write, position))
     except BaseException:  # noqa: BLE001 - whatever a changed function raises, it has been noticed
         os._exit(1)

@@ -40,12 +40,15 @@ class Results:
         """What became of a change that was tried."""
         return self._known[change.name]
 
-    def stands(self, change: Change, nearest: int | None) -> bool:
-        """Whether a change need not be tried again: it was noticed, or met by as many tests as would be run."""
+    def was_noticed(self, change: Change) -> bool:
+        """Whether a test noticed a change: it need not be tried again."""
         result = self._known.get(change.name)
-        if result is None:
-            return False
-        return result.noticed_by is not None or result.ran >= min(result.of, nearest or result.of)
+        return result is not None and result.noticed_by is not None
+
+    def has_lived(self, change: Change, *, wanted: int, of: int) -> bool:
+        """Whether a change lived among as many tests as are wanted now, of as many as meet it now."""
+        result = self._known.get(change.name)
+        return result is not None and result.noticed_by is None and result.of == of and result.ran >= wanted
 
     def add(self, change: Change, result: Result) -> None:
         """Keep a result."""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import process_time
 
 import pytest
@@ -55,10 +56,13 @@ class Runner:
     changes: Sequence[Change]
     results: Results
     nearest: int | None
-    killers: dict[tuple[str, str], Counter[int]] = field(default_factory=dict)
+    folder: Path  # of the tests' temporary files
+    killers: dict[tuple[str, str], Counter[int]] = field(default_factory=dict)  # of a function's changes, by file and name
+    all_killers: Counter[int] = field(default_factory=Counter)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Takes the place of pytest's own loop."""
+        _find_only()
         files = frozenset(change.file for change in self.changes)
         met = [self._trace(item, files) for item in session.items]
         if session.testsfailed:
@@ -68,7 +72,7 @@ class Runner:
         gc.collect()
         gc.freeze()  # forks share what is not touched
         for done, change in enumerate(self.changes, 1):
-            if not self.results.stands(change, self.nearest):
+            if not self.results.was_noticed(change):
                 self._try(change, session.items, nearest, functions)
             if done % 100 == 0:
                 say(f"{done} of {len(self.changes)}: {self.results.lived} live, {process_time():.0f} s in this process")
@@ -81,16 +85,20 @@ class Runner:
 
     def _trace(self, item: pytest.Item, files: frozenset[str]) -> Met:
         clear_caches()
+        begun = process_time()
         with tracing(ROOT, files) as met:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        met.cpu_s = process_time() - begun
         return met
 
     def _try(self, change: Change, items: Sequence[pytest.Item], nearest: Nearest, functions: Functions) -> None:
         source = (ROOT / change.file).read_text("utf-8")
         near = nearest.to(change.file, change.place, change.text)
         killers = self.killers.setdefault((change.file, change.place.function), Counter())
-        first = [test for test, _ in killers.most_common(3) if test in near]
-        tests = (first + [test for test in near if test not in first])[: self.nearest]
+        first = [test for test, _ in (*killers.most_common(3), *self.all_killers.most_common(12)) if test in near]
+        tests = list(dict.fromkeys([*first, *near]))[: self.nearest]
+        if self.results.has_lived(change, wanted=len(tests), of=len(near)):
+            return
         if not tests:
             self.results.add(change, Result(noticed_by=None, ran=0, of=0))
             return
@@ -99,9 +107,12 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - whoever imports the module notices
             self.results.add(change, Result(noticed_by=f"import: {error}", ran=0, of=len(near)))
             return
-        found = is_noticed(patches, [items[test] for test in tests])
+        found = is_noticed(patches, [items[test] for test in tests], [nearest.met[test].cpu_s for test in tests])
+        if not self.folder.is_dir():
+            raise pytest.UsageError(f"{self.folder} is gone: tests fail for want of it, whatever is changed")
         if found is not None:
             killers[tests[found]] += 1
+            self.all_killers[tests[found]] += 1
         by = None if found is None else items[tests[found]].nodeid
         self.results.add(change, Result(noticed_by=by, ran=len(tests) if found is None else found + 1, of=len(near)))
 
@@ -126,8 +137,20 @@ def run(changes: Sequence[Change], tests: Sequence[str], results: Results, *, ne
     remember_libraries()
     ignored = [] if tests else [f"--ignore={TESTS}/{name}" for name in PASSED_OVER]
     options = ["-q", "--capture=sys", "-n", "0", "-p", "no:randomly", "-p", "no:cacheprovider", "-o", "timeout=0", *ignored]
-    options += ["-o", "tmp_path_retention_policy=none", "-o", "tmp_path_retention_count=0"]
-    return int(pytest.main([*options, *(tests or [TESTS])], plugins=[Runner(changes, results, nearest)]))
+    with TemporaryDirectory(prefix="mutation-", ignore_cleanup_errors=True) as own:  # another pytest may clear pytest's
+        folder = Path(own) / "pytest"
+        folder.mkdir()
+        options += [f"--basetemp={folder}", "-o", "tmp_path_retention_policy=none"]
+        return int(pytest.main([*options, *(tests or [TESTS])], plugins=[Runner(changes, results, nearest, folder)]))
+
+
+def _find_only() -> None:
+    """Properties look for the same examples in every fork, and do not make what fails smaller."""
+    import hypothesis  # noqa: PLC0415 - not before pytest, whose plugin of that name is to be rewritten
+
+    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    hypothesis.settings.register_profile("noticing", phases=phases, derandomize=True, database=None, deadline=None)
+    hypothesis.settings.load_profile("noticing")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

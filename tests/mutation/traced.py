@@ -19,10 +19,11 @@ _DECODE = "decode"  # of verifier.schema: its first argument is the schema
 
 @dataclass(slots=True)
 class Met:
-    """What one test met: lines as (file, line), schemas by (file, qualified name). It passed alone."""
+    """What one test met: lines as (file, line), schemas by (file, qualified name). It passed alone, in `cpu_s` seconds."""
 
     lines: set[tuple[str, int]] = field(default_factory=set)
     schemas: set[tuple[str, str]] = field(default_factory=set)
+    cpu_s: float = 0
 
 
 @contextmanager

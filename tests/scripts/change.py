@@ -35,7 +35,7 @@ POLICY = {
         "require_cst": True,
         "optional_policy_hash_pinning": False,
         "job_scoped_binding": True,
-        "max_ttl_s": 900,
+        "max_ttl_s": 86_400,  # the stages of a change are made once for many tests
     },
     "tools": {
         "ticket.read": {"allowed": True},

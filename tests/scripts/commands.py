@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import PATIENCE_S
+
 PROJECT = Path(__file__).resolve().parents[2]
-TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Shell:
             env=self.environment,
             input=b"" if stdin is None else stdin,
             capture_output=True,
-            timeout=TIMEOUT_S,
+            timeout=PATIENCE_S,
             check=False,
         )
         return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
@@ -106,8 +108,17 @@ class Shell:
         finally:
             self.environment.pop("TRUSTLOG_LOG", None)
             server.send_signal(signal.SIGTERM)
-            _out, err = server.communicate(timeout=TIMEOUT_S)
+            _out, err = server.communicate(timeout=PATIENCE_S)
         assert server.returncode == 0, err.decode()
+
+
+@contextmanager
+def kept_port() -> Iterator[int]:
+    """A port of the loopback interface for a server that comes and goes: meanwhile nobody else is given it."""
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # who asks for this very port may have it besides
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]
 
 
 ORIGIN = "log.example/scripts"

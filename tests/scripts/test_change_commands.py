@@ -40,6 +40,7 @@ from tests.scripts.change import (
     simulate,
 )
 from tests.scripts.commands import Ended, Shell
+from tests.waiting import PATIENCE_S
 from trustlog.cli.main import run
 from trustlog.formats.jsontext import canonicalize
 
@@ -242,7 +243,7 @@ def on_a_terminal(shell: Shell, line: tuple[str, ...], typed: str) -> int:
             stderr=subprocess.PIPE,
         )
         os.write(ours, typed.encode())
-        command.communicate(timeout=60)
+        command.communicate(timeout=PATIENCE_S)
         return command.returncode
     finally:
         os.close(ours)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.scripts.commands import Shell
+from tests.waiting import PATIENCE_S
 
 REFUSED = {
     "Closing with a bundle that nobody logged": "BUNDLE_NOT_LOGGED",
@@ -84,6 +85,6 @@ def test_it_serves_on_and_every_command_that_it_suggests_works_as_pasted(tmp_pat
         ]
     finally:
         demo.send_signal(signal.SIGINT)
-        out, err = demo.communicate(timeout=30)
+        out, err = demo.communicate(timeout=PATIENCE_S)
     assert codes == [0, 0, 0, 1, 0, 0], pasted  # the fourth asks the gate for what it denies
     assert (demo.returncode, "Traceback" in err) == (0, False), out

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,8 @@ from tests.scripts.change import (
     hash_of,
     judged,
 )
-from tests.scripts.commands import Ended, Shell
+from tests.scripts.commands import Ended, Shell, kept_port
+from tests.waiting import PATIENCE_S, children_of, is_alive, wait_until
 from trustlog.change.command import MAX_DIFF_BYTES, Ran
 from trustlog.change.desk import Desk
 from trustlog.change.execute import execute as run_execution
@@ -72,28 +73,25 @@ def must_not_run(_plan: bytes) -> Ran:
 
 def test_a_log_that_was_away_while_the_command_ran_still_gets_its_end(approved: Shell, tmp_path: Path) -> None:
     shell = fork(approved, tmp_path)
-    with shell.serve() as url:
-        decision = good(check(shell))["decision_b64u"]
-        stop = shell.directory / "stop"
-        wait = ("sh", "-c", "touch started; while ! test -e stop; do sleep 0.05; done; echo changed")
-        line = ("execute", "--decision", decision, "--key", "runner.key", "--json", "--", *wait)
-        runner = subprocess.Popen(
-            [sys.executable, "-m", "trustlog.cli", *line],
-            cwd=shell.directory,
-            env=dict(shell.environment),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        while not (shell.directory / "started").exists():
-            assert runner.poll() is None
-            time.sleep(0.02)
-    stop.write_bytes(b"")  # now the command ends, and nobody is there to hear it
-    time.sleep(1)
-    with shell.serve(listen=url.removeprefix("http://")):
-        out, err = runner.communicate(timeout=60)
-        assert runner.returncode == 0, err.decode()
-        assert json.loads(out)["outcome"] == "success"
+    with log_away_at_the_end(shell, "echo changed") as (runner, listen), shell.serve(listen=listen):
+        done = ended(runner)
+        assert done.code == 0, done
+        assert done.answer["outcome"] == "success"
         good(build_bundle(shell))
+
+
+@contextmanager
+def log_away_at_the_end(shell: Shell, last: str = ":") -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A runner whose command has ended, which it cannot tell the log; and where it looks for that."""
+    wait = f"touch started; while ! test -e stop; do sleep 0.05; done; {last}"
+    with ExitStack() as stack:
+        listen = f"127.0.0.1:{stack.enter_context(kept_port())}"
+        with shell.serve(listen=listen):
+            decision = good(check(shell))["decision_b64u"]
+            runner = stack.enter_context(running(shell, decision, "sh", "-c", wait))
+        (shell.directory / "stop").touch()
+        assert wait_until(lambda: not children_of(runner.pid))  # it knows
+        yield runner, listen
 
 
 def test_a_command_that_does_not_exist_uses_no_decision_up(approved: Shell, tmp_path: Path) -> None:
@@ -157,14 +155,17 @@ def test_a_second_begin_of_a_crash_is_refused_and_the_way_on_is_said(approved: S
 def crash_in_the_middle(shell: Shell, decision: str) -> str:
     """Kill the runner while its command is at work; the hash of the ``begin``, which it said before.
 
-    The command, and what it started, ends with the runner: it holds on to the runner's standard error, which is read to its end.
+    What the command started ends with the runner.
     """
     with running(shell, decision, "bash", "-c", TWO_PROCESSES) as runner:
+        child = child_at_work(shell)
         runner.kill()
-        _out, err = runner.communicate(timeout=30)
-    assert not is_alive(int((shell.directory / "child").read_text()))
-    words = err.decode().split()
-    return words[words.index("begin") + 1]
+        assert runner.stderr is not None
+        begun = next(line for line in runner.stderr if line.startswith(b"begin "))
+        assert wait_until(lambda: not is_alive(child))
+        runner.wait()
+        runner.stderr.close()
+    return begun.split()[1].decode()
 
 
 def heed_signals() -> None:
@@ -187,23 +188,32 @@ def running(shell: Shell, decision: str, *command: str) -> Iterator[subprocess.P
         preexec_fn=heed_signals,  # noqa: PLW1509 - nothing else runs in the child before it
     )
     try:
-        while not (shell.directory / "started").exists():
-            assert runner.poll() is None, runner.communicate()
-            time.sleep(0.02)
+        assert wait_until(lambda: (shell.directory / "started").exists() or runner.poll() is not None)
+        assert runner.poll() is None, runner.communicate()
         yield runner
     finally:
         if runner.poll() is None:
             runner.kill()
-            runner.communicate()
+            runner.wait()
+        for stream in (runner.stdout, runner.stderr):
+            assert stream is not None
+            stream.close()
 
 
 def ended(runner: subprocess.Popen[bytes]) -> Ended:
-    out, err = runner.communicate(timeout=60)
+    out, err = runner.communicate(timeout=PATIENCE_S)
     return Ended(runner.returncode, out.decode(), err.decode())
 
 
 # The inner shell must start nothing before `exec`: bash does not end by a SIGINT that a child of it, waited for, survives.
-TWO_PROCESSES = "trap 'exit 3' TERM INT HUP; (echo $BASHPID > child; : > started; exec sleep 60); echo not reached"
+TWO_PROCESSES = "trap 'exit 3' TERM INT HUP; (echo $BASHPID > child; : > started; exec sleep 3600); echo not reached"
+
+
+def child_at_work(shell: Shell) -> int:
+    """The inner process of TWO_PROCESSES, once it is what ends by any signal: a shell that is about to `exec` may lose one."""
+    child = int((shell.directory / "child").read_text())
+    assert wait_until(lambda: Path(f"/proc/{child}/comm").read_text() == "sleep\n")
+    return child
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -214,20 +224,14 @@ def test_a_signal_to_the_runner_ends_the_command_and_all_it_started_and_that_is_
     with shell.serve():
         decision = good(check(shell))["decision_b64u"]
         with running(shell, decision, "bash", "-c", TWO_PROCESSES) as runner:
+            child = child_at_work(shell)
             runner.send_signal(number)
             done = ended(runner)
         done.check_error("EXECUTION_FAILED", 1)
         assert (done.answer["outcome"], done.answer["told"]) == ("failure", number.name)
         assert f"{number.name} told it to stop" in done.err
-        assert not is_alive(int((shell.directory / "child").read_text()))
+        assert not is_alive(child)
         denied(check(shell), "APPROVALS_INSUFFICIENT")  # nothing is unknown: a further round needs its approvals
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_command_that_does_not_listen_is_asked_more_firmly_each_time(approved: Shell, tmp_path: Path) -> None:
@@ -264,20 +268,13 @@ def test_a_command_that_a_signal_ended_failed_and_which_is_said(approved: Shell,
 
 def test_a_signal_while_the_end_is_being_logged_does_not_lose_it(approved: Shell, tmp_path: Path) -> None:
     shell = fork(approved, tmp_path)
-    with shell.serve() as url:
-        decision = good(check(shell))["decision_b64u"]
-        wait = "touch started; while ! test -e stop; do sleep 0.05; done"
-        line = running(shell, decision, "sh", "-c", wait)
-        runner = line.__enter__()
-    (shell.directory / "stop").touch()
-    time.sleep(1)  # the command is over, and its end cannot be logged
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
-        runner.send_signal(number)
-    with shell.serve(listen=url.removeprefix("http://")):
-        done = ended(runner)
-        assert (done.code, done.answer["outcome"]) == (0, "success"), done  # it had ended before anybody said stop
-        good(build_bundle(shell))
-    line.__exit__(None, None, None)
+    with log_away_at_the_end(shell) as (runner, listen):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            runner.send_signal(number)
+        with shell.serve(listen=listen):
+            done = ended(runner)
+            assert (done.code, done.answer["outcome"]) == (0, "success"), done  # it had ended before anybody said stop
+            good(build_bundle(shell))
 
 
 def test_two_runners_at_once_start_one_execution(approved: Shell, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.scripts.change import APPLY, TICKET, approve, build_bundle, check, denied, fork, good, judged
-from tests.scripts.commands import TIMEOUT_S, Ended, Shell
+from tests.scripts.commands import Ended, Shell
+from tests.waiting import PATIENCE_S
 
 ASKED = ("--ticket", TICKET, "--token", "job.token", "--json")
 
@@ -34,7 +35,7 @@ def gate_of(shell: Shell, key: str = "gate.key") -> Iterator[tuple[str, ...]]:
         yield ("--gate", json.loads(line)["url"], "--gate-credential-file", "credential")
     finally:
         process.terminate()
-        _out, err = process.communicate(timeout=TIMEOUT_S)
+        _out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err.decode()
 
 

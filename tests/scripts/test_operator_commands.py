@@ -183,7 +183,7 @@ def test_the_bench_counts_tested_answers_and_says_on_what_machine(shell: Shell) 
 
 def test_one_command_makes_a_log_writes_reads_starts_it_again_and_leaves_nothing(shell: Shell) -> None:
     ended = shell.good(
-        *("bench", "--serve", "--entries", "300", "--batch", "64", "--whole", "--reads", "--seconds", "0.5", "--json")
+        *("bench", "--serve", "--entries", "300", "--batch", "64", "--whole", "--reads", "--seconds", "2", "--json")
     )
     figures = ended.answer
     assert (figures["logged"], figures["whole_size"], figures["signers"]) == (300, 300, 4)
@@ -197,7 +197,7 @@ def test_a_log_made_for_the_bench_is_kept_where_that_is_asked_for_and_can_be_rea
     assert "stopped in" in shell.good("bench", "--serve", "--entries", "5", "--one-by-one", "--dir", "kept").out
     shell.run("bench", "--serve", "--dir", "kept").check_error("INPUT_UNREADABLE", 2)
     with shell.serve("kept/log"):
-        read = shell.good("bench", "--trust", "kept/log", "--reads", "--seconds", "0.3", "--dir", "kept/log")
+        read = shell.good("bench", "--trust", "kept/log", "--reads", "--seconds", "2", "--dir", "kept/log")
     assert "reads/s" in read.out
     assert "5 entries, 4 connections" in read.out
 

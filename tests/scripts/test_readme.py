@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripts.commands import PROJECT
+from tests.scripts.commands import PROJECT, kept_port
+from tests.waiting import PATIENCE_S
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 MODULES = {"trustlog": "trustlog.cli", "trustlog-verify": "verifier"}
@@ -65,21 +65,20 @@ def run_step(number: int, command: str, directory: Path, environment: dict[str, 
         command = f"{started}; until [ -s {out} ]; do sleep 0.05; done"
     else:
         command = f"{{ {command}; }} >{out} 2>{err}"
-    ended = subprocess.run(["bash", "-c", command], cwd=directory, env=environment, timeout=60, check=False)
+    ended = subprocess.run(["bash", "-c", command], cwd=directory, env=environment, timeout=PATIENCE_S, check=False)
     return ended.returncode, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")
 
 
 def test_the_transcript_runs_and_shows_what_it_says(tmp_path: Path, environment: dict[str, str]) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
     steps = transcript()
     assert len(steps) >= 8
-    for number, (command, shown) in enumerate(steps):
-        code, out, err = run_step(number, command.replace("8080", port), tmp_path, environment)
-        assert code == 0, (command, err)
-        pattern = as_pattern(shown.replace("8080", port))
-        assert pattern.fullmatch(out.rstrip("\n")), (command, shown, out)
+    with kept_port() as free:
+        port = str(free)
+        for number, (command, shown) in enumerate(steps):
+            code, out, err = run_step(number, command.replace("8080", port), tmp_path, environment)
+            assert code == 0, (command, err)
+            pattern = as_pattern(shown.replace("8080", port))
+            assert pattern.fullmatch(out.rstrip("\n")), (command, shown, out)
 
 
 def test_the_readme_is_short() -> None:

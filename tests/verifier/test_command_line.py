@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.verifier.changebuilder import Change, trust_toml
+from tests.waiting import PATIENCE_S
 from verifier.cli import main
 from verifier.reasons import REASONS
 
@@ -21,7 +22,12 @@ SOURCES = sorted((ROOT / "verifier").rglob("*.py"))
 
 def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "verifier", *arguments], capture_output=True, text=True, cwd=cwd, timeout=60, check=False
+        [sys.executable, "-m", "verifier", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=PATIENCE_S,
+        check=False,
     )
 
 
@@ -48,7 +54,7 @@ def test_it_runs_from_a_copied_folder_without_trustlog(tmp_path: Path) -> None:
         "runpy.run_module('verifier', run_name='__main__')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", blocker], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
+        [sys.executable, "-c", blocker], capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE_S, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("PASS  OK\n")

@@ -29,7 +29,7 @@ def judge(folder: str) -> tuple[int, Any]:
     return code, json.loads(said.getvalue())
 
 
-@pytest.mark.timeout(900)  # whole logs are read, a hundred times
+@pytest.mark.timeout(1200)  # whole logs are read, a hundred times
 def test_no_fixture_but_the_honest_ones_exits_0() -> None:
     passed = {folder for folder in FOLDERS if judge(folder)[0] == 0}
     assert passed == {folder for folder in FOLDERS if not folder.endswith("_fail")}

@@ -111,8 +111,9 @@ def test_absence_is_proven_over_http(
 
 
 def slow(handler: BaseHTTPRequestHandler) -> None:
-    time.sleep(1.5)
-    send(200, b"late")(handler)
+    with contextlib.suppress(OSError):
+        handler.connection.recv(1)  # nothing comes but the end: the verifier has left
+    handler.close_connection = True
 
 
 def drip(handler: BaseHTTPRequestHandler) -> None:
@@ -120,7 +121,7 @@ def drip(handler: BaseHTTPRequestHandler) -> None:
     handler.send_header("Content-Length", "100")
     handler.end_headers()
     with contextlib.suppress(OSError):  # the verifier has left
-        for _ in range(100):
+        while True:
             handler.wfile.write(b"x")
             time.sleep(0.1)
 
@@ -162,8 +163,9 @@ def test_a_server_that_answers(
     answer: Answer,
     expected: tuple[int, str],
 ) -> None:
-    monkeypatch.setattr(limits, "HTTP_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(limits, "ANSWER_S", 1)
+    if answer in (slow, drip):  # everything else gets all the time that the machine takes
+        monkeypatch.setattr(limits, "HTTP_TIMEOUT_S", 0.5)
+        monkeypatch.setattr(limits, "ANSWER_S", 1)
     server.overrides[path] = answer
     assert judge(server, change, tmp_path, capsys) == expected
 
@@ -226,7 +228,7 @@ class Counting(Server):
         super().answer(handler)
         count = getattr(handler, "answered", 0) + 1
         handler.answered = count  # type: ignore[attr-defined]
-        handler.close_connection = self._answers is not None and count >= self._answers
+        handler.close_connection |= self._answers is not None and count >= self._answers
 
 
 @pytest.fixture
@@ -258,7 +260,7 @@ def test_a_server_that_closes_kept_connections_without_a_word(tmp_path: Path, ch
 def drip_headers(handler: BaseHTTPRequestHandler) -> None:
     with contextlib.suppress(OSError):  # the verifier has left
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-        for _ in range(100):
+        while True:
             handler.wfile.write(b"x")
             handler.wfile.flush()
             time.sleep(0.1)
@@ -269,13 +271,11 @@ def drip_headers(handler: BaseHTTPRequestHandler) -> None:
 def test_an_answer_that_drips_holds_nobody(
     counting: Counting, change: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, path: str, answer: Answer
 ) -> None:
-    monkeypatch.setattr(limits, "HTTP_TIMEOUT_S", 5)
+    """Each of its steps is in time, and there is no last one."""
     monkeypatch.setattr(limits, "ANSWER_S", 0.5)
     name = f"v1/payloads/{change.hashes['policy']}" if path == "payload" else path
     counting.overrides[name] = answer
-    begun = time.monotonic()
     assert deep(counting, tmp_path) == 3
-    assert time.monotonic() - begun < 9, "a hundred steps of a tenth of a second, each in time, are ten seconds"
 
 
 def endless(handler: BaseHTTPRequestHandler) -> None:

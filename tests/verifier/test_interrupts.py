@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
+from tests.waiting import PATIENCE_S
 from verifier.errors import Unavailable
 from verifier.reading import BundleRead
 from verifier.workers import _Interrupt, _take, _uninterrupted_children
@@ -34,7 +35,9 @@ def broken() -> Future[list[BundleRead]]:
 
 def test_a_worker_that_still_starts_does_not_hear_an_interrupt() -> None:
     with _uninterrupted_children():
-        child = subprocess.run([sys.executable, "-c", IS_BLOCKED], capture_output=True, text=True, timeout=60, check=True)
+        child = subprocess.run(
+            [sys.executable, "-c", IS_BLOCKED], capture_output=True, text=True, timeout=PATIENCE_S, check=True
+        )
     assert child.stdout == "True\n"
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 

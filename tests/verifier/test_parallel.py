@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.verifier.biglog import RECEIPTS, TRUST, write_big_log
+from tests.waiting import PATIENCE_S, children_of, is_alive, wait_until
 from verifier import limits, workers
 from verifier.cli import main
 from verifier.edge import RightEdge
@@ -112,37 +113,37 @@ def test_a_worker_that_never_answers_is_undecided(log: Path, monkeypatch: pytest
         list(workers.read_ranges(DirectorySource(str(log)), plan, hours, workers=2))  # type: ignore[arg-type]
 
 
-def children_of(pid: int) -> set[int]:
-    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+def linger(_: range) -> None:
+    time.sleep(3600)
 
 
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+LINGERING = """
+import sys
+from tests.verifier.test_parallel import linger
+from verifier import limits, workers
+from verifier.cli import main
+limits.PARALLEL_DEEP_ENTRIES, workers._read = 0, linger
+sys.exit(main())
+"""  # however slow this machine is, the signal comes before the end
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_workers_end_with_their_parent(tmp_path: Path, how: signal.Signals) -> None:
-    folder = tmp_path / "log"
-    write_big_log(folder, 256 * 200)
-    (tmp_path / "trust.toml").write_bytes(TRUST)
-    command = [sys.executable, "-m", "verifier", "log", str(folder), "--trust", str(tmp_path / "trust.toml"), "--deep"]
-    process = subprocess.Popen([*command, "--workers", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
-    family: set[int] = set()
-    while len(family) < 2 and time.monotonic() < deadline and process.poll() is None:
-        family = children_of(process.pid)
+def test_workers_end_with_their_parent(log: Path, how: signal.Signals) -> None:
+    (log.parent / "trust.toml").write_bytes(TRUST)
+    arguments = ["log", str(log), "--trust", str(log.parent / "trust.toml"), "--deep", "--workers", "2"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", LINGERING, *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert wait_until(lambda: len(children_of(process.pid)) >= 2 or process.poll() is not None)
+    family = children_of(process.pid)
     assert len(family) >= 2, "the workers were met"
     process.send_signal(how)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE_S)
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert b"interrupted" in said
-    while any(map(is_running, family)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(map(is_running, family))
+    assert wait_until(lambda: not any(map(is_alive, family)))
 
 
 def test_a_number_of_workers_that_is_none_is_refused(log: Path, capsys: pytest.CaptureFixture[str]) -> None:

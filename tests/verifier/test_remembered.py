@@ -12,6 +12,7 @@ import pytest
 
 from tests.verifier.changebuilder import trust_toml
 from tests.verifier.test_whole_log import Desk, big_log, witnessed
+from tests.waiting import PATIENCE_S
 from verifier import remembered
 from verifier.errors import Unusable
 from verifier.remembered import read_state, write_state
@@ -124,7 +125,8 @@ def test_a_full_disk_leaves_what_was_remembered(desk: Desk, tmp_path: Path, monk
     assert sorted(tmp_path.iterdir()) == before, "nothing is left beside it"
 
 
-def test_of_many_at_once_the_newest_is_remembered_and_always_whole(tmp_path: Path) -> None:
+def test_of_many_at_once_the_newest_is_remembered_and_always_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered, "_LOCK_S", PATIENCE_S)  # a disk may be slow
     state = tmp_path / "state"
     notes = [LOG.note(size).encode() for size in range(1, 65)]
     write_state(str(state), notes[0], TRUST)

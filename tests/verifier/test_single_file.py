@@ -11,6 +11,7 @@ import pytest
 
 from tests.verifier.biglog import write_big_log
 from tests.verifier.changebuilder import Change, trust_toml
+from tests.waiting import PATIENCE_S
 from verifier.limits import PARALLEL_ENTRIES
 from verifier.single_file import build_archive
 
@@ -31,7 +32,7 @@ BLOCK = (
 def archive(tmp_path: Path) -> Path:
     target = tmp_path / "trustlog-verify.pyz"
     command = [sys.executable, "-m", "verifier.single_file", str(target)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S, check=True)
     assert done.stdout.endswith(f"  {target}\n")
     return target
 
@@ -40,7 +41,9 @@ def run(
     archive: Path, *arguments: str, without: tuple[str, ...] = ("trustlog", "msgspec", "aiohttp")
 ) -> tuple[int, str, str]:
     command = [sys.executable, "-P", "-c", BLOCK % (without,), str(archive), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=archive.parent, env={}, timeout=60, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=archive.parent, env={}, timeout=PATIENCE_S, check=False
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -77,7 +80,7 @@ def test_the_same_sources_give_the_same_bytes(archive: Path) -> None:
 
 def test_nothing_is_overwritten(archive: Path) -> None:
     command = [sys.executable, "-m", "verifier.single_file", str(archive)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
 
@@ -87,6 +90,8 @@ def test_its_worker_processes_find_themselves_in_the_archive(archive: Path) -> N
     (archive.parent / "trust.toml").write_bytes(trust_toml())
     arguments = ["log", "log", "--trust", "trust.toml", "--entries", "--workers", "2", "--json"]
     command = [sys.executable, "-P", str(archive), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=archive.parent, env={}, timeout=60, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=archive.parent, env={}, timeout=PATIENCE_S, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["status"] == "PASS"

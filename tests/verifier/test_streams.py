@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.verifier.changebuilder import Change, trust_toml
+from tests.waiting import PATIENCE_S
 from verifier.output import Unwritable, write_out
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +45,12 @@ def test_a_reader_that_leaves_does_not_change_the_verdict(
     os.close(reading)  # nobody reads, from the first byte on
     try:
         done = subprocess.run(
-            command(*judged(fails=fails), *more), stdout=writing, stderr=subprocess.PIPE, cwd=ROOT, timeout=60, check=False
+            command(*judged(fails=fails), *more),
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            timeout=PATIENCE_S,
+            check=False,
         )
     finally:
         os.close(writing)
@@ -57,7 +63,12 @@ def test_a_reader_that_leaves_does_not_change_the_verdict(
 def test_a_verdict_that_nobody_could_be_told_is_none(judged: Callable[..., list[str]], fails: bool, more: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            command(*judged(fails=fails), *more), stdout=full, stderr=subprocess.PIPE, cwd=ROOT, timeout=60, check=False
+            command(*judged(fails=fails), *more),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            timeout=PATIENCE_S,
+            check=False,
         )
     assert done.returncode == 2
     assert done.stderr.decode().startswith(UNWRITABLE)
@@ -67,7 +78,11 @@ def test_a_verdict_that_nobody_could_be_told_is_none(judged: Callable[..., list[
 @pytest.mark.parametrize("more", [[], ["--json"], ["--help"], ["--no-such-option", "--json"]])
 def test_a_closed_standard_output_is_said(judged: Callable[..., list[str]], more: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", CLOSED.format(1), *judged(), *more], stderr=subprocess.PIPE, cwd=ROOT, timeout=60, check=False
+        [sys.executable, "-c", CLOSED.format(1), *judged(), *more],
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert done.returncode == 2
     assert (UNWRITABLE + "it is closed").encode() in done.stderr
@@ -77,7 +92,11 @@ def test_a_closed_standard_output_is_said(judged: Callable[..., list[str]], more
 @pytest.mark.parametrize("arguments", [["evidence"], ["evidence", "missing", "--trust", "missing"], ["explain", "NOTHING"]])
 def test_without_a_standard_error_unreadable_input_is_no_fail(arguments: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", CLOSED.format(2), *arguments], stdout=subprocess.PIPE, cwd=ROOT, timeout=60, check=False
+        [sys.executable, "-c", CLOSED.format(2), *arguments],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (2, b"")
 
@@ -90,7 +109,7 @@ def test_a_library_made_for_another_python_is_named(tmp_path: Path) -> None:
         text=True,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 2
@@ -103,7 +122,7 @@ def test_an_ascii_terminal_reads_spellings_of_ours_and_escapes(judged: Callable[
         capture_output=True,
         cwd=ROOT,
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0

@@ -49,10 +49,4 @@ def _later_record(case: Case, allow: Allow) -> Logged | None:
     for item, closure in case.closures:
         if closure.decision_b64u == allow.payload_hash and item.index > allow.index:
             return item
-    leaf_hash = encode_b64u(allow.item.entry.leaf_hash)
-    for item, decision in case.allows:
-        if item.index > allow.index and any(
-            seen.index == allow.index and seen.leaf_hash_b64u == leaf_hash for seen in decision.evidence
-        ):
-            return item
-    return None
+    return case.listed_by.get((allow.index, encode_b64u(allow.item.entry.leaf_hash)))

@@ -13,7 +13,6 @@ from verifier.records.bundle import BundledChange, OpenedBundle
 from verifier.records.closure import bundles_named
 from verifier.records.envelope import SealedReceipt
 from verifier.records.execution import Execution
-from verifier.records.kinds import KINDS
 from verifier.records.receipts import GatewayReceipt
 
 
@@ -142,7 +141,7 @@ def _execution_fault(case: Case, change: BundledChange, below: int, decided: int
         if getattr(record, what) != getattr(change, what):
             expected = f"{getattr(record, what)}, as in the execution"
             return Refused("BUNDLE_MISMATCH", f"metadata.change.{what}", expected=expected, found=getattr(change, what))
-    resolved = any(one.begin_b64u == record.begin_b64u and at.index < decided for at, one in case.resolutions)
+    resolved = case.is_resolved(record.begin_b64u, decided)
     if record.outcome != "success" or resolved:
         found = "one whose outcome somebody had to look into" if resolved else f"one with {record.outcome}"
         expected = "an execution that ended with success"
@@ -216,18 +215,12 @@ def _bound_fault(
 
 def _unlogged_fault(case: Case, sealed: SealedReceipt, below: int, where: str) -> Refused | None:
     for item in case.history.named(sealed.kind, sealed.payload_hash_b64u):
-        signer = item.entry.signer_did
-        counts = item.is_valid or (item.state is State.UNREAD and _may_sign(case, sealed.kind, signer, item.index))
-        if counts and item.index < below and signer == sealed.signer_did:
+        counts = item.is_valid or case.is_erased(item)
+        if counts and item.index < below and item.entry.signer_did == sealed.signer_did:
             return None
     return Refused(
         "RECEIPT_SET_INCOMPLETE", where, expected="a receipt that is logged below the bundle", found="no such entry"
     )
-
-
-def _may_sign(case: Case, kind: str, signer: str, index: int) -> bool:
-    """Whether the signer of a receipt whose payload was erased had the role for it where it was logged."""
-    return any(case.trust.has_role(signer, role, index) for role in KINDS[kind].roles)
 
 
 def _left_out(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) -> Refused | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,15 +10,29 @@ from typing import TypeVar
 
 from verifier.entry import ref_value
 from verifier.ledger.history import History
-from verifier.ledger.logged import Logged
+from verifier.ledger.logged import Logged, State
+from verifier.limits import MAX_TREE_SIZE
+from verifier.records.approval import Approval
 from verifier.records.closure import Closure
 from verifier.records.decision import Decision, Scope
 from verifier.records.execution import Execution, Resolution
+from verifier.records.kinds import KINDS
 from verifier.records.policy import Policy, Tool
 from verifier.records.token import TokenIssued
 from verifier.trust import TrustPolicy
 
 R = TypeVar("R")
+_NAMES_A_RUN = frozenset(("gateway_receipt", "tool_receipt", "side_effect_receipt", "simulation", "execution", "closure"))
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedPart:
+    """Something of a job that was revoked at some time: the index at which it became the job's, and that of its revocation."""
+
+    code: str
+    what: str
+    index: int
+    revoked_at: int
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,31 @@ class Case:
         return [pair for pair in self.decisions if pair[1].is_allow and pair[1].scope["job_id"] == self.job_id]
 
     @cached_property
+    def allow_of_scope(self) -> dict[str, Logged]:
+        """The allows of the job by the hash of their scope: one each, because it is a conflict key."""
+        return {decision.scope_hash() or "": item for item, decision in self.allows}
+
+    @cached_property
+    def rounds(self) -> dict[int, int]:
+        """By index, the round of each allow of the job: 1 and the allows of its action below it."""
+        so_far: Counter[str] = Counter()
+        found = {}
+        for item, decision in self.allows:
+            so_far[decision.scope["action"]] += 1
+            found[item.index] = so_far[decision.scope["action"]]
+        return found
+
+    @cached_property
+    def listed_by(self) -> dict[tuple[int, str], Logged]:
+        """By index and leaf hash in base64url, the first allow of the job above an entry that lists it."""
+        found: dict[tuple[int, str], Logged] = {}
+        for item, decision in self.allows:
+            for seen in decision.evidence:
+                if seen.index < item.index:
+                    found.setdefault((seen.index, seen.leaf_hash_b64u), item)
+        return found
+
+    @cached_property
     def executions(self) -> list[tuple[Logged, Execution]]:
         """The valid begins and ends of the job."""
         return [pair for pair in self.records("execution", Execution) if pair[1].job_id == self.job_id]
@@ -67,14 +107,75 @@ class Case:
         return [pair for pair in self.executions if pair[1].phase == "begin"]
 
     @cached_property
+    def unknown_outcomes(self) -> list[tuple[int, int]]:
+        """Of each begin of the job its index, and that of its first end or resolution, from where on its outcome is known."""
+        ends = {end.begin_b64u: item.index for item, end in reversed(self.executions) if end.phase == "end"}
+        begins = [(item.index, item.entry.payload_hash_b64u) for item, _ in self.begins]
+        never = MAX_TREE_SIZE
+        return [(at, min(ends.get(name, never), self._looked_into.get(name, never))) for at, name in begins]
+
+    @cached_property
     def closures(self) -> list[tuple[Logged, Closure]]:
         """Every valid closure, of any job."""
         return self.records("closure", Closure)
 
     @cached_property
-    def resolutions(self) -> list[tuple[Logged, Resolution]]:
-        """Every valid resolution."""
-        return self.records("resolution", Resolution)
+    def _looked_into(self) -> dict[str, int]:
+        """Each begin of the job that somebody looked into afterwards, with the index of the first resolution above it.
+
+        Who logs one beforehand has looked into nothing, and nobody could tell whether it is the requester.
+        """
+        begun = {item.entry.payload_hash_b64u: item.index for item, _ in self.begins}
+        found: dict[str, int] = {}
+        for item, record in self.records("resolution", Resolution):
+            if item.index > begun.get(record.begin_b64u, item.index):
+                found.setdefault(record.begin_b64u, item.index)
+        return found
+
+    def is_resolved(self, begin_b64u: str | None, index: int) -> bool:
+        """Whether somebody looked into a begin below `index`: it then counts as ended with failure."""
+        return self._looked_into.get(begin_b64u or "", index) < index
+
+    @cached_property
+    def denials(self) -> list[Logged]:
+        """Every denial, of anything, and every approval record whose payload is not there."""
+        records = [item for item in self.history if item.entry.kind == "human_approval_receipt"]
+        return [
+            item
+            for item in records
+            if item.state is State.UNREAD or (isinstance(item.record, Approval) and item.record.is_denial)
+        ]
+
+    @cached_property
+    def runs_named(self) -> dict[str | None, Logged]:
+        """By the run that they name, the first of the job's records that name one or should.
+
+        A violation tells what was seen, of whatever run, and changes no verdict. A receipt that was erased is taken at its refs.
+        """
+        found: dict[str | None, Logged] = {}
+        for item in self.history:
+            if item.entry.kind == "violation" or not self.is_tied(item) or not (item.is_valid or self.is_erased(item)):
+                continue
+            if item.ref("run") is not None or item.entry.kind in _NAMES_A_RUN:
+                found.setdefault(item.ref("run"), item)
+        return found
+
+    @cached_property
+    def revoked_parts(self) -> list[RevokedPart]:
+        """The tokens of the job, then the approvals that its allows used, which were revoked at any time."""
+        parts = [
+            ("TOKEN_REVOKED", f"token {token.token_hash}", item.index, f"token:{token.token_hash}")
+            for item, token in self.tokens
+        ]
+        for item, decision in self.allows:
+            used = dict.fromkeys(decision.approvals)
+            parts += [("APPROVAL_REVOKED", f"approval {one}", item.index, f"approval:{one}") for one in used]
+        found = []
+        for code, what, index, target in parts:
+            revoked_at = self.history.revocations.first_below(target, MAX_TREE_SIZE)
+            if revoked_at is not None:
+                found.append(RevokedPart(code, what, index, revoked_at))
+        return found
 
     @cached_property
     def job_ref(self) -> str:
@@ -85,6 +186,13 @@ class Case:
     def token_scopes(self) -> frozenset[str]:
         """The token scope hashes of the job: one, because a job holds one tuple."""
         return frozenset(token.token_scope_hash_b64u for _, token in self.tokens)
+
+    def is_erased(self, item: Logged) -> bool:
+        """Whether an entry's payload is not there, and its signer had the role for it where it was logged."""
+        roles = KINDS[item.entry.kind].roles
+        return item.state is State.UNREAD and any(
+            self.trust.has_role(item.entry.signer_did, role, item.index) for role in roles
+        )
 
     def is_tied(self, item: Logged) -> bool:
         """Whether an entry's refs tie it to the job: by job or token scope. A run alone ties nothing."""

@@ -13,6 +13,8 @@ from verifier.records.closure import Closure
 from verifier.records.conflicts import BUNDLE_KEY
 from verifier.records.policy import CLOSE
 
+_AFTERWARDS = "that nothing of the job was executed after its closing was decided: only the whole log would show it"
+
 
 def check_closures(case: Case, findings: Findings) -> None:
     """The job is closed, and each closure of it carries. Without one the change is undecided."""
@@ -28,6 +30,8 @@ def check_closures(case: Case, findings: Findings) -> None:
         else:
             findings.passed("execution.closure", record.closing_reason[:200], index=item.index)
             good.append(item)
+    if case.history.complete_to is None:
+        findings.not_proven.append(_AFTERWARDS)
     if good:
         _check_ended(case, findings, good[0].index, good[1:])
 

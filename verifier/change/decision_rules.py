@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from verifier.change.absence import adverse_at, check_absent
 from verifier.change.approval_rules import check_approvals
 from verifier.change.bundle_rules import check_bundle
@@ -31,40 +33,56 @@ def judged_decisions(case: Case) -> dict[str, int]:
     found = [(record.decision_b64u, item.index) for item, record in case.begins]
     found += [(record.decision_b64u, item.index) for item, record in case.closures if record.job_id == case.job_id]
     judged: dict[str, int] = {}
+    standing = _find_standing(case)
     while found:
         name, index = found.pop(0)
         is_new = name not in judged
         judged[name] = max(index, judged.get(name, 0))
         named = decision_named(case.history, name)
         if is_new and not isinstance(named, Refused):
-            found += [(relied, named[0].index) for relied in _relied_on(case, open_allow(case, *named))]
+            relied_on = _relied_on(case, open_allow(case, *named), standing)
+            found += [(item.entry.payload_hash_b64u, named[0].index) for item in relied_on]
     return judged
 
 
-def _relied_on(case: Case, allow: Allow | None) -> list[str]:
-    """The allows that an allow relies on: of each step that is done by an allow the first that holds, else the first."""
+_OWN_STEPS = frozenset((SIMULATE, EXECUTE, CLOSE))  # which are done by records of their own; any other by an allow
+
+
+def _relied_on(case: Case, allow: Allow | None, standing: Collection[str]) -> list[Logged]:
+    """One allow of each other step before it: the first that stands, else the first."""
     if allow is None or allow.policy is None:
         return []
-    steps = set(allow.policy.required_steps(allow.scope.action)) - {SIMULATE, EXECUTE, CLOSE}
-    relied = []
-    for step in sorted(steps):
-        candidates = [item.entry.payload_hash_b64u for item in step_allows(case, allow, step)]
-        if candidates:
-            relied.append(next((one for one in candidates if _holds(case, one, allow.index)), candidates[0]))
-    return relied
+    found = []
+    for step in sorted(set(allow.policy.required_steps(allow.scope.action)) - _OWN_STEPS):
+        items = step_allows(case, allow, step)
+        if items:
+            found.append(next((item for item in items if _stands(case, item, allow, standing)), items[0]))
+    return found
 
 
-def _holds(case: Case, decision_b64u: str, index: int) -> bool:
-    """Whether an allow, and all that it relies on in turn, breaks no rule for what relies on it at `index`.
+def _stands(case: Case, item: Logged, relying: Allow, standing: Collection[str]) -> bool:
+    """Whether an allow stands for one that relies on it: it is not withdrawn before."""
+    name = item.entry.payload_hash_b64u
+    return name in standing and case.history.withdrawn_between(name, item.index, relying.index) is None
 
-    Each relies on allows below its own view only, so this ends.
+
+def _find_standing(case: Case) -> set[str]:
+    """The allows of other steps that break no rule, nor does what they rely on; one that does makes way for another.
+
+    Each relies on allows below its own view only. So they are judged in index order, and each once, however many rely on it.
     """
-    findings = Findings()
-    check_decision(case, findings, decision_b64u, relied_on_at=index)
-    named = decision_named(case.history, decision_b64u)
-    if findings.has_failed() or isinstance(named, Refused):
-        return False
-    return all(_holds(case, name, named[0].index) for name in _relied_on(case, open_allow(case, *named)))
+    standing: set[str] = set()
+    for item, decision in case.allows:
+        if decision.scope["action"] in _OWN_STEPS:
+            continue
+        allow = open_allow(case, item, decision)
+        assert allow is not None, "an allow"
+        findings = Findings()
+        check_decision(case, findings, allow.payload_hash, relied_on_at=item.index)
+        relied_on = _relied_on(case, allow, standing)
+        if not findings.has_failed() and all(_stands(case, one, allow, standing) for one in relied_on):
+            standing.add(allow.payload_hash)
+    return standing
 
 
 def open_allow(case: Case, item: Logged, decision: Decision) -> Allow | None:
@@ -105,14 +123,7 @@ def check_decision(case: Case, findings: Findings, decision_b64u: str, *, relied
         )
         return
     findings.passed(allow.name("policy.decision"), f"by {item.entry.signer_did}", index=item.index)
-    if decision.decided_at > case.at_ns + CLOCK_TOLERANCE_S * NS:
-        findings.undecided(
-            allow.name("policy.decided_at"),
-            "DECISION_IN_FUTURE",
-            expected=f"decided at most {CLOCK_TOLERANCE_S} s after the time of judging, {format_time(case.at_ns)}",
-            found=f"decided at {format_time(decision.decided_at)}",
-            index=item.index,
-        )
+    _check_decided_at(case, findings, allow)
     check_nothing_omitted(case, findings, allow)
     check_policy(case, findings, allow)
     check_token(case, findings, allow)
@@ -125,6 +136,18 @@ def check_decision(case: Case, findings: Findings, decision_b64u: str, *, relied
     check_approvals(case, findings, allow)
     check_bundle(case, findings, allow)
     _check_not_withdrawn(case, findings, allow, relied_on_at)
+
+
+def _check_decided_at(case: Case, findings: Findings, allow: Allow) -> None:
+    """It is not dated later than it was in the log, nor than the time of judging."""
+    seen_s, decided = case.earliest_seen_s(allow.index), allow.decision.decided_at
+    name, found = allow.name("policy.decided_at"), f"decided at {format_time(decided)}"
+    if seen_s is not None and decided > (seen_s + CLOCK_TOLERANCE_S) * NS:
+        expected = f"decided at most {CLOCK_TOLERANCE_S} s after {format_time(seen_s * NS)}, when witnesses had seen it"
+        findings.failed(name, "CLOCK_SKEW", expected=expected, found=found, index=allow.index)
+    elif decided > case.at_ns + CLOCK_TOLERANCE_S * NS:
+        expected = f"decided at most {CLOCK_TOLERANCE_S} s after the time of judging, {format_time(case.at_ns)}"
+        findings.undecided(name, "DECISION_IN_FUTURE", expected=expected, found=found, index=allow.index)
 
 
 def _check_not_withdrawn(case: Case, findings: Findings, allow: Allow, relied_on_at: int) -> None:

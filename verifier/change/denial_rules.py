@@ -7,7 +7,6 @@ from verifier.change.case import Allow, Case
 from verifier.change.findings import Findings
 from verifier.errors import Refused
 from verifier.ledger.logged import State
-from verifier.records.approval import Approval
 
 
 def check_denials(case: Case, findings: Findings, allow: Allow) -> None:
@@ -22,21 +21,20 @@ def _find_denial(case: Case, allow: Allow) -> Refused | None:
 
     It is of the job by its token scope or by the scope of any decision of the job so far. A run alone ties nothing.
     """
+    denials = [item for item in case.denials if item.index < allow.index]
+    if not denials:
+        return None
     scopes = {
         decision.scope_hash()
         for item, decision in case.decisions
         if item.index <= allow.index and decision.scope.get("job_id") == case.job_id
     }
-    for item in case.history:
-        if item.entry.kind != "human_approval_receipt" or item.index >= allow.index:
-            continue
+    for item in denials:
         is_of_plan = item.ref("plan") == allow.scope.plan_hash_b64u
         is_of_job = item.ref("scope") in scopes or item.ref("token_scope") in case.token_scopes
-        is_unread = item.state is State.UNREAD
-        is_denial = isinstance(item.record, Approval) and item.record.is_denial
-        if (is_denial or is_unread) and (is_of_plan or is_of_job):
+        if is_of_plan or is_of_job:
             found = f"denied at index {item.index}"
-            if is_unread:
+            if item.state is State.UNREAD:
                 found += ", by an approval that cannot be read"
             return Refused("JOB_DENIED", "job", found=found) if is_of_job else Refused("PLAN_DENIED", "plan", found=found)
     return None

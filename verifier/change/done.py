@@ -5,7 +5,6 @@ from __future__ import annotations
 from verifier.change.case import Allow, Case
 from verifier.change.findings import Findings
 from verifier.ledger.logged import Logged
-from verifier.records.execution import Execution
 from verifier.records.policy import CLOSE, EXECUTE, SIMULATE
 from verifier.records.simulation import Simulation
 
@@ -28,12 +27,7 @@ def check_required_steps(case: Case, findings: Findings, allow: Allow) -> None:
 
 def _has_failed(case: Case, allow: Allow) -> bool:
     ends = [record for item, record in case.executions if item.index < allow.view and record.phase == "end"]
-    return any(end.outcome == "failure" or _is_resolved(case, allow, end) for end in ends)
-
-
-def _is_resolved(case: Case, allow: Allow, end: Execution) -> bool:
-    """Whether somebody had to look into the outcome: it then counts as a failure, whatever the end says."""
-    return any(item.index < allow.index and record.begin_b64u == end.begin_b64u for item, record in case.resolutions)
+    return any(end.outcome == "failure" or case.is_resolved(end.begin_b64u, allow.index) for end in ends)
 
 
 def is_done(case: Case, allow: Allow, step: str) -> bool:
@@ -49,7 +43,7 @@ def is_done(case: Case, allow: Allow, step: str) -> bool:
         return any(
             item.index < allow.view
             and (record.plan_hash_b64u, record.outcome) == (plan, "success")
-            and not _is_resolved(case, allow, record)
+            and not case.is_resolved(record.begin_b64u, allow.index)
             for item, record in case.executions
         )
     if step == CLOSE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from verifier.change.case import Allow, Case
 from verifier.change.findings import Findings
@@ -51,16 +51,27 @@ def check_view(findings: Findings, item: Logged, decision: Decision, views: Mapp
     )
 
 
+def check_in_pack(findings: Findings, item: Logged, packed: Mapping[int, str]) -> None:
+    """A decision that is judged is in the pack: nobody else proves its view, nor what it lists."""
+    if item.index not in packed:
+        findings.undecided(
+            "evidence.in_pack",
+            "EVIDENCE_INCOMPLETE",
+            expected="every decision that is judged in the pack, with its view and all that it lists",
+            found="a decision that only the log holds",
+            index=item.index,
+        )
+
+
 def check_nothing_omitted(case: Case, findings: Findings, allow: Allow) -> None:
     """The list holds every entry below the view that concerns the change, as far as entries are known here."""
     listed = {seen.index for seen in allow.decision.evidence}
-    omitted = [item for item in _concerning(case, allow) if item.index not in listed]
-    if omitted:
-        first = min(omitted, key=lambda item: item.index)
+    omitted = _find_omitted(case, allow, listed)
+    if omitted is not None:
         findings.failed(
             allow.name("evidence.nothing_omitted"),
             "EVIDENCE_INCOMPLETE",
-            expected=f"entry {first.index} ({first.entry.kind}) in the decision's evidence",
+            expected=f"entry {omitted.index} ({omitted.entry.kind}) in the decision's evidence",
             found="omitted",
             index=allow.index,
         )
@@ -68,25 +79,31 @@ def check_nothing_omitted(case: Case, findings: Findings, allow: Allow) -> None:
     findings.passed(allow.name("evidence.nothing_omitted"), f"{len(listed)} listed", index=allow.index)
 
 
-def _concerning(case: Case, allow: Allow) -> list[Logged]:
-    """What is of the change, below the view, and what revokes, supersedes or resolves any of that, or of what does."""
+def _find_omitted(case: Case, allow: Allow, listed: Collection[int]) -> Logged | None:
+    """The first entry of the change below the view that is not listed.
+
+    If all are: the first that revokes, supersedes or resolves any of these, or of what does.
+    """
     found: list[Logged] = []
-    others: list[Logged] = []
+    targeting: dict[str, list[Logged]] = {}
     for item in case.history:
         if item.index >= allow.view:
-            continue
+            break
         if _is_of_the_change(case, allow, item):
+            if item.index not in listed:
+                return item
             found.append(item)
         elif item.entry.kind in _TARGETING:
-            others.append(item)
-    targets = _targets_of_change(case, allow)
-    new = found
-    while new:
-        targets |= {ref_value(target) for item in new for target in _targets_of(item)}
-        targeting = [item for item in others if item.ref("target") in targets]
-        others = [item for item in others if item.ref("target") not in targets]
-        found, new = found + targeting, targeting
-    return found
+            targeting.setdefault(item.ref("target") or "", []).append(item)
+    if not targeting:
+        return None
+    omitted = []
+    targets = {*_targets_of_change(case, allow), *(target for item in found for target in _targets_of(item))}
+    while targets:
+        for item in targeting.pop(ref_value(targets.pop()), ()):
+            omitted += [item] if item.index not in listed else []
+            targets.update(_targets_of(item))
+    return min(omitted, key=lambda item: item.index, default=None)
 
 
 def _is_of_the_change(case: Case, allow: Allow, item: Logged) -> bool:
@@ -103,15 +120,15 @@ def _is_of_the_change(case: Case, allow: Allow, item: Logged) -> bool:
     )
 
 
-def _targets_of_change(case: Case, allow: Allow) -> set[str]:
-    """What a revocation or resolution may name to concern this change, as refs."""
+def _targets_of_change(case: Case, allow: Allow) -> list[str]:
+    """What a revocation or resolution may name to concern this change."""
     targets = [f"job:{case.job_id}", f"policy:{allow.scope.policy_hash_b64u}"]
     targets += [f"token:{token.token_hash}" for item, token in case.tokens if item.index < allow.view]
     roster = case.history.rosters.at(allow.view)
     if roster is not None:
         targets += [f"key:{key}" for person in roster.roster.people for key in person.keys]
     targets += [item.entry.payload_hash_b64u for item, _ in case.begins if item.index < allow.view]
-    return {ref_value(target) for target in targets}
+    return targets
 
 
 def _targets_of(item: Logged) -> list[str]:

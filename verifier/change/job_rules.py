@@ -9,38 +9,27 @@ from verifier.entry import ref_value
 from verifier.errors import Refused
 from verifier.records.policy import CLOSE, EXECUTE
 
-_NAMES_A_RUN = frozenset(("gateway_receipt", "tool_receipt", "side_effect_receipt", "simulation", "execution", "closure"))
-
 
 def check_run_and_round(case: Case, findings: Findings, allow: Allow) -> None:
     """Everything of the job names one run, and the round is one more than the allows so far."""
     expected = "one run in all records of the job"
     check_absent(case, findings, allow, "policy.one_run", expected=expected, adverse=_another_run(case, allow))
-    before = [
-        item for item, decision in case.allows if item.index < allow.index and decision.scope["action"] == allow.scope.action
-    ]
-    wrong = None
-    if allow.scope.round != str(len(before) + 1):
-        wrong = Refused("ROUND_MISMATCH", "round", expected=str(len(before) + 1), found=allow.scope.round)
-    check_absent(
-        case, findings, allow, "policy.round", expected="no earlier allow besides those that its round counts", adverse=wrong
-    )
+    expected_round, wrong = str(case.rounds[allow.index]), None
+    if allow.scope.round != expected_round:
+        wrong = Refused("ROUND_MISMATCH", "round", expected=expected_round, found=allow.scope.round)
+    expected = "no earlier allow besides those that its round counts"
+    check_absent(case, findings, allow, "policy.round", expected=expected, adverse=wrong)
 
 
 def _another_run(case: Case, allow: Allow) -> Refused | None:
-    """The first record of the job that does not name the decision's run, though its kind names one.
-
-    A violation tells what was seen, of whatever run, and changes no verdict.
-    """
+    """The first record of the job that does not name the decision's run, though its kind names one."""
     run = ref_value(allow.decision.run_id or "")
-    for item in case.history:
-        if not item.is_valid or item.index >= allow.index or not case.is_tied(item) or item.entry.kind == "violation":
-            continue
-        named = item.ref("run")
-        if named != run and (named is not None or item.entry.kind in _NAMES_A_RUN):
-            where = f"run of the {item.entry.kind} at index {item.index}"
-            return Refused("RUN_MISMATCH", where, expected=run, found=named or "none")
-    return None
+    other = next(((named, item) for named, item in case.runs_named.items() if named != run), None)
+    if other is None or other[1].index >= allow.index:
+        return None
+    named, item = other
+    where = f"run of the {item.entry.kind} at index {item.index}"
+    return Refused("RUN_MISMATCH", where, expected=run, found=named or "none")
 
 
 def check_job_open(case: Case, findings: Findings, allow: Allow) -> None:
@@ -65,27 +54,16 @@ def check_job_open(case: Case, findings: Findings, allow: Allow) -> None:
 
 
 def _job_revoked(case: Case, allow: Allow) -> Refused | None:
-    first_below = case.history.revocations.first_below
-    revoked = adverse_at("JOB_REVOKED", "job", "revoked", first_below(f"job:{case.job_id}", allow.index))
-    for token in [token for item, token in case.tokens if item.index < allow.index]:
-        at = first_below(f"token:{token.token_hash}", allow.index)
-        revoked = revoked or adverse_at("TOKEN_REVOKED", f"token {token.token_hash}", "revoked", at)
-    for item, decision in case.allows:
-        if item.index < allow.index:
-            for approval in decision.approvals:
-                used = first_below(f"approval:{approval}", allow.index)
-                revoked = revoked or adverse_at("APPROVAL_REVOKED", f"approval {approval}", "revoked", used)
-    return revoked
+    at = case.history.revocations.first_below(f"job:{case.job_id}", allow.index)
+    revoked = adverse_at("JOB_REVOKED", "job", "revoked", at)
+    parts = [part for part in case.revoked_parts if max(part.index, part.revoked_at) < allow.index]
+    return revoked or next((adverse_at(part.code, part.what, "revoked", part.revoked_at) for part in parts), None)
 
 
 def outcome_unknown(case: Case, index: int) -> Refused | None:
     """The first begin of the job below `index` that has neither an end nor a resolution there."""
-    ends = [(logged, end) for logged, end in case.executions if end.phase == "end"]
-    for item, _ in case.begins:
-        begin = item.entry.payload_hash_b64u
-        ended = any(end.begin_b64u == begin and logged.index < index for logged, end in ends)
-        resolved = any(record.begin_b64u == begin and logged.index < index for logged, record in case.resolutions)
-        if item.index < index and not ended and not resolved:
-            begun = f"begin at index {item.index}"
-            return Refused("EXECUTION_OUTCOME_UNKNOWN", begun, expected="an end or a resolution of it", found="neither")
-    return None
+    begun = next((begun for begun, known in case.unknown_outcomes if begun < index <= known), None)
+    if begun is None:
+        return None
+    where, expected = f"begin at index {begun}", "an end or a resolution of it"
+    return Refused("EXECUTION_OUTCOME_UNKNOWN", where, expected=expected, found="neither")

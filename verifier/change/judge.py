@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from verifier.change.case import Case
 from verifier.change.closure_rules import check_closures
 from verifier.change.decision_rules import check_decision, judged_decisions
-from verifier.change.evidence_rules import check_listed, check_view
-from verifier.change.execution_rules import check_executions
+from verifier.change.evidence_rules import check_in_pack, check_listed, check_view
+from verifier.change.execution_rules import check_executions, decision_named
 from verifier.change.findings import Findings
 from verifier.change.packed import Included, build_history, check_entries, check_payloads, check_unread
 from verifier.change.sighting import check_checkpoint, check_views, collect_sightings
@@ -22,7 +22,7 @@ from verifier.report import Report, conclude, error_report
 from verifier.tree import EMPTY_ROOT, hash_leaf
 from verifier.trust import TrustPolicy
 from verifier.trustedcheckpoint import TrustedCheckpoint
-from verifier.unproven import ALWAYS_NOT_PROVEN, unwitnessed
+from verifier.unproven import ALWAYS_NOT_PROVEN, backdated, unwitnessed
 
 _WHOLE_LOG = "log.whole_log"
 
@@ -65,7 +65,7 @@ def judge(
     _judge(pack, trust, findings, at_ns=at_ns, whole_log=whole_log, max_age_s=max_age_s, allow_demo=allow_demo)
     return conclude(
         findings.checks,
-        not_proven=[*findings.not_proven, *ALWAYS_NOT_PROVEN, *unwitnessed(trust)],
+        not_proven=[*findings.not_proven, *ALWAYS_NOT_PROVEN, *backdated(trust), *unwitnessed(trust)],
         trust_policy_sha256=trust.sha256,
         passed=f"{pack.subject.ticket}: simulated, approved, executed and closed as its policy demands",
     )
@@ -111,9 +111,9 @@ def _judge(
 def _judge_change(case: Case, findings: Findings, pack: Pack, included: Sequence[Included]) -> None:
     check_unread(findings, case.history, pack)
     _report_void(case, findings)
-    if not _check_subject(case, findings):
-        return
     packed = {item.index: encode_b64u(item.leaf_hash) for item in included}
+    if not _check_subject(case, findings, packed):
+        return
     views = {view.size: view.root_b64u for view in pack.views}
     for item, decision in case.decisions:
         if item.index not in packed:
@@ -121,14 +121,20 @@ def _judge_change(case: Case, findings: Findings, pack: Pack, included: Sequence
         check_listed(findings, item, decision, packed)
         check_view(findings, item, decision, views)
     for decision_b64u, index in judged_decisions(case).items():
+        named = decision_named(case.history, decision_b64u)
+        if not isinstance(named, Refused):
+            check_in_pack(findings, named[0], packed)
         check_decision(case, findings, decision_b64u, relied_on_at=index)
     check_executions(case, findings)
     check_closures(case, findings)
     _report_others(case, findings)
 
 
-def _check_subject(case: Case, findings: Findings) -> bool:
-    """The pack's subject is the job of a valid token record; its closures are of that ticket, run and bundle."""
+def _check_subject(case: Case, findings: Findings, packed: Mapping[int, str]) -> bool:
+    """The pack's subject is the job of a valid token record in it; its closures are of that ticket, run and bundle.
+
+    The record ties receipts to the job: of a whole log no others are remembered than the pack's entries point to.
+    """
     if not case.tokens:
         item = next((item for item in case.history.named_refs("token_issued", "job", case.job_ref)), None)
         if item is not None and item.fault is not None:
@@ -140,6 +146,10 @@ def _check_subject(case: Case, findings: Findings) -> bool:
     if token.ticket != case.ticket:
         expected = f"ticket {token.ticket}, that of the job's token"
         findings.failed("evidence.subject", "EVIDENCE_FOREIGN", expected=expected, found=f"ticket {case.ticket}")
+        return False
+    if not any(item.index in packed for item, _ in case.tokens):
+        expected = f"a token record of job {case.job_id} in the pack"
+        findings.undecided("evidence.subject", "EVIDENCE_INCOMPLETE", expected=expected, found="only in the log")
         return False
     for item, closure in case.closures:
         if closure.job_id != case.job_id:

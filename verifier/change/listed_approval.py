@@ -92,10 +92,10 @@ def _reuse_fault(case: Case, allow: Allow, approval: Approval) -> Refused | None
     """It approves no scope that an earlier allow of the job decided."""
     if approval.scope_hash_b64u == allow.scope_hash:
         return None
-    used = [logged for logged, decision in case.allows if decision.scope_hash() == approval.scope_hash_b64u]
-    if not used or used[0].index >= allow.index:
+    used = case.allow_of_scope.get(approval.scope_hash_b64u)
+    if used is None or used.index >= allow.index:
         return None
-    found = f"the allow at index {used[0].index} used it"
+    found = f"the allow at index {used.index} used it"
     return Refused("APPROVAL_ALREADY_USED", _IT, expected="one that no allow has used up", found=found)
 
 

@@ -7,7 +7,7 @@ from verifier.change.case import Allow, Case
 from verifier.change.done import check_required_steps
 from verifier.change.findings import Findings
 from verifier.errors import Refused
-from verifier.records.policy import Policy
+from verifier.records.policy import Policy, PublishedPolicy
 from verifier.times import format_time
 
 
@@ -38,6 +38,9 @@ def check_policy(case: Case, findings: Findings, allow: Allow) -> None:
         )
         return
     findings.passed(name, f"policy {policy_hash}, in force since index {since}", index=allow.index)
+    unjudged = _unjudged(case, policy_hash)
+    if unjudged:
+        findings.not_proven.append(f"that these rules of policy {policy_hash} were kept: {', '.join(unjudged)}")
     revoked = case.history.revocations.first_below(f"policy:{policy_hash}", allow.index)
     check_absent(
         case,
@@ -56,6 +59,12 @@ def check_policy(case: Case, findings: Findings, allow: Allow) -> None:
         expected="policy not superseded",
         adverse=adverse_at("POLICY_SUPERSEDED", "policy", "superseded", superseded),
     )
+
+
+def _unjudged(case: Case, policy_hash: str) -> tuple[str, ...]:
+    """The members of a policy that demand what no evidence of a change shows."""
+    found = case.history.find("work_policy_contract", policy_hash)
+    return found.record.unjudged if found is not None and isinstance(found.record, PublishedPolicy) else ()
 
 
 def _policy_fault(case: Case, allow: Allow) -> Refused:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from verifier.change.case import Allow, Case
 from verifier.change.findings import Findings
+from verifier.entry import ref_value
 from verifier.errors import Refused
+from verifier.ledger.logged import Logged
 from verifier.records.plan import parse_plan
 from verifier.records.receipts import GatewayReceipt
 from verifier.records.simulation import Simulation
@@ -60,12 +62,24 @@ def _check_receipts_present(case: Case, findings: Findings, allow: Allow, simula
         if (bound.run_id, bound.token_scope_hash_b64u, bound.policy_hash) == wanted:
             findings.passed(name, "a model call of this run, token scope and policy", index=item.index)
             return
-    findings.failed(
-        name,
-        "RECEIPTS_MISSING",
-        expected="a gateway receipt of the job's run, token scope and policy below the simulation",
-        index=allow.index,
-    )
+    expected = "a gateway receipt of the job's run, token scope and policy below the simulation"
+    erased = _erased_receipt(case, allow, simulation_index)
+    if erased is not None:
+        findings.undecided(name, "PAYLOAD_ERASED", expected=expected, found="one that was erased", index=erased.index)
+        return
+    findings.failed(name, "RECEIPTS_MISSING", expected=expected, index=allow.index)
+
+
+def _erased_receipt(case: Case, allow: Allow, simulation_index: int) -> Logged | None:
+    """The first receipt below the simulation that is one of the job by its refs, and whose payload was erased."""
+    wanted = (allow.decision.run_id or "", allow.decision.token_scope_hash_b64u or "", allow.scope.policy_hash_b64u)
+    refs = tuple(map(ref_value, wanted))
+    for item in case.history:
+        if item.entry.kind != "gateway_receipt" or item.index >= simulation_index or not case.is_erased(item):
+            continue
+        if (item.ref("run"), item.ref("token_scope"), item.ref("policy")) == refs:
+            return item
+    return None
 
 
 def check_plan(case: Case, findings: Findings, allow: Allow) -> None:

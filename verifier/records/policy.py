@@ -8,7 +8,7 @@ Closed: an unknown member, an unknown version or an unreadable value makes the p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from verifier import schema as s
 from verifier.errors import Refused
@@ -145,9 +145,13 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class PublishedPolicy:
-    """A policy as it stands in an entry: the rules, or None for a Clawsig policy without our block."""
+    """A policy as it stands in an entry: the rules, or None for a Clawsig policy without our block.
+
+    `unjudged` are the members of it that demand what no evidence of a change shows.
+    """
 
     rules: Policy | None
+    unjudged: tuple[str, ...] = ()
 
     def refs_with(self, payload_hash_b64u: str) -> dict[str, str]:
         """`policy` (its own payload hash) and `target` (what it supersedes)."""
@@ -155,6 +159,14 @@ class PublishedPolicy:
         if self.rules is not None and self.rules.supersedes is not None:
             refs["target"] = "policy:" + self.rules.supersedes.removeprefix("b64u:")
         return refs
+
+
+_UNJUDGED_CLAWSIG = frozenset(field.name for field in fields(ClawsigPolicy)) - {
+    "policy_version",
+    "policy_id",
+    "issuer_did",
+    "metadata",
+}
 
 
 def read_policy(value: Mapping[str, object], data: bytes) -> PublishedPolicy:
@@ -167,11 +179,13 @@ def read_policy(value: Mapping[str, object], data: bytes) -> PublishedPolicy:
     if canonicalize(dict(value)) != data:
         raise Refused("POLICY_NOT_CANONICAL", "payload", expected="its own RFC 8785 form")
     try:
-        return PublishedPolicy(_read_clawsig(value) if is_clawsig else _read_rules(value))
+        rules = _read_clawsig(value) if is_clawsig else _read_rules(value)
     except Refused as error:
         if error.code.startswith("POLICY_"):
             raise
         raise Refused("POLICY_INVALID", error.detail, expected=error.expected, found=error.found) from None
+    unjudged = [name for name in value if is_clawsig and name in _UNJUDGED_CLAWSIG]
+    return PublishedPolicy(rules, (*unjudged, *(["egress"] if rules is not None and rules.egress is not None else [])))
 
 
 def _read_clawsig(value: Mapping[str, object]) -> Policy | None:

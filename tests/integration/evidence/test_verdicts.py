@@ -14,6 +14,7 @@ import pytest
 
 from tests.integration.evidence.conftest import Honest
 from tests.integration.evidence.stage import judge
+from tests.waiting import PATIENCE_S
 from trustlog.formats.jsontext import canonicalize
 from trustlog.log.directory import LogDirectory
 from trustlog.log.export import export
@@ -24,11 +25,11 @@ CHANGES_A_REGION = 80
 
 def test_the_honest_pack_passes_in_a_process_of_its_own(honest: Honest) -> None:
     command = [sys.executable, "-m", "verifier", "evidence", str(honest.pack), "--trust", str(honest.trust), "--json"]
-    ended = subprocess.run([*command, "--allow-demo"], cwd=PROJECT, capture_output=True, timeout=60, check=False)
+    ended = subprocess.run([*command, "--allow-demo"], cwd=PROJECT, capture_output=True, timeout=PATIENCE_S, check=False)
     verdict = json.loads(ended.stdout)
     assert (ended.returncode, verdict["status"], verdict["reason_code"]) == (0, "PASS", "OK"), verdict["reason"]
     assert any("attested" in line for line in verdict["not_proven"])
-    refused = subprocess.run(command, cwd=PROJECT, capture_output=True, timeout=60, check=False)
+    refused = subprocess.run(command, cwd=PROJECT, capture_output=True, timeout=PATIENCE_S, check=False)
     assert refused.returncode in (1, 2)
     assert json.loads(refused.stdout)["reason_code"] == "DEMO_ORIGIN_REFUSED"
 

@@ -8,6 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.unit.gate.scene import Scene, make_directory, playing
+from tests.waiting import PATIENCE_S
+from trustlog.gate.service import restrictions
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is logged at once is what the log takes, however long this machine takes for it."""
+    monkeypatch.setattr(restrictions, "LOGGED_WITHIN_S", PATIENCE_S)
+    monkeypatch.setattr(restrictions, "READ_WITHIN_S", PATIENCE_S)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ async def gate_over(log: StoryLog, story: Story) -> AsyncIterator[Gate]:
     await server.start_server()
     try:
         async with open_session() as session:
-            client = LogClient(str(server.make_url("/")), story.trust, session, timeout_s=5)
-            yield Gate(client, keys.GATE, clock=lambda: story.now_ns, answer_within_s=20)
+            client = LogClient(str(server.make_url("/")), story.trust, session, timeout_s=60)
+            yield Gate(client, keys.GATE, clock=lambda: story.now_ns, answer_within_s=60)
     finally:
         await server.close()

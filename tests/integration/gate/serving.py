@@ -82,9 +82,9 @@ async def serving_gate(
 ) -> AsyncIterator[ServedGate]:
     kept = KeptView.open(state, scene.trust)
     try:
-        client = await scene.client(kind, url, memory=kept.memory, timeout_s=5)
+        client = await scene.client(kind, url, memory=kept.memory, timeout_s=60)
         now_ns = clock or (lambda: scene.story.now_ns)
-        gate = Gate(client, keys.GATE, clock=now_ns, kept=kept, answer_within_s=20)
+        gate = Gate(client, keys.GATE, clock=now_ns, kept=kept, answer_within_s=60)
         answered = Answered(now_ns)
         for digest, decision in (await gate.start()).items():
             answered.restore(digest, decision)

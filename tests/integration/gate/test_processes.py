@@ -23,6 +23,7 @@ from tests.integration.gate.serving import asked
 from tests.support import keys
 from tests.support.payloads import payload_hash
 from tests.unit.gate.scene import Scene
+from tests.waiting import PATIENCE_S
 from trustlog.gate.kept_view import KeptView
 
 
@@ -35,7 +36,7 @@ class GateProcess:
         request = urllib.request.Request(  # noqa: S310 - our own, on loopback
             f"{self.url}/v1/decisions", json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:  # noqa: S310 - as above
             return json.load(response)
 
 
@@ -130,7 +131,7 @@ async def test_told_to_stop_it_answers_what_was_asked_and_ends_well(scene: Scene
         try:
             await loop.run_in_executor(pool, gate.post, asked(scene, "ticket.read"))
             gate.process.send_signal(signal.SIGTERM)
-            assert await loop.run_in_executor(pool, gate.process.wait, 30) == 0
+            assert await loop.run_in_executor(pool, gate.process.wait, PATIENCE_S) == 0
         finally:
             await loop.run_in_executor(pool, started.__exit__, None, None, None)
     kept = KeptView.open(tmp_path / "state", scene.trust)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from tests.integration.gate.serving import ServedGate, asked, codes_of, serving_
 from tests.support import keys
 from tests.unit.gate.scene import Scene
 from tests.unit.gate.story import EXECUTE, Story
+from tests.waiting import until
 from trustlog.client.checking import Logged as Submitted
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused
@@ -112,10 +112,7 @@ async def test_it_is_sent_again_until_the_log_has_it_and_then_counts_from_there(
         assert isinstance(gate.client, Refusing)
         assert (await gate.post("/v1/restrictions", envelope)).status == 202
         gate.client.down = False
-        for _ in range(600):
-            if not len(gate.gate.restrictions):
-                break
-            await asyncio.sleep(0.05)
+        await until(lambda: not len(gate.gate.restrictions))
         assert gate.kept.restrictions() == []
         [reason] = [one for one in (await gate.decide(asked(scene)))["reasons"] if one["code"] == "TOKEN_REVOKED"]
         assert "not logged yet" not in reason["detail"]

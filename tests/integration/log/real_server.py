@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.integration.log.actors import make_log_directory
+from tests.waiting import PATIENCE_S, children_of
 
 ROOT = Path(__file__).resolve().parents[3]
 _SERVE = """
@@ -39,13 +40,12 @@ class Server:
     @property
     def front_ends(self) -> list[int]:
         """Their process ids: they part first, the follower last."""
-        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return sorted(int(pid) for pid in path.read_text().split())[: self.workers]
+        return children_of(self.process.pid)[: self.workers]
 
     def stop(self) -> str:
         """Ask it to stop; what it said on stderr."""
         self.process.send_signal(signal.SIGTERM)
-        _, said = self.process.communicate(timeout=60)
+        _, said = self.process.communicate(timeout=PATIENCE_S)
         assert self.process.returncode == 0, said.decode()
         return said.decode()
 

@@ -17,6 +17,7 @@ from tests.integration.log.conftest import Service, serving
 from tests.integration.log.damage import change_entry, change_payload, drop_entries, execute
 from tests.integration.log.test_service import check_result, fill, open_checkpoint
 from tests.integration.log.test_start import check_read_only, grow
+from tests.waiting import PATIENCE_S
 from trustlog.errors import Refused, TrustlogError
 from trustlog.formats.checkpoint import Checkpoint
 from trustlog.formats.note import NoteSigner, parse_note, sign_note
@@ -67,7 +68,7 @@ async def test_a_backup_taken_while_the_log_is_written_is_one_moment_of_it(servi
         made = await service.log.read(backup, service.log.directory, tmp_path / f"backup-{number}")
         assert made.log.newest.size <= made.log.size
         sizes.append(made.log.size)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while service.log.published.size <= made.log.size:  # the next backup is of a later moment
                 assert not writing.done()
                 await asyncio.sleep(0.01)

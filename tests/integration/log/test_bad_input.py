@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.log.actors import ACTORS, edit, hash_b64u, own_record, receipt, receipt_payload
 from tests.integration.log.conftest import Service
+from tests.waiting import until
 from trustlog.errors import REASONS
 from trustlog.formats.base64 import encode_b64u
 from trustlog.formats.didkey import encode_did_key
@@ -225,12 +226,13 @@ async def test_skew_is_not_judged_for_what_is_in_the_log(service: Service, monke
     assert (await service.post(_revocation(reason="another"))).json()["code"] == "CLOCK_SKEW"
 
 
-async def _send_raw(service: Service, data: bytes) -> None:
-    """Send and go away without reading anything."""
+async def _send_raw(service: Service, data: bytes, *, logged: int = 0) -> None:
+    """Send and go away without reading anything, once so many entries are logged."""
     _reader, writer = await asyncio.open_connection(service.host, service.port)
     writer.write(data)
     await writer.drain()
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # so that there mostly was time to begin with it
+    await until(lambda: service.log.reader.size() >= logged)
     writer.transport.abort()
 
 
@@ -249,7 +251,7 @@ async def test_truncated_upload_logs_nothing(service: Service) -> None:
 
 async def test_truncated_batch_logs_only_whole_lines(service: Service) -> None:
     body = receipt("whole") + b"\n" + receipt("cut")
-    await _send_raw(service, _head("application/x-ndjson", len(body) + 1) + body)
+    await _send_raw(service, _head("application/x-ndjson", len(body) + 1) + body, logged=1)
     assert (await service.post(receipt("whole"))).status == 200
     assert (await service.post(receipt("cut"))).status == 201
 
@@ -259,8 +261,8 @@ async def test_clients_that_disconnect_midway_cost_nothing(service: Service) -> 
     await asyncio.gather(*(_send_raw(service, _head("application/x-ndjson", len(body)) + body) for _ in range(5)))
     answers = await service.post_lines([receipt(f"r-{i}") for i in range(300)])
     assert sorted(answer["index"] for answer in answers) == list(range(300))
+    await until(lambda: service.log.link.open_entries == 0)
     assert service.log.reader.size() == 300
-    assert service.log.link.open_entries == 0
 
 
 @pytest.mark.parametrize(

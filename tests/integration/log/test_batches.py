@@ -7,6 +7,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import pytest
 from tests.integration.log.actors import ACTORS, now, own_record, receipt
 from tests.integration.log.conftest import serving
 from tests.integration.log.real_server import Server, running
-from tests.integration.log.wire import NDJSON, connected, post_head, until
+from tests.integration.log.wire import NDJSON, connected, post_head
 from tests.support import payloads
+from tests.waiting import PATIENCE_S, until
 from trustlog.formats.envelope import seal_envelope
 from trustlog.log import link
 from trustlog.log.commit import Committed, Committer
@@ -36,7 +38,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     commit = Committer.commit
 
     def wait_and_commit(committer: Committer, offers: Sequence[Offer]) -> Committed:
-        assert gate.wait(20)
+        assert gate.wait(PATIENCE_S)
         return commit(committer, offers)
 
     monkeypatch.setattr(Committer, "commit", wait_and_commit)
@@ -201,26 +203,26 @@ async def test_an_identity_raced_with_different_contents_has_one_holder_and_all_
 
 
 async def test_front_ends_share_connections_and_add_up_what_they_count(server: Server) -> None:
-    async def connect(_number: int) -> None:
-        async with connected("127.0.0.1", server.port) as wire:
-            body = receipt(f"r-{_number}")
+    before, clients = open_sockets(server), 0
+
+    def are_shared() -> bool:
+        return all(now > then for now, then in zip(open_sockets(server), before, strict=True))
+
+    async with AsyncExitStack() as stack, asyncio.timeout(PATIENCE_S):
+        while clients < CLIENTS or not are_shared():  # however long one of them does not get to run
+            wire = await stack.enter_async_context(connected("127.0.0.1", server.port))
+            body = receipt(f"r-{clients}")
             await wire.send(post_head("application/json", len(body)) + body)
             assert (await wire.answer())[0] == 201
-            await barrier.wait()
-            counted.append(open_sockets(server))
-            await barrier.wait()
-
-    barrier, counted = asyncio.Barrier(CLIENTS), list[list[int]]()
-    before = open_sockets(server)
-    await asyncio.gather(*(connect(number) for number in range(CLIENTS)))
-    assert all(now > then for now, then in zip(counted[0], before, strict=True))
+            clients += 1
+            await asyncio.sleep(0.0 if clients < CLIENTS else 0.1)
     expected = (
-        f'trustlog_requests_total{{route="/v1/entries",method="POST",status="201"}} {CLIENTS}',
-        f'trustlog_request_seconds_count{{route="/v1/entries",method="POST"}} {CLIENTS}',
-        f'trustlog_entries_answered_total{{result="new"}} {CLIENTS}',
-        f"trustlog_checkpoint_entries_sum {CLIENTS}",
+        f'trustlog_requests_total{{route="/v1/entries",method="POST",status="201"}} {clients}',
+        f'trustlog_request_seconds_count{{route="/v1/entries",method="POST"}} {clients}',
+        f'trustlog_entries_answered_total{{result="new"}} {clients}',
+        f"trustlog_checkpoint_entries_sum {clients}",
     )
-    async with aiohttp.ClientSession() as http, asyncio.timeout(20):
+    async with aiohttp.ClientSession() as http, asyncio.timeout(PATIENCE_S):
         for _ in range(6):  # whoever is asked
             while True:
                 async with http.get(server.url + "/metrics", headers={"Connection": "close"}) as response:
@@ -235,22 +237,27 @@ async def test_a_long_batch_fills_no_memory_and_holds_up_nobody(tmp_path: Path) 
         (front_end,) = server.front_ends
         await send_batch(server, 0, 2_000)
         before = peak_memory(front_end)
-        batch = asyncio.create_task(send_batch(server, 2_000, 14_000))
+        all_answered = asyncio.Event()
+        batch = asyncio.create_task(send_batch(server, 2_000, 14_000, ends_after=all_answered))
         singles = []
         for number in range(20):
             ((status, answer),) = await submit_from_many(server, [receipt(f"single-{number}")])
             assert status == 201
             singles.append(answer["index"])
+        assert not batch.done()
+        all_answered.set()
         indexes = await batch
         assert singles[-1] < indexes[-1]
         assert peak_memory(front_end) - before < 16 * MIB
 
 
-async def send_batch(server: Server, start: int, end: int) -> list[int]:
-    """The indexes of receipts that were sent while their answers were read."""
+async def send_batch(server: Server, start: int, end: int, *, ends_after: asyncio.Event | None = None) -> list[int]:
+    """The indexes of receipts that were sent while their answers were read; the last of them only `ends_after` something."""
 
     async def send() -> None:
         for number in range(start, end):
+            if number == end - 1 and ends_after is not None:
+                await ends_after.wait()
             line = receipt(f"r-{number}") + b"\n"
             await wire.send(f"{len(line):x}\r\n".encode() + line + b"\r\n")
         await wire.send(b"0\r\n\r\n")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.log.actors import receipt
 from tests.integration.log.conftest import Service
-from tests.integration.log.wire import until
+from tests.waiting import until
 from trustlog.log.offer import Problem
 from trustlog.service.metrics import HELP
 from trustlog.service.openapi import PATHS, RESPONSES

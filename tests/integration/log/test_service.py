@@ -13,6 +13,7 @@ from aiohttp import web
 from tests.integration.log.actors import ACTORS, ORIGIN, make_log_directory, own_record, receipt
 from tests.integration.log.conftest import Service, serving
 from tests.integration.log.damage import change_payload
+from tests.waiting import PATIENCE_S
 from trustlog.formats.base64 import decode_b64, decode_b64u, encode_b64u
 from trustlog.formats.bundle import parse_bundle
 from trustlog.formats.checkpoint import Checkpoint, parse_checkpoint
@@ -77,7 +78,7 @@ async def test_answers_come_while_the_batch_is_still_being_sent(service: Service
         line = receipt(f"r-{i}") + b"\n"
         writer.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
         await writer.drain()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while f'"index":{i},'.encode() not in await reader.readline():
                 pass
     writer.write(b"0\r\n\r\n")
@@ -174,7 +175,7 @@ async def test_records_are_found_by_the_words_in_them(service: Service) -> None:
         reason = f"wrong region approved, cycle {number}"
         revocation = own_record("revocation", ACTORS.issuer, target=f"job:job-{number}", reason=reason)
         assert (await service.post(revocation)).status == 201
-    async with asyncio.timeout(10):  # words may lag
+    async with asyncio.timeout(PATIENCE_S):  # words may lag
         while (answer := (await service.get("/v1/search?text=Region+cyc*&limit=2")).json())["complete_to"] < 33:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert [entry["index"] for entry in answer["entries"]] == [30, 31]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -79,10 +79,3 @@ def post_head(content_type: str, length: int, path: str = "/v1/entries") -> byte
 
 def get_head(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-
-
-async def until(claim: Callable[[], bool]) -> None:
-    """Wait for something to become true, in twenty seconds."""
-    async with asyncio.timeout(20):
-        while not claim():  # noqa: ASYNC110 - nobody sets an event for it
-            await asyncio.sleep(0.01)

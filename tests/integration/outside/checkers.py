@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE_S
+
 OUTSIDE = Path(__file__).resolve().parents[2] / "outside"
-BUILD_TIMEOUT_S = 300  # on a machine that has compiled nothing yet
-CHECK_TIMEOUT_S = 120
+BUILD_TIMEOUT_S = 900  # on a machine that has compiled nothing yet
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,7 @@ class Checker:
     program: Path
 
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self.program, *arguments], capture_output=True, text=True, timeout=CHECK_TIMEOUT_S, check=False
-        )
+        return subprocess.run([self.program, *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
     def accept(self, *arguments: str | Path) -> str:
         """Run it; it must find everything right. What it printed."""

@@ -21,7 +21,7 @@ from trustlog.formats.note import NoteSigner, sign_note
 
 pytestmark = [
     pytest.mark.usefixtures("sumdb"),  # before the log is made: without the checker nobody needs it
-    pytest.mark.timeout(600),  # whichever comes first makes the log and compiles the checker
+    pytest.mark.timeout(1200),  # whichever comes first makes the log and compiles the checker
 ]
 
 

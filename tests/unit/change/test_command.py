@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import is_alive, wait_until
 from trustlog.change import command as command_module
 from trustlog.change.command import PlanCommand, Ran
 from trustlog.formats.base64 import encode_b64u
@@ -59,8 +58,7 @@ def stopped(command: PlanCommand, started: Path, *signals: signal.Signals) -> Ra
     """Run it, and tell it to stop once it made the file `started`."""
 
     def stop() -> None:
-        while not started.exists():
-            time.sleep(0.01)
+        assert wait_until(started.exists)
         for number in signals:
             command.stop(number)
 
@@ -84,7 +82,8 @@ def test_one_that_left_the_group_and_holds_the_output_is_not_waited_for_when_all
 ) -> None:
     monkeypatch.setattr(command_module, "CLOSE_GRACE_S", 0.1)
     started = tmp_path / "started"
-    script = f"echo before; setsid bash -c 'echo $$ > {tmp_path}/pid; exec sleep 60' & sleep 0.3; touch {started}; sleep 60"
+    left = f"setsid bash -c 'echo $$ > {tmp_path}/pid; exec sleep 3600'"
+    script = f"echo before; {left} & until [ -s {tmp_path}/pid ]; do sleep 0.05; done; touch {started}; sleep 3600"
     ran = stopped(sh(script), started, signal.SIGTERM, signal.SIGKILL)
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
     assert ran.output.startswith(b"before\n\n[trustlog kept only the beginning: the output had not ended after 7 bytes")
@@ -100,7 +99,7 @@ def test_output_is_kept_up_to_the_bound_and_cut_beyond_it(over: int, monkeypatch
 
 # Whoever is killed outright.
 
-WAITS = "(echo $BASHPID > {0}/child; touch {0}/started; exec sleep 60)"
+WAITS = "(echo $BASHPID > {0}/child; touch {0}/started; exec sleep 3600)"
 DEAF = "trap '' TERM INT HUP; echo $BASHPID > {0}/command; " + WAITS
 DEAF_CHILD = "echo $BASHPID > {0}/command; (trap '' TERM INT HUP; " + WAITS + "; :) & wait"
 RUNNER = """
@@ -113,18 +112,19 @@ PlanCommand(sys.argv[1:], dict(os.environ), stop_grace_s=0.2).run(b"{}")
 @pytest.mark.parametrize("script", [DEAF, DEAF_CHILD], ids=["a deaf command", "a deaf child"])
 def test_a_runner_that_is_killed_takes_its_command_and_all_that_it_started_along(tmp_path: Path, script: str) -> None:
     runner = subprocess.Popen([sys.executable, "-c", RUNNER, "bash", "-c", script.format(tmp_path)], stdout=subprocess.PIPE)
-    wait_for(tmp_path / "started")
+    assert wait_until((tmp_path / "started").exists)
     runner.kill()
     runner.communicate()
     for name in ("command", "child"):
-        wait_for_end(int((tmp_path / name).read_text()))
+        pid = int((tmp_path / name).read_text())
+        assert wait_until(lambda pid=pid: not is_alive(pid))  # type: ignore[misc]
 
 
 def test_a_leash_that_is_killed_leaves_no_command_at_work(tmp_path: Path) -> None:
-    script = f"echo $PPID > {tmp_path}/leash; echo $$ > {tmp_path}/pid; touch {tmp_path}/started; exec sleep 60"
+    script = f"echo $PPID > {tmp_path}/leash; echo $$ > {tmp_path}/pid; touch {tmp_path}/started; exec sleep 3600"
 
     def cut() -> None:
-        wait_for(tmp_path / "started")
+        assert wait_until((tmp_path / "started").exists)
         os.kill(int((tmp_path / "leash").read_text()), signal.SIGKILL)
 
     thread = threading.Thread(target=cut)
@@ -132,7 +132,7 @@ def test_a_leash_that_is_killed_leaves_no_command_at_work(tmp_path: Path) -> Non
     ran = sh(script).run(PLAN)
     thread.join()
     assert (ran.exit_code, ran.succeeded, ran.told) == (-signal.SIGKILL, False, None)
-    wait_for_end(int((tmp_path / "pid").read_text()))
+    assert wait_until(lambda: not is_alive(int((tmp_path / "pid").read_text())))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGABRT, signal.SIGKILL])
@@ -147,14 +147,3 @@ def test_the_command_gets_nothing_of_the_leash(tmp_path: Path) -> None:
     assert {word for word in words if "=" not in word} <= {"0", "1", "2", "255"}  # 255 is bash's own
     of_bash = {"PWD", "SHLVL", "_"}
     assert {word.partition("=")[0] for word in words if "=" in word} - of_bash == {"PATH", "TRUSTLOG_PLAN_FINGERPRINT"}
-
-
-def wait_for(path: Path) -> None:
-    while not path.exists():
-        time.sleep(0.01)
-
-
-def wait_for_end(pid: int) -> None:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-            time.sleep(0.01)

@@ -35,8 +35,8 @@ async def test_on_a_terminal_a_bar_says_how_many_entries_of_all_were_read() -> N
 
 async def test_work_that_is_done_soon_says_nothing() -> None:
     stream = Terminal()
-    bar = ProgressBar(stream=stream)
-    async with client_of(MemoryLog([make_entry(0)])) as client, showing_progress(client, lambda: 0, bar=bar):
+    bar = ProgressBar(stream=stream, clock=Clock())
+    async with client_of(MemoryLog([make_entry(0)])) as client, showing_progress(client, lambda: 0, bar=bar, quiet_s=3600):
         await asyncio.sleep(0)
     assert stream.getvalue() == ""
 

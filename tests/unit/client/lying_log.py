@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.waiting import PATIENCE_S
 from trustlog.client.http import open_session
 from trustlog.client.log import LogClient
 from trustlog.client.memory import CheckpointMemory
@@ -198,7 +199,7 @@ async def client_of(
     memory: CheckpointMemory | None = None,
     trust: TrustPolicy | None = None,
     clock: Callable[[], float] = lambda: 0.0,
-    timeout_s: float = 10.0,
+    timeout_s: float = PATIENCE_S,
 ) -> AsyncIterator[LogClient]:
     """A client of `log` over a real loopback connection."""
     server = TestServer(log.application(), host="127.0.0.1")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.gate.scene import Scene, codes, make_directory, playing
+from tests.waiting import PATIENCE_S
 from trustlog.client.log import LogClient
 from trustlog.errors import Refused
 from trustlog.gate import flights
@@ -51,7 +52,7 @@ class Slow(LogClient):
         await event.wait()
 
     async def until_held(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.held) < count:
                 self.came.clear()
                 await self.came.wait()

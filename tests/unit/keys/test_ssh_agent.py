@@ -16,6 +16,7 @@ from pathlib import Path
 import nacl.signing
 import pytest
 
+from tests.waiting import PATIENCE_S
 from trustlog.errors import Refused
 from trustlog.formats.didkey import encode_did_key
 from trustlog.formats.ed25519 import verify_ed25519
@@ -218,7 +219,7 @@ def test_an_agent_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch)
     release = threading.Event()
 
     def stall(_asked: bytes) -> bytes:
-        release.wait(30)
+        release.wait(PATIENCE_S)
         return b""
 
     with answering(stall) as environment:

@@ -11,6 +11,7 @@ from typing import Self
 import pytest
 
 from tests.unit.log.index_corpus import ListedLog, make_log, terms_of
+from tests.waiting import PATIENCE_S
 from trustlog.log import following
 from trustlog.log.following import follow
 from trustlog.storage.connection import StorageFailed
@@ -21,11 +22,12 @@ LOG = make_log(21, 5000)
 
 
 class Following:
-    """The loop in a thread; `until` waits until its last step satisfies something."""
+    """The loop in a thread; `until` waits for a step of it."""
 
     def __init__(self, path: Path, log: ListedLog, published: Callable[[], int]) -> None:
         self._changed = threading.Condition()
-        self._complete_to = -1
+        self._steps: list[int] = []
+        self._looked_at = 0
         self._stop = threading.Event()
         self._index = DerivedIndex.open(path, log)
         self._thread = threading.Thread(target=self._run, args=(log, published))
@@ -36,19 +38,21 @@ class Following:
 
     def _advanced(self, complete_to: int) -> None:
         with self._changed:
-            self._complete_to = complete_to
+            self._steps.append(complete_to)
             self._changed.notify_all()
 
     def until(self, complete_to: int) -> None:
+        """Wait for a step that led there, after the one that was waited for last; it may have gone on since."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self._complete_to == complete_to, 30)
+            assert self._changed.wait_for(lambda: complete_to in self._steps[self._looked_at :], PATIENCE_S)
+            self._looked_at = self._steps.index(complete_to, self._looked_at) + 1
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(30)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
         self._index.close()
 
@@ -109,5 +113,5 @@ def test_it_ends_when_told_also_while_the_store_fails(tmp_path: Path, caplog: py
         raise StorageFailed("STORAGE_FAILED", "the disk is gone")
 
     with Following(tmp_path / "index.db", LOG, published):
-        assert reached.wait(30)
+        assert reached.wait(PATIENCE_S)
     assert "the disk is gone" in caplog.text

@@ -19,6 +19,7 @@ import msgspec
 import pytest
 
 from tests.integration.log.actors import ACTORS, ORIGIN, make_log_directory, own_record, receipt
+from tests.waiting import PATIENCE_S, wait_until
 from trustlog.errors import Fatal, TrustlogError
 from trustlog.log import sequencer as sequencer_module
 from trustlog.log.admission import admit
@@ -59,7 +60,7 @@ class FrontEnd:
     """The other end of a channel, with plain blocking calls."""
 
     def __init__(self, connected: socket.socket) -> None:
-        connected.settimeout(20)
+        connected.settimeout(PATIENCE_S)
         self.socket = connected
         self._received = bytearray()
         self._messages: list[FromWriter] = []
@@ -129,7 +130,7 @@ class Running:
         self._ask.send(b".")
 
     def join(self) -> None:
-        self._thread.join(20)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 
     def close(self) -> None:
@@ -175,13 +176,6 @@ def directory(tmp_path: Path) -> LogDirectory:
 def refusal(outcome: int | Problem) -> str:
     assert isinstance(outcome, Problem)
     return outcome.code
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_front_end_is_told_whose_log_it_is(directory: LogDirectory) -> None:
@@ -298,8 +292,8 @@ def test_a_front_end_that_is_gone_is_noticed_and_what_it_said_is_logged(director
         for number in range(40):  # more than is read at once
             gone.say(Submit(number, [offer(f"{number}-{i}") for i in range(50)]))
         gone.socket.close()
-        wait_until(lambda: log.lost == [0])
-        wait_until(lambda: log.state.size == 2000)
+        assert wait_until(lambda: log.lost == [0])
+        assert wait_until(lambda: log.state.size == 2000)
         assert stays.log(offer("later")) == [2000]
 
 
@@ -366,8 +360,8 @@ def test_a_front_end_that_does_not_read_does_not_keep_the_farewell_from_the_othe
         offers = [offer(f"r-{number}") for number in range(300)]
         for number in range(60):  # far more answers than a socket holds
             silent.say(Submit(number, offers))
-        wait_until(lambda: log.state.size == 300)
-        assert log.sequencer._channels[0].has_unsent
+        assert wait_until(lambda: log.state.size == 300)
+        assert wait_until(lambda: log.sequencer._channels[0].has_unsent)
         log.order([].pop)
         assert isinstance(other.hear(), Ended)
         log.join()
@@ -418,7 +412,7 @@ def test_trouble_is_shown_until_something_was_written_again(
         assert log.state.trouble is not None
         assert log.state.size == 1
         aside.rename(directory.log_path)
-        wait_until(lambda: log.state.trouble is None)
+        assert wait_until(lambda: log.state.trouble is None)
         assert client.log(offer("new")) == [1]
 
 
@@ -427,7 +421,7 @@ def test_the_newest_checkpoint_is_kept_when_nothing_follows_and_at_the_end(direc
         with running(directory) as log:
             (client,) = log.front_ends
             client.log(offer("a"))
-            wait_until(lambda: reader.checkpoint(1) is not None)
+            assert wait_until(lambda: reader.checkpoint(1) is not None)
             client.log(offer("b"))
         assert reader.checkpoint(2) is not None
 

@@ -10,20 +10,21 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.waiting import PATIENCE_S
 from trustlog.log.shared import SLOT_BYTES, SharedSlots
 
 RECORDS = st.binary(max_size=300)
 
 
 def fork(run: Callable[[], None]) -> int:
-    """Another process that shares our memory, and does nothing but `run`; it ends after some seconds at the latest."""
+    """Another process that shares our memory, and does nothing but `run`; it ends after some minutes at the latest."""
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", DeprecationWarning
         )  # the test runner may have threads; the child uses none of theirs
         pid = os.fork()
     if pid == 0:
-        signal.alarm(30)
+        signal.alarm(int(PATIENCE_S))
         try:
             run()
         finally:

@@ -40,7 +40,7 @@ def test_the_key_of_rfc_8037_is_written_as_that_rfc_writes_it() -> None:
 
 
 def test_a_library_of_others_takes_our_token_under_our_key_set() -> None:
-    compact = mint(int(time.time()) + 60)
+    compact = mint(int(time.time()) + 3600)
     known = jwt.PyJWKSet.from_json(encode_jwks([keys.TOKEN_ISSUER.did, keys.AGENT.did]).decode())
     kid = jwt.get_unverified_header(compact)["kid"]
     claims = jwt.decode(compact, known[kid], algorithms=["EdDSA"], audience="gate.example")
@@ -54,7 +54,7 @@ def test_a_library_of_others_takes_our_token_under_our_key_set() -> None:
 
 
 def test_a_token_that_a_library_of_others_wrote_is_read_here() -> None:
-    ours = mint(int(time.time()) + 60)
+    ours = mint(int(time.time()) + 3600)
     claims = jwt.decode(ours, options={"verify_signature": False})
     seed = jwt.PyJWK({**jwk_of(parse_did_key(keys.TOKEN_ISSUER.did)), "d": seed_b64u()}).key
     kid = key_id(parse_did_key(keys.TOKEN_ISSUER.did))

@@ -17,30 +17,21 @@ import pytest
 from tests.verifier.adversary.auditor import Auditor
 from tests.verifier.changebuilder import Change
 from tests.verifier.test_http import send
-from verifier import limits, source
+from tests.waiting import wait_until
+from verifier import limits
 from verifier.errors import Unavailable
 from verifier.web import HttpSource
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
-SOON_S = 20  # well above the patched bounds, well below a hang
-
-
-@pytest.fixture(autouse=True)
-def short_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waiting is measured in tenths of seconds here."""
-    for module in (limits, source):
-        monkeypatch.setattr(module, "HTTP_TIMEOUT_S", 0.5, raising=False)
-        monkeypatch.setattr(module, "ANSWER_S", 1, raising=False)
 
 
 def endless(piece: bytes, head: bytes = b"HTTP/1.0 200 OK\r\n\r\n", pause_s: float = 0) -> Answer:
-    """Sends `head`, then `piece` for as long as anybody listens, at most for a while."""
+    """Sends `head`, then `piece` for as long as anybody listens."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
-        until = time.monotonic() + 2 * SOON_S
         with contextlib.suppress(OSError):  # the verifier has left
             handler.wfile.write(head)
-            while time.monotonic() < until:
+            while True:
                 handler.wfile.write(piece)
                 time.sleep(pause_s)
         handler.close_connection = True
@@ -173,15 +164,18 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     ],
 )
 @pytest.mark.parametrize("path", ["checkpoint", "tile/entries/000.p/17"])
-def test_a_server_that_answers_with(web_auditor: Auditor, path: str, answer: Answer, codes: tuple[str, ...]) -> None:
-    """Undecided, and soon: nothing follows about the log from what could not be got."""
+def test_a_server_that_answers_with(
+    web_auditor: Auditor, monkeypatch: pytest.MonkeyPatch, *, path: str, answer: Answer, codes: tuple[str, ...]
+) -> None:
+    """Undecided, and soon, though some answers never end: nothing follows about the log from what could not be got."""
+    if "LOG_UNREACHABLE" in codes:  # time may run out; everything else gets all the time that the machine takes
+        monkeypatch.setattr(limits, "HTTP_TIMEOUT_S", 0.5)
+        monkeypatch.setattr(limits, "ANSWER_S", 1)
     change = Change().build()
     web_auditor.serve(change.log)
     assert web_auditor.server is not None
     web_auditor.server.overrides[path] = answer
-    began = time.monotonic()
     exit_code, code = web_auditor.log()
-    assert time.monotonic() - began < SOON_S
     assert exit_code == 3
     assert code in codes
 
@@ -226,20 +220,24 @@ def test_a_log_that_is_busy(
 
 
 def test_what_is_under_way_or_waits_holds_nobody_who_leaves(web_auditor: Auditor) -> None:
-    """An interrupt, say: four answers drip, and what waits for them would drip too."""
+    """An interrupt, say: four answers drip for ever, and what waits for them would drip too."""
     web_auditor.serve(Change().build().log)
     assert web_auditor.server is not None
+    under_way: list[BaseHTTPRequestHandler] = []
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        under_way.append(handler)
+        endless(b"x", LONG + b"X-Slow: ", pause_s=0.05)(handler)
+
     paths = [f"tile/entries/{number:03d}" for number in range(12)]
-    web_auditor.server.overrides.update(dict.fromkeys(paths, endless(b"x", LONG + b"X-Slow: ", pause_s=0.05)))
+    web_auditor.server.overrides.update(dict.fromkeys(paths, drip))
     log = HttpSource(web_auditor.location)
     first, second = log.read_many(paths[:6], 1000), log.read_many(paths[6:], 1000)
     threads = [threading.Thread(target=ask, args=(answers,)) for answers in (first, second)]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
-    began = time.monotonic()
+    assert wait_until(lambda: len(under_way) == limits.CONNECTIONS)
     log.close()
-    assert time.monotonic() - began < 1, "the answers go on for forty seconds"
     for thread in threads:
         thread.join()
     with pytest.raises(Unavailable, match="LOG_UNREACHABLE"):
