@@ -1,38 +1,26 @@
-"""What each command reads and prints. What is written is written after the verdict, and the verdict alone decides the exit."""
+"""What each command reads, and in which order: arguments, inputs, the verdict, and only then what is printed and written."""
 
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
-import sys
 import time
 from argparse import Namespace
-from collections.abc import Sequence
 from contextlib import closing
-from difflib import get_close_matches
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
-from verifier.display import Paint, coloured, plain, to_json_line
 from verifier.errors import Refused, Unusable
-from verifier.explain.step import Chapter
-from verifier.explain.text import render_chapters
-from verifier.files import check_writable, is_same_file, read_file, read_trust, write_whole
+from verifier.explain_code import explain
+from verifier.files import check_writable, is_same_file, read_file, read_trust
 from verifier.limits import MAX_FOREIGN_ENTRY_BYTES, MAX_LOG_PROOF_BYTES, MAX_NOTE_BYTES
 from verifier.outcome import Background, Judged, Outcome
-from verifier.output import can_show, complain, write_out
+from verifier.output import complain
+from verifier.pages import write_folder_report, write_report
+from verifier.printing import print_table, print_verdict
 from verifier.progress import show_progress
-from verifier.reasons import REASONS
 from verifier.remembered import read_since, read_state, write_state
 from verifier.report import Status, error_report
-from verifier.text import DEFAULT_COLUMNS, render
 from verifier.times import NS, format_time, parse_judging_time
 from verifier.trust import TrustPolicy
-
-if TYPE_CHECKING:
-    from verifier.many_packs import Table
-
 
 _INPUTS = ("pack", "proof", "entry", "old", "new", "trust", "since", "state", "resume")
 
@@ -40,7 +28,7 @@ _INPUTS = ("pack", "proof", "entry", "old", "new", "trust", "since", "state", "r
 def run(options: Namespace) -> int:
     """Run the chosen command and print its verdict; the exit code."""
     if options.command == "explain":
-        return _explain(options)
+        return explain(options)
     try:
         _check_options(options)
         at_ns = _judging_time(options)
@@ -49,12 +37,11 @@ def run(options: Namespace) -> int:
         outcome = _COMMANDS[options.command](options, at_ns=at_ns)
     except (Unusable, Refused) as error:  # a file, an argument or the trust policy: nothing can be judged
         outcome = Outcome(error_report(error.code, error.say()))
-        _print(options, outcome, None)
+        print_verdict(options, outcome, None)
         return outcome.report.exit_code
     background, judged = _background(options, outcome), Judged(format_time(at_ns), outcome.files)
-    _print(options, outcome, judged, background.chapters)
-    if options.report is not None:
-        _write_report(options, outcome, judged, background)
+    print_verdict(options, outcome, judged, background.chapters)
+    write_report(options, outcome, judged, background)
     return outcome.report.exit_code
 
 
@@ -87,76 +74,6 @@ def _asks_background(options: Namespace) -> bool:
     return options.report is not None or getattr(options, "explain", False)
 
 
-def _print(options: Namespace, outcome: Outcome, judged: Judged | None, chapters: Sequence[Chapter] = ()) -> None:
-    report, explained = outcome.report, getattr(options, "explain", False)
-    if report.status is Status.ERROR:
-        hint = REASONS[report.reason_code].next_step
-        complain(f"{report.reason_code}: {report.reason}", hint)
-    if options.json:
-        also = {"explanation": [chapter.to_json() for chapter in chapters]} if explained else {}
-        write_out(to_json_line(report.to_json() | also))
-        return
-    if report.status is not Status.ERROR:
-        write_out(render(report, judged, columns=_columns(), paint=_paint()))
-        if explained and chapters:
-            write_out(render_chapters(chapters, paint=_paint(), can_show=can_show))
-
-
-def _columns() -> int:
-    """The terminal's width, or COLUMNS, or a width that suits a file."""
-    return shutil.get_terminal_size((DEFAULT_COLUMNS, 24)).columns
-
-
-def _paint() -> Paint:
-    """Colour only on a terminal that wants it (no-color.org)."""
-    wanted = (
-        sys.stdout is not None
-        and sys.stdout.isatty()
-        and not os.environ.get("NO_COLOR")
-        and os.environ.get("TERM") != "dumb"
-    )
-    return coloured if wanted else plain
-
-
-def _write_report(options: Namespace, outcome: Outcome, judged: Judged, background: Background) -> None:
-    """Write the page on one verdict."""
-    from verifier.html.page import render_page  # noqa: PLC0415 - only where it is asked for
-
-    command = _repeat(options, judged)
-    _write_page(options, render_page(outcome.report, outcome.trust, background, command=command, judged=judged))
-
-
-def _write_folder_report(options: Namespace, table: Table, trust: TrustPolicy, judged: Judged) -> None:
-    """Write the page on a folder of packs."""
-    from verifier.html.page import render_folder_page  # noqa: PLC0415
-
-    command = _repeat(options, judged)
-    _write_page(options, render_folder_page(table, trust, folder=options.pack, command=command, judged=judged))
-
-
-def _write_page(options: Namespace, page: str) -> None:
-    """A page is written after judging; whether that works changes no verdict."""
-    try:
-        write_whole(options.report, page.encode("utf-8"))
-    except Unusable as error:
-        complain(f"the report was not written: {error.say()}", "the verdict stands; write it somewhere else")
-
-
-def _repeat(options: Namespace, judged: Judged) -> str:
-    """The command that judges the same again: at the same time, without what concerns this run's output."""
-    words, skip = ["trustlog-verify"], False
-    for word in options.given:
-        if skip or word in ("--json", "--force"):
-            skip = False
-        elif word in ("--report", "--at", "--resume"):
-            skip = True
-        elif not word.startswith(("--report=", "--at=", "--resume=")):
-            words.append(word)
-    if hasattr(options, "at"):
-        words += ["--at", judged.at]
-    return shlex.join(words)
-
-
 def _evidence(options: Namespace, *, at_ns: int) -> Outcome:
     from verifier.one_pack import judge_one  # noqa: PLC0415 - other commands do not need it
 
@@ -164,7 +81,7 @@ def _evidence(options: Namespace, *, at_ns: int) -> Outcome:
 
 
 def _evidence_of_folder(options: Namespace, *, at_ns: int) -> int:
-    from verifier.many_packs import Table, judge_folder, render_table  # noqa: PLC0415
+    from verifier.many_packs import Table, judge_folder  # noqa: PLC0415
 
     if options.explain:
         raise Unusable("PARAMETER_INVALID", "--explain", expected="one pack, not a folder")
@@ -173,18 +90,11 @@ def _evidence_of_folder(options: Namespace, *, at_ns: int) -> int:
     judged = Judged(format_time(at_ns), ((options.trust, trust.sha256),))
     if not isinstance(found, Table):
         outcome = Outcome(found, trust)
-        _print(options, outcome, judged)
-        if options.report is not None:
-            _write_report(options, outcome, judged, Background())
+        print_verdict(options, outcome, judged)
+        write_report(options, outcome, judged, Background())
         return found.exit_code
-    if options.json:
-        for row in found.rows:
-            write_out(to_json_line(row.to_json()))
-        write_out(to_json_line({"summary": found.summary()}))
-    else:
-        write_out(render_table(found, judged, columns=_columns(), paint=_paint()))
-    if options.report is not None:
-        _write_folder_report(options, found, trust, judged)
+    print_table(options, found, judged)
+    write_folder_report(options, found, trust, judged)
     return found.exit_code
 
 
@@ -258,41 +168,6 @@ def _log(options: Namespace, *, at_ns: int) -> Outcome:
 
 
 _COMMANDS = {"evidence": _evidence, "proof": _proof, "consistency": _consistency, "log": _log}
-
-
-def _explain(options: Namespace) -> int:
-    """One reason code, or all of them."""
-    if options.code is None:
-        return _explain_all(options)
-    code = options.code.upper()
-    reason = REASONS.get(code)
-    if reason is None:
-        sentence = f"no reason code {options.code[:64]!r}"
-        complain(sentence, _similar(code))
-        if options.json:
-            write_out(to_json_line(error_report("PARAMETER_INVALID", sentence).to_json()))
-        return 2
-    if options.json:
-        write_out(to_json_line({"code": code, **reason.to_json()}))
-    else:
-        write_out(f"{code}: {reason.sentence}\nlikely cause: {reason.cause}\nnext step: {reason.next_step}\n")
-    return 0
-
-
-def _similar(code: str) -> str:
-    alike = get_close_matches(code, REASONS, n=3)
-    return f"did you mean {' or '.join(alike)}?" if alike else "explain without a code lists them all"
-
-
-def _explain_all(options: Namespace) -> int:
-    """Every code with its sentence; as JSON, one whole reason a line."""
-    columns = max(len(code) for code in REASONS)
-    for code, reason in sorted(REASONS.items()):
-        if options.json:
-            write_out(to_json_line({"code": code, **reason.to_json()}))
-        else:
-            write_out(f"{code:<{columns}}  {reason.sentence}\n")
-    return 0
 
 
 def _judging_time(options: Namespace) -> int:

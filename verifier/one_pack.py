@@ -6,8 +6,9 @@ from argparse import Namespace
 from contextlib import closing
 from hashlib import sha256
 
+from verifier.change.findings import Findings
 from verifier.change.judge import WholeLog, judge
-from verifier.errors import Refused, Unavailable, Unusable, VerifierError
+from verifier.errors import Refused, Unavailable, Unusable
 from verifier.explain.chapters import chosen_entry, explain_pack, read_stated, say_checkpoint
 from verifier.files import read_file, read_trust
 from verifier.limits import MAX_PACK_BYTES
@@ -15,10 +16,11 @@ from verifier.outcome import Background, Outcome, Path
 from verifier.pack import Pack, PackedEntry, parse_pack
 from verifier.progress import show_progress
 from verifier.remembered import read_state, write_state
-from verifier.report import Check, Report, Status, conclude
+from verifier.report import Report, Status, conclude
 from verifier.source import open_source
 from verifier.timeline import build_timeline
-from verifier.trust import TrustPolicy, open_checkpoint
+from verifier.trust import TrustPolicy
+from verifier.trustedcheckpoint import open_checkpoint
 from verifier.unproven import ALWAYS_NOT_PROVEN, unwitnessed
 from verifier.wanted import Wanted
 from verifier.wholehistory import read_whole_log
@@ -85,13 +87,15 @@ def read_log(options: Namespace, trust: TrustPolicy, wanted: Wanted) -> tuple[Wh
         )
 
 
-def log_report(error: VerifierError, trust: TrustPolicy) -> Report:
+def log_report(error: Refused | Unavailable, trust: TrustPolicy) -> Report:
     """The verdict if the whole log could not be read: a contradiction fails, what cannot be had leaves it undecided."""
-    status = Status.FAIL if isinstance(error, Refused) else Status.UNDECIDED
-    found = ": ".join(part for part in (error.detail, error.found) if part)
-    check = Check("log", "read", status, error.code, error.expected, found)
+    findings = Findings()
+    if isinstance(error, Refused):
+        findings.refused("log.read", error)
+    else:
+        findings.unavailable("log.read", error)
     return conclude(
-        [check],
+        findings.checks,
         not_proven=[
             "anything about the change: the log of --log could not be read whole",
             *ALWAYS_NOT_PROVEN,

@@ -11,7 +11,7 @@ from functools import lru_cache
 from verifier import schema as s
 from verifier.encodings import decode_b64
 from verifier.errors import Refused
-from verifier.jsontext import parse_object, parse_sorted
+from verifier.jsontext import parse_object
 from verifier.limits import (
     MAX_CONSISTENCY_HASHES,
     MAX_PACK_ANCHORS,
@@ -19,6 +19,7 @@ from verifier.limits import (
     MAX_PACK_ENTRIES,
     MAX_PROOF_HASHES,
 )
+from verifier.payloadtext import parse_sorted
 
 
 def _hash(value: object, where: str) -> bytes:

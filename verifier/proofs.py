@@ -10,7 +10,8 @@ from verifier.report import Report, conclude
 from verifier.scan import TileNodes
 from verifier.source import Source, read_checkpoint
 from verifier.tree import check_consistency, check_inclusion, hash_leaf, prove_consistency
-from verifier.trust import TrustPolicy, open_checkpoint
+from verifier.trust import TrustPolicy
+from verifier.trustedcheckpoint import open_checkpoint
 from verifier.unproven import unwitnessed
 
 

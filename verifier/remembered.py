@@ -12,7 +12,8 @@ from pathlib import Path
 from verifier.errors import Refused, Unusable
 from verifier.files import read_file, read_own, write_whole
 from verifier.limits import MAX_NOTE_BYTES
-from verifier.trust import TrustPolicy, open_checkpoint
+from verifier.trust import TrustPolicy
+from verifier.trustedcheckpoint import open_checkpoint
 
 _LOCK_S = 5.0  # another command holds the lock only while it writes a few hundred bytes
 _POLL_S = 0.02

@@ -17,9 +17,11 @@ from verifier.edge import RightEdge
 from verifier.encodings import decode_b64, encode_b64
 from verifier.errors import Refused, Unusable
 from verifier.files import read_own, write_whole
-from verifier.jsontext import canonicalize, parse_object
+from verifier.jsonforms import canonicalize
+from verifier.jsontext import parse_object
 from verifier.tiles import TILE_WIDTH
-from verifier.trust import TrustPolicy, open_checkpoint
+from verifier.trust import TrustPolicy
+from verifier.trustedcheckpoint import open_checkpoint
 
 FORMAT = "trustlog-verify/progress/v1"
 MAX_BYTES = 1 << 20  # eight rows of 255 hashes and a checkpoint with a hundred signatures are less

@@ -18,7 +18,7 @@ from verifier.didkey import parse_did_key
 from verifier.encodings import decode_b64u
 from verifier.entry import HASH_PATTERN
 from verifier.errors import Refused
-from verifier.jsontext import is_at_most
+from verifier.jsonforms import is_at_most
 from verifier.limits import MAX_LINE_CHARACTERS, MAX_NOTE_CHARACTERS, MAX_SAFE_INTEGER
 from verifier.times import parse_time
 
@@ -30,6 +30,16 @@ def refuse(where: str, expected: str, found: object = None) -> NoReturn:
     """Raise the refusal of a schema: where, what was expected, and the kind of thing that was found."""
     shown = None if found is None else type(found).__name__
     raise Refused("SCHEMA_VALIDATION_FAILED", where, expected=expected, found=shown)
+
+
+def refuse_unknown(where: str) -> NoReturn:
+    """Raise the refusal of a member that a closed object does not have."""
+    raise Refused("SCHEMA_VALIDATION_FAILED", where, expected="no such member", found="one")
+
+
+def refuse_absent(where: str) -> NoReturn:
+    """Raise the refusal of an object without a required member."""
+    raise Refused("SCHEMA_VALIDATION_FAILED", where, expected="this member", found="none")
 
 
 def member(rule: Rule[T]) -> T:
@@ -64,12 +74,12 @@ def _refuse_in_place(schema: type[Any], value: dict[str, object], where: str) ->
     rules, required = _shape(schema)  # type: ignore[arg-type] # every class is hashable
     unknown = next((name for name in value if name not in rules), None)
     if unknown is not None:
-        refuse(f"{where}.{unknown[:64]}", "no such member")
+        refuse_unknown(f"{where}.{unknown[:64]}")
     for name, rule in rules.items():
         if name in value:
             rule(value[name], f"{where}.{name}")
         elif name in required:
-            refuse(f"{where}.{name}", "this member")
+            refuse_absent(f"{where}.{name}")
 
 
 @cache

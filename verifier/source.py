@@ -84,7 +84,7 @@ class DirectorySource:
         finally:
             os.close(file)
         if len(data) > max_bytes:
-            raise Unavailable("BODY_TOO_LARGE", path, expected=f"at most {max_bytes} bytes")
+            raise Unavailable("BODY_TOO_LARGE", path, expected=f"at most {max_bytes} bytes", found="more")
         return data
 
     def read_many(self, paths: Sequence[str], max_bytes: int) -> Iterator[bytes | None]:

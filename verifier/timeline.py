@@ -1,18 +1,18 @@
-"""The records of a change in the log's order: what each says, who signed it, and whether it counts.
+"""The records of a change in the log's order: what each says, who signed it, and what the verdict says about it.
 
 The order is the log's and is proven; every time is the signer's own word. Made for people, after judging: nothing here
-decides anything.
+decides anything, and what no check is about is not said to hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from verifier.entry import parse_entry
 from verifier.errors import Refused
 from verifier.ledger.history import History
-from verifier.ledger.logged import Logged, State
+from verifier.ledger.logged import Logged
 from verifier.pack import Pack, PackedEntry
 from verifier.records.approval import Approval
 from verifier.records.bundle import OpenedBundle
@@ -31,11 +31,34 @@ from verifier.report import Report, Status
 from verifier.trust import TrustPolicy
 
 MAX_SAID = 160  # characters of one line
+_JUDGING = frozenset(("policy", "approvals", "execution"))  # that an entry is in the log, and listed, says nothing for it
+_ONLY_TOLD = frozenset(("execution.violation",))
+
+
+class Standing(Enum):
+    """What is said about one record.
+
+    HOLDS      the checks about it hold, as far as absences carry.
+    OPEN       a check about it is undecided, and none fails.
+    FAILS      a check about it fails.
+    UNJUDGED   it was read, and no check is about it alone.
+    LIES       its payload is not the one that its entry commits to.
+    VOID       it breaks a rule of reading: it is without effect.
+    UNREAD     its payload is not here.
+    """
+
+    HOLDS = "holds"
+    OPEN = "open"
+    FAILS = "fails"
+    UNJUDGED = "unjudged"
+    LIES = "lies"
+    VOID = "void"
+    UNREAD = "unread"
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One record. `time_ns` is claimed; `standing` says whether it counts, `code` why it does not or what failed on it."""
+    """One record. `time_ns` is claimed; `code` says why it is without effect, what failed on it, or what is open."""
 
     index: int
     kind: str
@@ -44,41 +67,62 @@ class Moment:
     role: str
     signer_did: str
     subject: str | None
-    standing: str
+    standing: Standing
     code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the checks about one entry come to."""
+
+    standing: Standing
+    code: str | None = None
+
+
+_UNJUDGED = _Said(Standing.UNJUDGED)
 
 
 def build_timeline(pack: Pack, trust: TrustPolicy, report: Report, *, origin: str) -> tuple[Moment, ...]:
     """Every entry of a pack, in index order. Never raises: what cannot be read is said to be unreadable."""
     history = History(trust, origin)
-    failed = {
-        check.index: check.code
-        for check in reversed(report.checks)
-        if check.status is Status.FAIL and check.index is not None
-    }
-    return tuple(_moment(item, history, trust, failed) for item in pack.entries)
+    said = _said_of_entries(report)
+    return tuple(_moment(item, history, trust, said.get(item.index, _UNJUDGED)) for item in pack.entries)
 
 
-def _moment(item: PackedEntry, history: History, trust: TrustPolicy, failed: Mapping[int, str | None]) -> Moment:
-    data, code = item.entry.encode("utf-8"), failed.get(item.index)
+def _said_of_entries(report: Report) -> dict[int, _Said]:
+    """What the checks say by entry: the first that fails, else the first that is undecided, else that they hold."""
+    said: dict[int, _Said] = {}
+    for check in report.checks:
+        if check.index is None:
+            continue
+        before = said.get(check.index, _UNJUDGED).standing
+        if check.status is Status.FAIL and before is not Standing.FAILS:
+            said[check.index] = _Said(Standing.FAILS, check.code)
+        elif check.status is Status.UNDECIDED and before not in (Standing.FAILS, Standing.OPEN):
+            said[check.index] = _Said(Standing.OPEN, check.code)
+        elif before is Standing.UNJUDGED and check.group in _JUDGING and check.full_name not in _ONLY_TOLD:
+            said[check.index] = _Said(Standing.HOLDS)
+    return said
+
+
+def _moment(item: PackedEntry, history: History, trust: TrustPolicy, said: _Said) -> Moment:
+    index, data = item.index, item.entry.encode("utf-8")
     try:
-        logged = history.add(item.index, data, None if item.payload is None else item.payload.encode("utf-8"))
+        logged = history.add(index, data, None if item.payload is None else item.payload.encode("utf-8"))
     except Refused as lie:
         entry = parse_entry(data)
-        return Moment(item.index, entry.kind, "another payload", None, "", entry.signer_did, None, "lie", lie.code)
+        return Moment(index, entry.kind, "another payload", None, "", entry.signer_did, None, Standing.LIES, lie.code)
     if logged is None:
-        return Moment(
-            item.index, "unreadable", "no entry of the grammar", None, "", "", None, "void", code or "ENTRY_MALFORMED"
-        )
-    signer, record = logged.entry.signer_did, logged.record
+        code = said.code or "ENTRY_MALFORMED"
+        return Moment(index, "unreadable", "no entry of the grammar", None, "", "", None, Standing.VOID, code)
+    kind, signer, record = logged.entry.kind, logged.entry.signer_did, logged.record
     subject, role = _who(logged, history, trust)
+    if logged.fault is not None:
+        return Moment(index, kind, "without effect", None, role, signer, subject, Standing.VOID, logged.fault.code)
     if record is None:
-        says = "payload erased or missing" if logged.state is State.UNREAD else "without effect"
-        fault = logged.fault.code if logged.fault else None
-        return Moment(item.index, logged.entry.kind, says, None, role, signer, subject, logged.state.value, fault or code)
-    time_ns = _claimed_time(record)
-    standing = "fails" if item.index in failed else logged.state.value
-    return Moment(item.index, logged.entry.kind, shorten(say(record)), time_ns, role, signer, subject, standing, code)
+        return Moment(index, kind, "payload erased or missing", None, role, signer, subject, Standing.UNREAD, said.code)
+    time_ns, says = _claimed_time(record), shorten(say(record))
+    return Moment(index, kind, says, time_ns, role, signer, subject, said.standing, said.code)
 
 
 def _who(logged: Logged, history: History, trust: TrustPolicy) -> tuple[str | None, str]:

@@ -148,6 +148,11 @@ def _inconsistent(expected: str) -> Refused:
     return Refused("CONSISTENCY_PROOF_INVALID", "consistency proof", expected=expected)
 
 
+def split_of(begin: int, end: int) -> int:
+    """Where the tree over entries begin ≤ index < end divides: after the largest power of two below its size."""
+    return begin + (1 << ((end - begin - 1).bit_length() - 1))
+
+
 ReadNode = Callable[[int, int], bytes]  # (level, index) of a complete subtree of 2^level leaves -> its hash
 
 
@@ -157,7 +162,7 @@ def _subtree(begin: int, end: int, read: ReadNode) -> bytes:
     if span & (span - 1) == 0:
         level = span.bit_length() - 1
         return read(level, begin >> level)
-    split = begin + (1 << ((span - 1).bit_length() - 1))
+    split = split_of(begin, end)
     return hash_node(_subtree(begin, split, read), _subtree(split, end, read))
 
 
@@ -166,7 +171,7 @@ def prove_inclusion(index: int, size: int, read: ReadNode) -> list[bytes]:
     proof: list[bytes] = []
     begin, end = 0, size
     while end - begin > 1:
-        split = begin + (1 << ((end - begin - 1).bit_length() - 1))
+        split = split_of(begin, end)
         if index < split:
             proof.append(_subtree(split, end, read))
             end = split
@@ -183,7 +188,7 @@ def prove_consistency(old_size: int, new_size: int, read: ReadNode) -> list[byte
     proof: list[bytes] = []
     begin, end, whole = 0, new_size, True
     while end != old_size:
-        split = begin + (1 << ((end - begin - 1).bit_length() - 1))
+        split = split_of(begin, end)
         if old_size <= split:
             proof.append(_subtree(split, end, read))
             end = split

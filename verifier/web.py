@@ -251,12 +251,14 @@ def _parse_pause(response: HTTPResponse) -> int | None:
 def _check_headers(response: HTTPResponse, path: str) -> None:
     """The body is as it was written, and where it ends can be told from where it was cut."""
     if any(coding.strip().lower() != "identity" for coding in response.headers.get_all("Content-Encoding", [])):
-        raise Unavailable("LOG_RESPONSE_INVALID", path, expected="no content encoding")
+        raise Unavailable("LOG_RESPONSE_INVALID", path, expected="no content encoding", found="one")
     lengths = set(response.headers.get_all("Content-Length", []))
     if response.chunked:
         return
-    if response.length is None or len(lengths) != 1 or re.fullmatch(r"[0-9]{1,18}", lengths.pop().strip(), re.ASCII) is None:
-        raise Unavailable("LOG_RESPONSE_INVALID", path, expected="one Content-Length")
+    is_one = len(lengths) == 1 and all(re.fullmatch(r"[0-9]{1,18}", length.strip(), re.ASCII) for length in lengths)
+    if response.length is None or not is_one:
+        found = " and ".join(sorted(lengths))[:64] or "none"
+        raise Unavailable("LOG_RESPONSE_INVALID", path, expected="one Content-Length", found=found)
 
 
 def _read_in_time(response: HTTPResponse, path: str, most: int) -> bytes:
@@ -272,7 +274,7 @@ def _read_in_time(response: HTTPResponse, path: str, most: int) -> bytes:
 
 
 def _too_large(path: str, max_bytes: int) -> NoReturn:
-    raise Unavailable("BODY_TOO_LARGE", path, expected=f"at most {max_bytes} bytes")
+    raise Unavailable("BODY_TOO_LARGE", path, expected=f"at most {max_bytes} bytes", found="more")
 
 
 def _too_late(path: str) -> NoReturn:

@@ -13,7 +13,8 @@ from verifier.proofs import check_not_behind
 from verifier.reading import BundleRead, Look
 from verifier.scan import OnProgress, scan_log
 from verifier.source import Source, read_checkpoint, read_entry
-from verifier.trust import TrustPolicy, open_checkpoint
+from verifier.trust import TrustPolicy
+from verifier.trustedcheckpoint import open_checkpoint
 from verifier.wanted import Wanted
 
 

@@ -21,7 +21,8 @@ from verifier.report import Report, conclude
 from verifier.resume import Progress, ProgressFile
 from verifier.scan import OnProgress, Scan, scan_log
 from verifier.source import Source, read_checkpoint
-from verifier.trust import TrustedCheckpoint, TrustPolicy, open_checkpoint
+from verifier.trust import TrustPolicy
+from verifier.trustedcheckpoint import TrustedCheckpoint, open_checkpoint
 from verifier.unproven import NO_EARLIER, unwitnessed
 
 if TYPE_CHECKING:

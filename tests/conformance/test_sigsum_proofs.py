@@ -20,7 +20,8 @@ from trustlog.merkle import proofs
 from trustlog.merkle.hashing import hash_leaf
 from verifier import tree
 from verifier.errors import Refused as VerifierRefused
-from verifier.trust import TrustPolicy, open_checkpoint, parse_trust_policy
+from verifier.trust import TrustPolicy, parse_trust_policy
+from verifier.trustedcheckpoint import open_checkpoint
 
 pytestmark = needs_vectors
 

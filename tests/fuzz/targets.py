@@ -19,10 +19,12 @@ from verifier.didkey import encode_did_key, parse_did_key
 from verifier.encodings import decode_b64, decode_b64u, encode_b64, encode_b64u
 from verifier.entry import parse_entry
 from verifier.errors import Refused
-from verifier.jsontext import canonicalize, check_payload_text, parse_json, stringify
+from verifier.jsonforms import canonicalize, stringify
+from verifier.jsontext import parse_json
 from verifier.logproof import parse_log_proof
 from verifier.note import parse_note, parse_verifier_key
 from verifier.pack import parse_pack
+from verifier.payloadtext import check_payload_text
 from verifier.policy_text import parse_log_policy
 from verifier.reasons import REASONS
 from verifier.records.conflicts import conflict_keys

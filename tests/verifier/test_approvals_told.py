@@ -22,6 +22,6 @@ def test_no_approval_lives_for_a_tool_that_the_policy_does_not_list() -> None:
 def test_a_denial_and_what_nobody_can_read_are_told_apart() -> None:
     denied = executed(before={"decide_execute": lambda c: c.deny("deny", "p-sec", SECURITY)})
     at = denied.log.index_of(denied.hashes["deny"])
-    assert found(denied, DENIED) == [("JOB_DENIED", f"denial: a denial at index {at}")]
+    assert found(denied, DENIED) == [("JOB_DENIED", f"job: denied at index {at}")]
     denied.log.items[at].payload = None
-    assert found(denied, DENIED) == [("JOB_DENIED", f"denial: an unreadable approval at index {at}")]
+    assert found(denied, DENIED) == [("JOB_DENIED", f"job: denied at index {at}, by an approval that cannot be read")]

@@ -88,7 +88,7 @@ def test_an_allow_that_lists_a_decision_above_itself_attests_nothing() -> None:
 
 
 def test_what_is_adverse_says_what_was_done() -> None:
-    found = adverse_at("POLICY_SUPERSEDED", "policy", 7)
+    found = adverse_at("POLICY_SUPERSEDED", "policy", "superseded", 7)
     assert found is not None
     assert found.found == "superseded at index 7"
 

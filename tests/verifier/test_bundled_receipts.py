@@ -11,7 +11,7 @@ import pytest
 from tests.verifier.changebuilder import ROLE_KEYS, Change, Payload, envelope
 from tests.verifier.logbuilder import hash_of, jcs
 from verifier.errors import Refused
-from verifier.jsontext import stringify
+from verifier.jsonforms import stringify
 from verifier.records.bundled import BundledReceipts, read_receipts
 from verifier.records.receipts import read_gateway_receipt
 

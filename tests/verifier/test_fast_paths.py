@@ -17,7 +17,8 @@ from tests.verifier.logbuilder import hash_of, jcs
 from verifier import schema as s
 from verifier.encodings import encode_b64
 from verifier.errors import Refused
-from verifier.jsontext import canonicalize, dump, parse_object, stringify
+from verifier.jsonforms import canonicalize, dump, stringify
+from verifier.jsontext import parse_object
 from verifier.limits import MAX_METADATA_BYTES, MAX_PROOF_HASHES
 from verifier.pack import _hash, _inclusion
 from verifier.records.envelope import _signed_payload
@@ -47,13 +48,13 @@ def decode_the_long_way(schema: type[Any], value: object, where: str) -> object:
     fields = {field.name: field for field in dataclasses.fields(schema)}
     for name in value:
         if name not in fields:
-            s.refuse(f"{where}.{name[:64]}", "no such member")
+            s.refuse_unknown(f"{where}.{name[:64]}")
     members = {}
     for name, field in fields.items():
         if name in value:
             members[name] = field.metadata["rule"](value[name], f"{where}.{name}")
         elif field.default is dataclasses.MISSING:
-            s.refuse(f"{where}.{name}", "this member")
+            s.refuse_absent(f"{where}.{name}")
     return schema(**members)
 
 

@@ -18,7 +18,7 @@ from verifier.html.markup import safe, tag
 from verifier.html.style import STYLE
 from verifier.html.timeline import render_timeline
 from verifier.report import Report
-from verifier.timeline import Moment
+from verifier.timeline import Moment, Standing
 
 VOID = {"meta", "path", "rect", "circle"}
 HOSTILE = "</title><script>alert(1)</script>\"'&<img src=x onerror=alert(1)>\u202e\x9b"
@@ -148,7 +148,7 @@ def test_many_model_calls_are_one_line_where_they_stand(tmp_path: Path) -> None:
     words = page.words
     assert words.count("model call to anthropic a-model") == 4
     assert "57 more: model call to anthropic a-model" in page.text
-    assert any(text.startswith("entries 6 to 62 · one signer · all count · claim 2026-03-01T") for text in page.text)
+    assert any(text.startswith("entries 6 to 62 · one signer · claim 2026-03-01T") for text in page.text)
     assert words.index("roster 1 of 3 people") < words.index("57 more") < words.index("simulation, success")
     assert any("34 more entries were checked alike" in text for text in page.text)
 
@@ -203,6 +203,54 @@ def test_a_hostile_model_name_stays_text(tmp_path: Path) -> None:
 def test_a_record_that_failed_is_marked_where_it_stands(tmp_path: Path) -> None:
     page = report(tmp_path, write(tmp_path, Change(skip={"approve_execute_2"}).build().pack()), code=1)
     assert "fails a check: APPROVALS_INSUFFICIENT" in page.text
+
+
+def marks(page: Page) -> dict[str, str]:
+    """The mark of each record in the line of records, by its index and what it says."""
+    shapes = [attributes for _, attributes in page.elements if "dot" in (attributes.get("class") or "")]
+    said = page.text[page.text.index("The change, record by record") + 2 :]
+    titles = [f"{text} {said[at + 1]}" for at, text in enumerate(said) if text.isdigit()][: len(shapes)]
+    kinds = {("5", "dot good"): "holds", ("5", "dot open"): "open", ("2", "dot"): "unjudged", (None, "dot bad"): "fails"}
+    return {title: kinds[shape.get("r"), shape["class"] or ""] for title, shape in zip(titles, shapes, strict=True)}
+
+
+def test_only_what_was_judged_is_said_to_hold(tmp_path: Path) -> None:
+    """An honest change: what a rule is about holds; roster, policy and most calls are judged only with others."""
+    shown = marks(report(tmp_path, write(tmp_path, Change().build().pack())))
+    assert (
+        shown["9 allow change.execute"] == shown["8 explicit_approve by p-sec"] == shown["6 simulation, success"] == "holds"
+    )
+    assert shown["1 roster 1 of 3 people"] == "unjudged"
+    assert set(shown.values()) == {"holds", "unjudged"}
+
+
+def test_an_approval_that_does_not_count_is_not_shown_as_if_it_did(tmp_path: Path) -> None:
+    change = Change(edit={"approve_execute_2": lambda payload: payload.update(agent_did=Key("nobody").did)})
+    shown = marks(report(tmp_path, write(tmp_path, change.build().pack()), code=1))
+    assert shown["9 allow change.execute"] == "fails"
+    assert shown["8 explicit_approve by p-sec"] == "unjudged", "what is against it is told of the decision that lists it"
+    assert shown["7 explicit_approve by p-owner"] == shown["14 explicit_approve by p-sec"] == "holds"
+
+
+def test_where_nothing_was_judged_no_record_is_said_to_hold(tmp_path: Path) -> None:
+    """The checkpoint is not the log's: no rule of the change was asked."""
+    pack = Change().build().pack()
+    pack["checkpoint"] = pack["checkpoint"].replace("log.example", "log.other")
+    shown = marks(report(tmp_path, write(tmp_path, pack), code=1))
+    assert "holds" not in shown.values()
+
+
+def test_a_record_about_which_a_check_is_undecided_is_not_said_to_hold(tmp_path: Path) -> None:
+    arguments = write(tmp_path, Change().build().pack())
+    (tmp_path / "trust.toml").write_bytes(trust_toml(absence="log"))
+    page = report(tmp_path, arguments, code=3)
+    assert marks(page)["15 allow ticket.close"] == "open"
+    assert "a check is undecided: ABSENCE_NOT_PROVEN" in page.text
+
+
+def test_a_decision_on_which_nothing_relies_is_not_said_to_hold(tmp_path: Path) -> None:
+    page = report(tmp_path, write(tmp_path, Change(skip={"closure"}).build().pack()), code=3)
+    assert marks(page)["15 allow ticket.close"] == "unjudged"
 
 
 def test_a_payload_that_lies_is_said_to(tmp_path: Path) -> None:
@@ -344,5 +392,5 @@ def test_a_name_as_long_as_a_payload_is_cut_with_its_length(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("index", "wide"), [(9_999, "timeline"), (10_000, "timeline wide")])
 def test_large_indexes_have_room(index: int, wide: str) -> None:
-    moment = Moment(index, "roster", "roster 1", None, "", "", None, "valid")
+    moment = Moment(index, "roster", "roster 1", None, "", "", None, Standing.UNJUDGED)
     assert f'<ol class="{wide}">' in render_timeline((moment,))

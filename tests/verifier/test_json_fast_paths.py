@@ -12,16 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from verifier.errors import Refused
-from verifier.jsontext import (
-    _parse_accepted,
-    canonicalize,
-    check_payload_text,
-    is_at_most,
-    parse_json,
-    parse_sorted,
-    stringify,
-)
+from verifier.jsonforms import canonicalize, is_at_most, stringify
+from verifier.jsontext import parse_json
 from verifier.limits import MAX_JSON_DEPTH
+from verifier.payloadtext import _parse_accepted, check_payload_text, parse_sorted
 
 NAMES = st.text(max_size=6) | st.sampled_from(
     ["0", "10", "9", "4294967295", "é", "\U0001f600", "\ue000", 'a":1.5,"', "\x7f"]

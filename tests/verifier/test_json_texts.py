@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from verifier.errors import Refused
-from verifier.jsontext import check_payload_text, parse_json, parse_object, stringify
+from verifier.jsonforms import stringify
+from verifier.jsontext import parse_json, parse_object
 from verifier.limits import MAX_JSON_DEPTH, MAX_SAFE_INTEGER
+from verifier.payloadtext import check_payload_text
 
 
 @pytest.mark.parametrize(

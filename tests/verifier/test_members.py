@@ -49,6 +49,7 @@ from verifier.records import (
     bundle,
     bundled,
     claims,
+    clawsig_policy,
     closure,
     decision,
     envelope,
@@ -334,8 +335,8 @@ RECORDS: dict[type[object], Members] = {
         "egress": Optional(nested(EGRESS)),
         "tools": TOOLS,
     },
-    policy.RedactionRule: REDACTION,
-    policy.ClawsigPolicy: {
+    clawsig_policy.RedactionRule: REDACTION,
+    clawsig_policy.ClawsigPolicy: {
         "policy_version": ONE,
         "policy_id": characters(1, 128),
         "issuer_did": Values(("did:web:x", "did:" + "x" * 252), ("x", "did:" + "x" * 253, *NO_TEXT)),
@@ -513,6 +514,7 @@ def test_every_schema_of_the_records_is_here() -> None:
         bundle,
         bundled,
         claims,
+        clawsig_policy,
         closure,
         decision,
         envelope,

@@ -17,7 +17,8 @@ from verifier.explain.checkpoint import explain_checkpoint
 from verifier.explain.text import render_chapters
 from verifier.limits import MAX_NOTE_BYTES
 from verifier.note import check_signatures, parse_note, parse_verifier_key
-from verifier.trust import TrustPolicy, open_checkpoint, parse_trust_policy
+from verifier.trust import TrustPolicy, parse_trust_policy
+from verifier.trustedcheckpoint import open_checkpoint
 from verifier.unproven import unwitnessed
 
 signing = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.mldsa", reason="the extra mldsa is not installed")

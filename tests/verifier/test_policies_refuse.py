@@ -12,7 +12,8 @@ from verifier.errors import Refused
 from verifier.limits import MAX_POLICY_KEYS, MAX_TREE_SIZE, MAX_TRUST_BYTES
 from verifier.note import VerifierKey, parse_verifier_key
 from verifier.policy_text import parse_log_policy
-from verifier.trust import Role, TrustedCheckpoint, TrustPolicy, open_checkpoint, parse_trust_policy
+from verifier.trust import Role, TrustPolicy, parse_trust_policy
+from verifier.trustedcheckpoint import TrustedCheckpoint, open_checkpoint
 
 LOG = f"log {Key('log').vkey('log.example/a')}"
 WITNESSES = [f"witness w{number} {Key(f'witness {number}').vkey(f'w{number}.example', 4)}" for number in range(4)]

@@ -15,9 +15,10 @@ from verifier.didkey import encode_did_key, parse_did_key
 from verifier.encodings import decode_b64u, encode_b64u
 from verifier.entry import KINDS, REF_NAMES, parse_entry, ref_value
 from verifier.errors import Refused
-from verifier.jsontext import canonicalize, check_payload_text, stringify
+from verifier.jsonforms import canonicalize, stringify
 from verifier.logproof import parse_log_proof
 from verifier.note import check_signatures, parse_note, parse_verifier_key
+from verifier.payloadtext import check_payload_text
 from verifier.tiles import Tile, parse_tile_path
 from verifier.times import NS, parse_time
 from verifier.tree import (

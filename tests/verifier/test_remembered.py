@@ -16,7 +16,8 @@ from tests.waiting import PATIENCE_S
 from verifier import remembered
 from verifier.errors import Unusable
 from verifier.remembered import read_state, write_state
-from verifier.trust import open_checkpoint, parse_trust_policy
+from verifier.trust import parse_trust_policy
+from verifier.trustedcheckpoint import open_checkpoint
 
 TRUST = parse_trust_policy(trust_toml())
 LOG = big_log(64)

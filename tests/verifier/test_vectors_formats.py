@@ -11,7 +11,8 @@ from tests.verifier.logbuilder import Key
 from tests.verifier.vectors import VECTORS, load, needs_vectors
 from verifier.ed25519 import is_signature
 from verifier.errors import Refused
-from verifier.jsontext import canonicalize, parse_json
+from verifier.jsonforms import canonicalize
+from verifier.jsontext import parse_json
 from verifier.logproof import parse_log_proof
 from verifier.note import check_signatures, parse_note, parse_verifier_key
 from verifier.policy_text import parse_log_policy

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.verifier.changebuilder import Change, trust_toml
-from verifier.cli import build_parser, main
+from verifier.arguments import build_parser
+from verifier.cli import main
 from verifier.errors import Unusable
 from verifier.files import check_writable, write_whole
 
@@ -240,8 +241,8 @@ def test_a_failing_check_is_named_with_its_entry_and_not_as_if_it_were_found_the
     (tmp_path / "pack.json").write_bytes(change.pack_bytes())
     assert main([*given, "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
-    assert report["reason"].startswith("execution.closure of entry 16; expected ")
-    assert report["reason"].endswith("; found closing_reason: another")
+    assert report["reason"].startswith("execution.closure of entry 16; expected closing_reason: done, bundle:")
+    assert report["reason"].endswith("; found another")
 
 
 @pytest.mark.parametrize(("damaged", "name"), [(0, "OLD"), (1, "NEW")])
@@ -253,4 +254,4 @@ def test_which_of_two_checkpoints_is_damaged_is_said(
         note.write_text(Change().build().log.note(), encoding="utf-8")
     notes[damaged].write_bytes(b"\xff")
     assert main(["consistency", *map(str, notes), "--log", str(tmp_path), *given[2:4]]) == 1
-    assert f"log.consistency; expected UTF-8; found {name}: note\n" in capsys.readouterr().out
+    assert f"log.consistency; expected {name}: note: UTF-8; found something else\n" in capsys.readouterr().out

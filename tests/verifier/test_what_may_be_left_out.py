@@ -10,7 +10,7 @@ from tests.verifier.adversary.test_approvals import assert_only_waits, executed
 from tests.verifier.adversary.test_omissions import OMITTED
 from tests.verifier.adversary.test_steps import view_of
 from tests.verifier.changebuilder import OWNER, ROLE_KEYS, SECURITY, Change, Payload, approval_refs, default_people
-from tests.verifier.judging import assert_fails, verdict
+from tests.verifier.judging import assert_fails, assert_undecided, verdict
 from tests.verifier.logbuilder import Key, sha
 
 STRANGER = Key("stranger")

@@ -364,7 +364,7 @@ def test_deep_finds_refs_that_are_not_the_payloads(desk: Desk) -> None:
     desk.export(change.log)
     report = desk.log("--deep")[1]
     assert report["reason_code"] == "ENTRY_REFS_MISMATCH"
-    assert report["reason"].endswith("; expected run run-7; found refs: run x")
+    assert report["reason"].endswith("; expected refs: run run-7; found run x")
 
 
 def test_deep_is_undecided_where_payloads_are_missing(desk: Desk) -> None:

@@ -27,10 +27,9 @@ def check_absent(case: Case, findings: Findings, allow: Allow, name: str, *, exp
     findings.absent(full_name, status, found, expected=f"{expected} [{allow.scope.action}]", index=allow.index)
 
 
-def adverse_at(code: str, what: str, index: int | None) -> Refused | None:
-    """The adverse evidence that stands at `index`; None if there is no such index."""
-    done = code.rpartition("_")[2].lower()  # revoked, superseded
-    return None if index is None else Refused(code, what, found=f"{done} at index {index}")
+def adverse_at(code: str, what: str, became: str, index: int | None) -> Refused | None:
+    """The adverse evidence that `what` became so (revoked, superseded) at `index`; None if there is no such index."""
+    return None if index is None else Refused(code, what, found=f"{became} at index {index}")
 
 
 def _carries(case: Case, allow: Allow) -> tuple[Status, str]:

@@ -28,8 +28,8 @@ def check_bundle(case: Case, findings: Findings, allow: Allow) -> None:
         findings.failed(
             name,
             "BUNDLE_REFERENCE_MISSING",
-            expected=f"exactly one bundle:{bundle_b64u}",
-            found=", ".join(named)[:200] or "none",
+            expected=f"a closing reason that names bundle:{bundle_b64u} and no other",
+            found=", ".join(f"bundle:{one}" for one in named)[:200] or "none",
             index=allow.index,
         )
         return
@@ -41,9 +41,8 @@ def check_bundle(case: Case, findings: Findings, allow: Allow) -> None:
         return
     assert found is not None, "the fault says so"
     if found.state is State.UNREAD:
-        findings.undecided(
-            allow.name("execution.bundle"), "PAYLOAD_ERASED", expected="the bundle's payload", index=found.index
-        )
+        name, expected = allow.name("execution.bundle"), "the bundle's payload, which shows what was done"
+        findings.undecided(name, "PAYLOAD_ERASED", expected=expected, index=found.index)
         return
     bundle = found.record
     assert isinstance(bundle, OpenedBundle), "a valid bundle"
@@ -92,7 +91,9 @@ def _check_contents(case: Case, findings: Findings, allow: Allow, found: Logged,
 
 def _logged_fault(found: Logged | None, allow: Allow) -> Refused | None:
     if found is None or found.index >= allow.view:
-        return Refused("BUNDLE_NOT_LOGGED", "bundle", expected=f"{allow.scope.bundle_b64u} below the view")
+        found_at = "none" if found is None else f"at index {found.index}"
+        expected = f"logged below the view of {allow.view} entries"
+        return Refused("BUNDLE_NOT_LOGGED", f"bundle {allow.scope.bundle_b64u}", expected=expected, found=found_at)
     return found.fault
 
 
@@ -116,10 +117,11 @@ def _change_fault(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) 
         if found != value:
             return Refused("BUNDLE_MISMATCH", f"metadata.change.{what}", expected=value, found=found)
     if bundle.record.agent_did != allow.scope.agent_did:
-        return Refused("BUNDLE_MISMATCH", "agent_did", expected=allow.scope.agent_did)
+        return Refused("BUNDLE_MISMATCH", "agent_did", expected=allow.scope.agent_did, found=bundle.record.agent_did)
     chain = bundle.record.event_chain or ()
     if any(event.run_id != allow.decision.run_id for event in chain):
-        return Refused("BUNDLE_MISMATCH", "event_chain", expected=f"run {allow.decision.run_id}")
+        found = f"run {chain[0].run_id[:200]}"
+        return Refused("BUNDLE_MISMATCH", "event_chain", expected=f"run {allow.decision.run_id}", found=found)
     return _execution_fault(case, change, item.index, allow.index)
 
 
@@ -131,12 +133,15 @@ def _execution_fault(case: Case, change: BundledChange, below: int, decided: int
     end = case.history.find("execution", change.execution_b64u)
     record = end.record if end is not None else None
     if end is None or not isinstance(record, Execution) or record.phase != "end" or end.index >= below:
-        return Refused("BUNDLE_MISMATCH", "metadata.change.execution_b64u", expected="an end below the bundle")
+        found = "no such end" if end is None or end.index < below else f"one at index {end.index}"
+        return Refused("BUNDLE_MISMATCH", "metadata.change.execution_b64u", expected="an end below the bundle", found=found)
     if record.decision_b64u != change.decision_b64u:
-        return Refused("BUNDLE_MISMATCH", "metadata.change.decision_b64u", expected="the decision of that execution")
+        expected = f"{record.decision_b64u}, under which it was executed"
+        return Refused("BUNDLE_MISMATCH", "metadata.change.decision_b64u", expected=expected, found=change.decision_b64u)
     for what in ("job_id", "run_id", "ticket", "plan_hash_b64u", "policy_hash_b64u", "token_scope_hash_b64u"):
         if getattr(record, what) != getattr(change, what):
-            return Refused("BUNDLE_MISMATCH", f"metadata.change.{what}", expected="that of the execution")
+            expected = f"{getattr(record, what)}, as in the execution"
+            return Refused("BUNDLE_MISMATCH", f"metadata.change.{what}", expected=expected, found=getattr(change, what))
     return failure(case, record, decided)
 
 
@@ -170,7 +175,8 @@ def _receipt_fault(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle)
                 return fault
     for event in bundle.record.event_chain or ():
         if event.event_type == "llm_call" and event.event_hash_b64u not in answered:
-            return Refused("RECEIPT_SET_INCOMPLETE", f"event {event.event_id[:64]}", expected="a gateway receipt")
+            where = f"model call {event.event_id[:64]}"
+            return Refused("RECEIPT_SET_INCOMPLETE", where, expected="a gateway receipt of it in the bundle", found="none")
     return None
 
 
@@ -182,15 +188,20 @@ def _bound_fault(
     for what, expected in wanted:
         found = getattr(bound, what, None)
         if found != expected:
-            return Refused("RECEIPT_SET_INCOMPLETE", f"{where}.binding.{what}", expected=expected, found=found)
+            return Refused("RECEIPT_SET_INCOMPLETE", f"{where}.binding.{what}", expected=expected, found=found or "none")
     event = bundle.events.get(bound.event_hash_b64u or "") if bound else None
     if event is None:
-        return Refused("RECEIPT_BINDING_MISMATCH", f"{where}.binding", expected="an event of the chain")
+        return Refused("RECEIPT_BINDING_MISMATCH", f"{where}.binding", expected="an event of the chain", found="none")
     header = (receipt.metadata or {}).get("event")
     if header is not None and header != event.to_json():
-        return Refused("RECEIPT_BINDING_MISMATCH", f"{where}.metadata.event", expected="the event of the chain")
+        return Refused(
+            "RECEIPT_BINDING_MISMATCH", f"{where}.metadata.event", expected="the event of the chain", found="another"
+        )
     if header is not None and event.payload_hash_b64u != receipt.request_hash_b64u:
-        return Refused("RECEIPT_BINDING_MISMATCH", f"{where}.metadata.event", expected="the hash of the request")
+        expected = f"payload hash {receipt.request_hash_b64u}, that of the request"
+        return Refused(
+            "RECEIPT_BINDING_MISMATCH", f"{where}.metadata.event", expected=expected, found=event.payload_hash_b64u
+        )
     return None
 
 
@@ -199,7 +210,9 @@ def _unlogged_fault(case: Case, sealed: SealedReceipt, below: int, where: str) -
         counts = item.is_valid or case.is_erased(item)
         if counts and item.index < below and item.entry.signer_did == sealed.signer_did:
             return None
-    return Refused("RECEIPT_SET_INCOMPLETE", where, expected="a receipt that is logged below the bundle")
+    return Refused(
+        "RECEIPT_SET_INCOMPLETE", where, expected="a receipt that is logged below the bundle", found="no such entry"
+    )
 
 
 def _left_out(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) -> Refused | None:
@@ -217,5 +230,5 @@ def _left_out(case: Case, allow: Allow, item: Logged, bundle: OpenedBundle) -> R
 def _used(case: Case, allow: Allow, bundle_b64u: str) -> Refused | None:
     for item, closure in case.closures:
         if closure.bundle_b64u == bundle_b64u and item.index < allow.index:
-            return Refused("BUNDLE_ALREADY_USED", "bundle", found=f"closure at index {item.index}")
+            return Refused("BUNDLE_ALREADY_USED", "bundle", found=f"closure at index {item.index} used it")
     return None

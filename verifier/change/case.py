@@ -189,10 +189,13 @@ class Case:
     @cached_property
     def revoked_parts(self) -> list[RevokedPart]:
         """The tokens of the job, then the approvals that its allows used, which were revoked at any time."""
-        parts = [("TOKEN_REVOKED", "token", item.index, f"token:{token.token_hash}") for item, token in self.tokens]
+        parts = [
+            ("TOKEN_REVOKED", f"token {token.token_hash}", item.index, f"token:{token.token_hash}")
+            for item, token in self.tokens
+        ]
         for item, decision in self.allows:
             used = dict.fromkeys(decision.approvals)
-            parts += [("APPROVAL_REVOKED", "a used approval", item.index, f"approval:{one}") for one in used]
+            parts += [("APPROVAL_REVOKED", f"approval {one}", item.index, f"approval:{one}") for one in used]
         found = []
         for code, what, index, target in parts:
             revoked_at = self.history.revocations.first_below(target, MAX_TREE_SIZE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verifier.change.case import Case, Ran
-from verifier.change.execution_rules import decision_named, lateness, withdrawal
+from verifier.change.execution_rules import decision_named, lateness, say_decision, withdrawal
 from verifier.change.findings import Findings
 from verifier.change.job_rules import outcome_unknown
 from verifier.errors import Refused
@@ -48,8 +48,8 @@ def _begun(case: Ran, item: Logged, record: Closure) -> Refused | None:
     between = [begin.index for begin, _ in case.begins if decided.index < begin.index < item.index]
     if not between:
         return None
-    found = f"a begin at index {between[0]}"
-    return Refused("CLOSURE_INVALID", "begin", expected="nothing begun between the decision and the closure", found=found)
+    expected, found = "none between the decision and the closure", f"one at index {between[0]}"
+    return Refused("CLOSURE_INVALID", "begin of an execution", expected=expected, found=found)
 
 
 def _check_ended(case: Case, findings: Findings, closed: int, again: list[Logged]) -> None:
@@ -67,7 +67,7 @@ def _report_none(case: Case, findings: Findings) -> None:
             fault = item.fault
             if fault.detail == BUNDLE_KEY:
                 fault = Refused(
-                    "BUNDLE_ALREADY_USED", "bundle", expected="a bundle that closed nothing yet", found=fault.found
+                    "BUNDLE_ALREADY_USED", "bundle_b64u", expected="one that closed nothing yet", found=fault.found
                 )
             findings.refused("execution.closure", fault, index=item.index)
             return
@@ -81,7 +81,8 @@ def closure_fault(history: History, item: Logged, record: Closure) -> Refused | 
         return named
     logged, decision = named
     if not decision.is_allow or decision.scope["action"] != CLOSE or logged.index >= item.index:
-        return Refused("CLOSURE_INVALID", "decision_b64u", expected=f"an allow of {CLOSE} at a lower index")
+        wanted = f"an allow of {CLOSE} at a lower index"
+        return Refused("CLOSURE_INVALID", "decision_b64u", expected=wanted, found=say_decision(logged, decision))
     for what, expected, found in (
         ("ticket", decision.scope.get("ticket"), record.ticket),
         ("job_id", decision.scope.get("job_id"), record.job_id),
@@ -90,7 +91,7 @@ def closure_fault(history: History, item: Logged, record: Closure) -> Refused | 
         ("closing_reason", decision.closing_reason, record.closing_reason),
     ):
         if expected != found:
-            return Refused("CLOSURE_INVALID", what, expected=expected or "none", found=found[:200])
+            return Refused("CLOSURE_INVALID", what, expected=expected or "nothing", found=found[:200] or "nothing")
     return (
         withdrawal(history, logged, item.index)
         or lateness(decision, "issued_at", record.issued_at)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from verifier.change.absence import check_absent
-from verifier.change.approval_rules import check_approvals, check_denials
+from verifier.change.absence import adverse_at, check_absent
+from verifier.change.approval_rules import check_approvals
 from verifier.change.bundle_rules import check_bundle
 from verifier.change.case import Allow, Case
+from verifier.change.denial_rules import check_denials
 from verifier.change.done import step_allows
 from verifier.change.evidence_rules import check_nothing_omitted
 from verifier.change.execution_rules import decision_named
 from verifier.change.findings import Findings
 from verifier.change.job_rules import check_job_open, check_run_and_round
-from verifier.change.policy_rules import check_policy, check_token, check_tool
+from verifier.change.policy_rules import check_policy, check_tool
 from verifier.change.simulation_rules import check_plan, check_simulation
+from verifier.change.token_rules import check_token
 from verifier.errors import Refused
 from verifier.ledger.logged import Logged
 from verifier.limits import CLOCK_TOLERANCE_S
@@ -53,7 +55,8 @@ def _relied_on(case: Case, allow: Allow | None, standing: Collection[str]) -> li
     found = []
     for step in sorted(set(allow.policy.required_steps(allow.scope.action)) - _OWN_STEPS):
         items = step_allows(case, allow, step)
-        found += [next((item for item in items if _stands(case, item, allow, standing)), item) for item in items[:1]]
+        if items:
+            found.append(next((item for item in items if _stands(case, item, allow, standing)), items[0]))
     return found
 
 
@@ -103,19 +106,19 @@ def check_decision(case: Case, findings: Findings, decision_b64u: str, *, relied
     item, decision = named
     allow = open_allow(case, item, decision)
     if allow is None:
-        findings.failed("policy.decision", "DECISION_INVALID", expected="an allow", found="a deny", index=item.index)
+        expected = "an allow, on which something relies"
+        findings.failed("policy.decision", "DECISION_INVALID", expected=expected, found="a deny", index=item.index)
         return
     if allow.scope.job_id != case.job_id:
-        findings.failed(
-            "policy.decision", "DECISION_INVALID", expected=f"job {case.job_id}", found=allow.scope.job_id, index=item.index
-        )
+        expected, found = f"an allow of job {case.job_id}", f"one of job {allow.scope.job_id}"
+        findings.failed("policy.decision", "DECISION_INVALID", expected=expected, found=found, index=item.index)
         return
     if allow.view > allow.index:
         findings.failed(
             allow.name("policy.decision"),
             "VIEW_INVALID",
-            expected="a view below the decision",
-            found=f"of {allow.view} entries",
+            expected=f"a view of the {allow.index} entries below the decision, or of fewer",
+            found=f"one of {allow.view} entries",
             index=item.index,
         )
         return
@@ -141,21 +144,19 @@ def check_decision(case: Case, findings: Findings, decision_b64u: str, *, relied
 def _check_decided_at(case: Case, findings: Findings, allow: Allow) -> None:
     """It is not dated later than it was in the log, nor than the time of judging."""
     seen_s, decided = case.earliest_seen_s(allow.index), allow.decision.decided_at
-    name = allow.name("policy.decided_at")
+    name, found = allow.name("policy.decided_at"), f"decided at {format_time(decided)}"
     if seen_s is not None and decided > (seen_s + CLOCK_TOLERANCE_S) * NS:
-        expected = f"at most 300 s after {format_time(seen_s * NS)}, when witnesses had seen it"
-        findings.failed(name, "CLOCK_SKEW", expected=expected, found=format_time(decided), index=allow.index)
+        expected = f"decided at most {CLOCK_TOLERANCE_S} s after {format_time(seen_s * NS)}, when witnesses had seen it"
+        findings.failed(name, "CLOCK_SKEW", expected=expected, found=found, index=allow.index)
     elif decided > case.at_ns + CLOCK_TOLERANCE_S * NS:
-        expected = f"at most 300 s after {format_time(case.at_ns)}"
-        findings.undecided(name, "DECISION_IN_FUTURE", expected=expected, found=format_time(decided), index=allow.index)
+        expected = f"decided at most {CLOCK_TOLERANCE_S} s after the time of judging, {format_time(case.at_ns)}"
+        findings.undecided(name, "DECISION_IN_FUTURE", expected=expected, found=found, index=allow.index)
 
 
 def _check_not_withdrawn(case: Case, findings: Findings, allow: Allow, relied_on_at: int) -> None:
     """What relies on the decision came before any withdrawal of it."""
     at = case.history.withdrawn_between(allow.payload_hash, allow.index, relied_on_at)
-    adverse = None
-    if at is not None:
-        adverse = Refused("DECISION_WITHDRAWN", "decision", found=f"withdrawn at index {at}")
+    adverse = adverse_at("DECISION_WITHDRAWN", "decision", "withdrawn", at)
     check_absent(
         case,
         findings,

@@ -16,8 +16,11 @@ def check_required_steps(case: Case, findings: Findings, allow: Allow) -> None:
     missing = [step for step in required if not is_done(case, allow, step)]
     name = allow.name("policy.required_steps")
     if missing:
-        code = "EXECUTION_FAILED" if EXECUTE in missing and _has_failed(case, allow) else "REQUIRED_STEP_MISSING"
-        findings.failed(name, code, expected=", ".join(missing), found="not done", index=allow.index)
+        code, found = "REQUIRED_STEP_MISSING", "not done"
+        if EXECUTE in missing and _has_failed(case, allow):
+            code, found = "EXECUTION_FAILED", "an execution that failed"
+        expected = f"done before, with success: {', '.join(missing)}"
+        findings.failed(name, code, expected=expected, found=found, index=allow.index)
     else:
         findings.passed(name, f"done: {', '.join(required) or 'none required'}", index=allow.index)
 

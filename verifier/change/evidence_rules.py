@@ -20,8 +20,7 @@ def check_listed(findings: Findings, item: Logged, decision: Decision, packed: M
     """
     name = f"evidence.listed[{decision.requested.action[:64]}]"
     for seen in decision.evidence:
-        leaf_hash = packed.get(seen.index)
-        problem = None
+        leaf_hash, problem = packed.get(seen.index), None
         if seen.index >= decision.view.size:
             problem = "an entry at or above its view"
         elif leaf_hash is None:
@@ -29,9 +28,27 @@ def check_listed(findings: Findings, item: Logged, decision: Decision, packed: M
         elif leaf_hash != seen.leaf_hash_b64u:
             problem = "another leaf hash"
         if problem is not None:
-            findings.failed(name, "EVIDENCE_INCOMPLETE", expected=f"entry {seen.index}", found=problem, index=item.index)
+            expected = f"entry {seen.index} as the decision lists it"
+            findings.failed(name, "EVIDENCE_INCOMPLETE", expected=expected, found=problem, index=item.index)
             return
     findings.passed(name, f"{len(decision.evidence)} entries", index=item.index)
+
+
+def check_view(findings: Findings, item: Logged, decision: Decision, views: Mapping[int, str]) -> None:
+    """The tree that a decision says it read is one of the pack's views, which are prefixes of the log.
+
+    `views` maps their sizes to their roots in base64url.
+    """
+    named, root = decision.view, views.get(decision.view.size)
+    if root == named.root_b64u:
+        return
+    findings.failed(
+        "log.decision_view",
+        "VIEW_INVALID",
+        expected=f"root {named.root_b64u} of {named.size} entries, as the decision says",
+        found="no view of that size in the pack" if root is None else f"root {root}",
+        index=item.index,
+    )
 
 
 def check_in_pack(findings: Findings, item: Logged, packed: Mapping[int, str]) -> None:

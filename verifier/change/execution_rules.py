@@ -17,10 +17,16 @@ def decision_named(history: History, decision_b64u: str) -> tuple[Logged, Decisi
     """The valid decision with this payload hash, or why there is none."""
     found = history.find("gate_decision", decision_b64u)
     if found is None:
-        return Refused("DECISION_NOT_LOGGED", "decision_b64u", expected=decision_b64u)
+        return Refused("DECISION_NOT_LOGGED", "decision_b64u", expected=f"a logged decision {decision_b64u}", found="none")
     if found.fault is not None or not isinstance(found.record, Decision):
-        return found.fault or Refused("PAYLOAD_UNREADABLE", "decision", expected="its payload")
+        where = f"decision at index {found.index}"
+        return found.fault or Refused("PAYLOAD_UNREADABLE", where, expected="its payload", found="none")
     return found, found.record
+
+
+def say_decision(item: Logged, decision: Decision) -> str:
+    """What a decision is, where another was expected."""
+    return f"the {decision.decision} of {decision.requested.action[:64]} at index {item.index}"
 
 
 def check_executions(case: Case, findings: Findings) -> None:
@@ -48,7 +54,8 @@ def begin_fault(history: History, item: Logged, record: Execution) -> Refused | 
         return named
     logged, decision = named
     if not decision.is_allow or decision.scope["action"] != EXECUTE or logged.index >= item.index:
-        return Refused("DECISION_INVALID", "begin", expected=f"an allow of {EXECUTE} at a lower index")
+        expected = f"an allow of {EXECUTE} at a lower index"
+        return Refused("DECISION_INVALID", "decision_b64u", expected=expected, found=say_decision(logged, decision))
     return (
         mismatch(record, decision)
         or withdrawal(history, logged, item.index)
@@ -69,7 +76,9 @@ def end_fault(history: History, item: Logged, record: Execution) -> Refused | No
         or (started.phase, started.decision_b64u) != ("begin", record.decision_b64u)
         or begin.index >= item.index
     ):
-        return Refused("EXECUTION_MISMATCH", "end", expected="a begin of the same decision at a lower index")
+        found = "no such entry" if begin is None else f"entry {begin.index}, which is none"
+        expected = "a begin of the same decision at a lower index"
+        return Refused("EXECUTION_MISMATCH", "begin_b64u", expected=expected, found=found)
     return begin_fault(history, begin, started) or mismatch(record, named[1])
 
 
@@ -78,8 +87,9 @@ def failure(case: Ran, end: Execution, decided: int) -> Refused | None:
     resolved = case.is_resolved(end.begin_b64u, decided)
     if end.outcome == "success" and not resolved:
         return None
-    found = "an outcome that somebody had to look into" if resolved else end.outcome
-    return Refused("EXECUTION_FAILED", "metadata.change.execution_b64u", expected="success", found=found)
+    expected = "an execution that ended with success"
+    found = "one whose outcome somebody had to look into" if resolved else f"one with {end.outcome}"
+    return Refused("EXECUTION_FAILED", "metadata.change.execution_b64u", expected=expected, found=found)
 
 
 def later_begin(case: Ran, end: Execution, decided: int) -> Refused | None:
@@ -113,7 +123,8 @@ def withdrawal(history: History, decision: Logged, index: int) -> Refused | None
     at = history.withdrawn_between(decision.entry.payload_hash_b64u, decision.index, index)
     if at is None:
         return None
-    return Refused("DECISION_WITHDRAWN", "decision", expected="not withdrawn before", found=f"withdrawn at index {at}")
+    where, expected = f"decision at index {decision.index}", "not withdrawn before it was used"
+    return Refused("DECISION_WITHDRAWN", where, expected=expected, found=f"withdrawn at index {at}")
 
 
 def lateness(decision: Decision, what: str, time_ns: int) -> Refused | None:
@@ -123,6 +134,6 @@ def lateness(decision: Decision, what: str, time_ns: int) -> Refused | None:
     return Refused(
         "DECISION_EXPIRED",
         what,
-        expected=f"{format_time(decision.decided_at)} to {format_time(decision.expires_at)}",
+        expected=f"from {format_time(decision.decided_at)} to {format_time(decision.expires_at)}, while the decision holds",
         found=format_time(time_ns),
     )

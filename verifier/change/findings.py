@@ -6,6 +6,7 @@ from verifier.errors import Refused, Unavailable
 from verifier.report import Check, Status
 
 NOTHING = "none"
+SOMETHING_ELSE = "something else"  # where a refusal does not repeat what it found: it may be long, or private
 
 
 class Findings:
@@ -32,9 +33,15 @@ class Findings:
         self._add(name, Status.FAIL, code=code, expected=expected, found=found, index=index)
 
     def refused(self, name: str, error: Refused, *, expected: str | None = None, index: int | None = None) -> None:
-        """As `failed`, from a refusal; `expected` is said if it does not say what."""
-        found = ": ".join(part for part in (error.detail, error.found) if part)
-        self.failed(name, error.code, expected=error.expected or expected, found=found, index=index)
+        """As `failed`, from a refusal: what was expected of the member or record that it names, and what was found there.
+
+        `expected` is said if the refusal does not say what; what was found is then told with where.
+        """
+        if error.expected is not None:
+            expected, found = f"{error.detail}: {error.expected}", error.found or SOMETHING_ELSE
+        else:
+            found = _say_there(error)
+        self.failed(name, error.code, expected=expected, found=found, index=index)
 
     def undecided(
         self,
@@ -50,8 +57,7 @@ class Findings:
 
     def unavailable(self, name: str, error: Unavailable) -> None:
         """As `undecided`, of something that could not be had."""
-        found = ": ".join(part for part in (error.detail, error.found) if part)
-        self.undecided(name, error.code, expected=error.expected, found=found)
+        self.undecided(name, error.code, expected=error.expected, found=_say_missing(error))
 
     def absent(self, name: str, status: Status, found: str, *, expected: str, index: int) -> None:
         """No adverse evidence was found; `status` says how far that carries. The report lists what is only attested."""
@@ -74,3 +80,12 @@ class Findings:
     ) -> None:
         group, _, rest = name.partition(".")
         self.checks.append(Check(group, rest, status, code, expected, found, index))
+
+
+def _say_missing(error: Unavailable) -> str:
+    """What could not be had, and what came instead."""
+    return f"{error.detail}: {error.found or NOTHING}"
+
+
+def _say_there(error: Refused) -> str:
+    return f"{error.detail}: {error.found}" if error.found else error.detail

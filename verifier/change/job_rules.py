@@ -17,7 +17,8 @@ def check_run_and_round(case: Case, findings: Findings, allow: Allow) -> None:
     expected_round, wrong = str(case.rounds[allow.index]), None
     if allow.scope.round != expected_round:
         wrong = Refused("ROUND_MISMATCH", "round", expected=expected_round, found=allow.scope.round)
-    check_absent(case, findings, allow, "policy.round", expected="no earlier allow beyond its round", adverse=wrong)
+    expected = "no earlier allow besides those that its round counts"
+    check_absent(case, findings, allow, "policy.round", expected=expected, adverse=wrong)
 
 
 def _another_run(case: Case, allow: Allow) -> Refused | None:
@@ -27,8 +28,8 @@ def _another_run(case: Case, allow: Allow) -> Refused | None:
     if other is None or other[1].index >= allow.index:
         return None
     named, item = other
-    found = f"{named or 'none'} in the {item.entry.kind} at index {item.index}"
-    return Refused("RUN_MISMATCH", "run", expected=run, found=found)
+    where = f"run of the {item.entry.kind} at index {item.index}"
+    return Refused("RUN_MISMATCH", where, expected=run, found=named or "none")
 
 
 def check_job_open(case: Case, findings: Findings, allow: Allow) -> None:
@@ -54,9 +55,9 @@ def check_job_open(case: Case, findings: Findings, allow: Allow) -> None:
 
 def _job_revoked(case: Case, allow: Allow) -> Refused | None:
     at = case.history.revocations.first_below(f"job:{case.job_id}", allow.index)
-    revoked = adverse_at("JOB_REVOKED", "job", at)
+    revoked = adverse_at("JOB_REVOKED", "job", "revoked", at)
     parts = [part for part in case.revoked_parts if max(part.index, part.revoked_at) < allow.index]
-    return revoked or next((adverse_at(part.code, part.what, part.revoked_at) for part in parts), None)
+    return revoked or next((adverse_at(part.code, part.what, "revoked", part.revoked_at) for part in parts), None)
 
 
 def outcome_unknown(case: Ran, index: int) -> Refused | None:
@@ -64,5 +65,5 @@ def outcome_unknown(case: Ran, index: int) -> Refused | None:
     begun = next((begun for begun, known in case.unknown_outcomes if begun < index <= known), None)
     if begun is None:
         return None
-    expected, found = "no begin without end or resolution", f"begin at index {begun} without end"
-    return Refused("EXECUTION_OUTCOME_UNKNOWN", "begin", expected=expected, found=found)
+    where, expected = f"begin at index {begun}", "an end or a resolution of it"
+    return Refused("EXECUTION_OUTCOME_UNKNOWN", where, expected=expected, found="neither")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from verifier.change.case import Case
 from verifier.change.closure_rules import check_closures
 from verifier.change.decision_rules import check_decision, judged_decisions
-from verifier.change.evidence_rules import check_in_pack, check_listed
+from verifier.change.evidence_rules import check_in_pack, check_listed, check_view
 from verifier.change.execution_rules import check_executions, decision_named
 from verifier.change.findings import Findings
 from verifier.change.packed import Included, build_history, check_entries, check_payloads, check_unread
@@ -20,7 +20,8 @@ from verifier.pack import Pack, parse_pack
 from verifier.records.token import TokenIssued
 from verifier.report import Report, conclude, error_report
 from verifier.tree import EMPTY_ROOT, hash_leaf
-from verifier.trust import TrustedCheckpoint, TrustPolicy
+from verifier.trust import TrustPolicy
+from verifier.trustedcheckpoint import TrustedCheckpoint
 from verifier.unproven import ALWAYS_NOT_PROVEN, NO_EARLIER, backdated, unwitnessed
 
 _WHOLE_LOG = "log.whole_log"
@@ -122,14 +123,7 @@ def _judge_change(case: Case, findings: Findings, pack: Pack, included: Sequence
         if item.index not in packed:
             continue
         check_listed(findings, item, decision, packed)
-        if views.get(decision.view.size) != decision.view.root_b64u:
-            findings.failed(
-                "log.decision_view",
-                "VIEW_INVALID",
-                expected=f"root {decision.view.root_b64u} of {decision.view.size} entries",
-                found=str(views.get(decision.view.size)),
-                index=item.index,
-            )
+        check_view(findings, item, decision, views)
     for decision_b64u, index in judged_decisions(case).items():
         named = decision_named(case.history, decision_b64u)
         if not isinstance(named, Refused):
@@ -154,7 +148,8 @@ def _check_subject(case: Case, findings: Findings, packed: Mapping[int, str]) ->
         return False
     token: TokenIssued = case.tokens[0][1]
     if token.ticket != case.ticket:
-        findings.failed("evidence.subject", "EVIDENCE_FOREIGN", expected=token.ticket, found=case.ticket)
+        expected = f"ticket {token.ticket}, that of the job's token"
+        findings.failed("evidence.subject", "EVIDENCE_FOREIGN", expected=expected, found=f"ticket {case.ticket}")
         return False
     if not any(item.index in packed for item, _ in case.tokens):
         expected = f"a token record of job {case.job_id} in the pack"
@@ -167,7 +162,7 @@ def _check_subject(case: Case, findings: Findings, packed: Mapping[int, str]) ->
             findings.failed(
                 "evidence.subject",
                 "EVIDENCE_FOREIGN",
-                expected=f"run {closure.run_id}, bundle {closure.bundle_b64u}",
+                expected=f"run {closure.run_id}, bundle {closure.bundle_b64u}, as in the closure",
                 found=f"run {case.run_id}, bundle {case.bundle_b64u}",
                 index=item.index,
             )

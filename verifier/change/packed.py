@@ -53,7 +53,8 @@ def check_entries(findings: Findings, pack: Pack, checkpoint: Checkpoint) -> lis
         named = match[2].decode("ascii")
         found = named if item.payload is None else hash_b64u(item.payload.encode("utf-8"))
         if found != named:
-            findings.failed("evidence.payload_hash", "HASH_MISMATCH", expected=named, found=found, index=item.index)
+            expected, brought = f"a payload of hash {named}", f"one of hash {found}"
+            findings.failed("evidence.payload_hash", "HASH_MISMATCH", expected=expected, found=brought, index=item.index)
     if not findings.has_failed():
         findings.passed("evidence.inclusion", f"{len(pack.entries)} entries are in the log, with their payloads")
     return included
@@ -65,7 +66,8 @@ def check_payloads(findings: Findings, pack: Pack) -> dict[str, bytes]:
     for item in pack.payloads:
         data = item.data()
         if hash_b64u(data) != item.sha256_b64u:
-            findings.failed("evidence.payloads", "HASH_MISMATCH", expected=item.sha256_b64u, found=hash_b64u(data))
+            expected, brought = f"a payload of hash {item.sha256_b64u}", f"one of hash {hash_b64u(data)}"
+            findings.failed("evidence.payloads", "HASH_MISMATCH", expected=expected, found=brought)
             continue
         payloads[item.sha256_b64u] = data
     return payloads
@@ -90,7 +92,11 @@ def check_unread(findings: Findings, history: History, pack: Pack) -> None:
         entry = parse_entry(packed.entry.encode("utf-8"))
         if KINDS[entry.kind].erasable and entry.payload_hash_b64u in erased:
             findings.undecided(
-                "evidence.payload", "PAYLOAD_ERASED", expected=f"the {entry.kind}'s payload", index=packed.index
+                "evidence.payload",
+                "PAYLOAD_ERASED",
+                expected=f"the {entry.kind}'s payload",
+                found="a tombstone",
+                index=packed.index,
             )
         else:
             findings.failed(

@@ -1,4 +1,4 @@
-"""Rules of one allow about its policy, token and tool."""
+"""Rules of one allow about its policy, and what that says of the tool."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from verifier.change.case import Allow, Case
 from verifier.change.done import check_required_steps
 from verifier.change.findings import Findings
 from verifier.errors import Refused
-from verifier.records.decision import Scope
 from verifier.records.policy import Policy, PublishedPolicy
-from verifier.records.token import TokenIssued
-from verifier.times import NS, format_time
+from verifier.times import format_time
 
 
 def check_policy(case: Case, findings: Findings, allow: Allow) -> None:
@@ -23,7 +21,11 @@ def check_policy(case: Case, findings: Findings, allow: Allow) -> None:
         return
     if not allow.policy.is_valid_at(allow.decision.decided_at):
         findings.failed(
-            name, "POLICY_NOT_IN_FORCE", expected="valid at decided_at", found=_decided(allow), index=allow.index
+            name,
+            "POLICY_NOT_IN_FORCE",
+            expected=f"valid when the gate decides, {format_time(allow.decision.decided_at)}",
+            found=_say_validity(allow.policy),
+            index=allow.index,
         )
         return
     if allow.policy.models is not None or allow.policy.budgets is not None:
@@ -46,7 +48,7 @@ def check_policy(case: Case, findings: Findings, allow: Allow) -> None:
         allow,
         "policy.not_revoked",
         expected="policy not revoked",
-        adverse=adverse_at("POLICY_REVOKED", "policy", revoked),
+        adverse=adverse_at("POLICY_REVOKED", "policy", "revoked", revoked),
     )
     superseded = case.history.policies.superseded_below(policy_hash, allow.index)
     check_absent(
@@ -55,7 +57,7 @@ def check_policy(case: Case, findings: Findings, allow: Allow) -> None:
         allow,
         "policy.not_superseded",
         expected="policy not superseded",
-        adverse=adverse_at("POLICY_SUPERSEDED", "policy", superseded),
+        adverse=adverse_at("POLICY_SUPERSEDED", "policy", "superseded", superseded),
     )
 
 
@@ -69,100 +71,53 @@ def _policy_fault(case: Case, allow: Allow) -> Refused:
     policy_hash = allow.scope.policy_hash_b64u
     found = case.history.find("work_policy_contract", policy_hash)
     if found is None:
-        return Refused("POLICY_NOT_FOUND", "policy", expected=policy_hash)
+        return Refused("POLICY_NOT_FOUND", f"policy {policy_hash}", expected="among the entries", found="no such entry")
     if found.fault is not None:
         return found.fault
     since = case.history.policies.in_force_since(policy_hash)
     if since is not None and since < allow.view:
-        return Refused("POLICY_INVALID", "policy", expected="rules for changes")
-    return Refused("POLICY_NOT_IN_FORCE", "policy", expected="a quorum of trusted issuers below the view")
+        return Refused("POLICY_INVALID", "policy", expected="rules for changes", found="none")
+    expected = f"published by {case.trust.policy_quorum} trusted issuers below the view of {allow.view} entries"
+    published = "by fewer" if since is None else f"by so many at index {since}"
+    return Refused("POLICY_NOT_IN_FORCE", "policy", expected=expected, found=published)
 
 
-def _decided(allow: Allow) -> str:
-    return f"decided at {format_time(allow.decision.decided_at)}"
-
-
-def check_token(case: Case, findings: Findings, allow: Allow) -> None:
-    """The token is logged below the view, is of this job, ticket, requester, agent and policy, and was alive."""
-    name, decision, scope = allow.name("policy.token"), allow.decision, allow.scope
-    logged = [
-        (item, token)
-        for item, token in case.records("token_issued", TokenIssued)
-        if token.token_hash == decision.token_hash and item.index < allow.view
-    ]
-    if not logged:
-        findings.failed(name, "TOKEN_NOT_LOGGED", expected=f"token {decision.token_hash}", index=allow.index)
-        return
-    item, token = logged[0]
-    fault = _token_fault(allow, token, scope)
-    if fault is not None:
-        findings.refused(name, fault, index=item.index)
-        return
-    findings.passed(name, f"token of job {token.job_id}, scope hash recomputed", index=item.index)
-
-
-def _token_fault(allow: Allow, token: TokenIssued, scope: Scope) -> Refused | None:
-    for what, code, expected, found in (
-        ("job_id", "TOKEN_TICKET_MISMATCH", scope.job_id, token.job_id),
-        ("ticket", "TOKEN_TICKET_MISMATCH", scope.ticket, token.ticket),
-        ("requester", "TOKEN_TICKET_MISMATCH", scope.requester, token.requester),
-        ("agent_did", "TOKEN_TICKET_MISMATCH", scope.agent_did, token.agent_did),
-        ("policy_hash_b64u", "POLICY_MISMATCH", scope.policy_hash_b64u, token.policy_hash_b64u),
-        (
-            "token_scope_hash_b64u",
-            "TOKEN_SCOPE_MISMATCH",
-            allow.decision.token_scope_hash_b64u,
-            token.token_scope_hash_b64u,
-        ),
-    ):
-        if expected != found:
-            return Refused(code, what, expected=expected, found=found)
-    decided = allow.decision.decided_at
-    if not token.iat * NS <= decided < token.exp * NS:
-        return Refused("TOKEN_EXPIRED", "token", expected="iat ≤ decided_at < exp", found=_decided(allow))
-    return _token_requirement_fault(allow.policy, token) if allow.policy else None
-
-
-def _token_requirement_fault(policy: Policy, token: TokenIssued) -> Refused | None:
-    rules = policy.token_requirements
-    if rules.proof_of_possession:
-        return Refused(
-            "PROOF_OF_POSSESSION_UNSUPPORTED", "token_requirements", expected="none", found="proof_of_possession: true"
-        )
-    if token.exp - token.iat > rules.max_ttl_s:
-        return Refused(
-            "TOKEN_TTL_EXCEEDED", "token", expected=f"at most {rules.max_ttl_s} s", found=f"{token.exp - token.iat} s"
-        )
-    if rules.cst_scope_hash not in (None, token.compute_cst_scope_hash()):
-        return Refused("TOKEN_SCOPE_MISMATCH", "cst_scope_hash", expected=rules.cst_scope_hash)
-    return None
+def _say_validity(policy: Policy) -> str:
+    start = "" if policy.valid_from is None else f"from {format_time(policy.valid_from)}"
+    end = "" if policy.valid_until is None else f"until {format_time(policy.valid_until)}"
+    return " ".join(("valid", *filter(None, (start, end))))
 
 
 def check_tool(case: Case, findings: Findings, allow: Allow) -> None:
-    """The tool is listed and allowed, for this change type and environment, and demands nothing unsupported."""
+    """The tool is listed and allowed, for this change type and environment, and demands nothing unsupported.
+
+    Then the steps that must come before it were done.
+    """
     name, scope, tool = allow.name("policy.tool"), allow.scope, allow.tool
     if allow.policy is None:
         return
     simulate = allow.policy.tools.get("change.simulate")
     if tool is None:
-        findings.failed(name, "TOOL_NOT_LISTED", expected="a listed tool", found=scope.action, index=allow.index)
+        findings.failed(
+            name, "TOOL_NOT_LISTED", expected=f"tool {scope.action} in the policy", found="not listed", index=allow.index
+        )
         return
     problems = (
-        (not tool.allowed, "TOOL_NOT_ALLOWED", "allowed: true", scope.action),
+        (not tool.allowed, "TOOL_NOT_ALLOWED", f"{scope.action} allowed", "allowed: false"),
         (
             tool.change_types is not None and scope.change_type not in tool.change_types,
             "CHANGE_TYPE_NOT_ALLOWED",
-            ", ".join(tool.change_types or ()),
+            "change type " + " or ".join(tool.change_types or ()),
             scope.change_type,
         ),
         (
             tool.environments is not None and scope.environment not in tool.environments,
             "ENVIRONMENT_NOT_ALLOWED",
-            ", ".join(tool.environments or ()),
+            "environment " + " or ".join(tool.environments or ()),
             scope.environment,
         ),
-        (tool.step_up is not None, "STEP_UP_UNSUPPORTED", "no step_up", "step_up"),
-        (simulate is None, "TOOL_NOT_LISTED", "change.simulate, on which the allow rests", "not listed"),
+        (tool.step_up is not None, "STEP_UP_UNSUPPORTED", f"{scope.action} without step_up", "one with it"),
+        (simulate is None, "TOOL_NOT_LISTED", "change.simulate, on which the allow rests, listed", "not listed"),
         (
             simulate is not None and not simulate.allowed,
             "TOOL_NOT_ALLOWED",
@@ -172,7 +127,7 @@ def check_tool(case: Case, findings: Findings, allow: Allow) -> None:
         (
             bool(tool.requires_proof_bundle_reference) != (scope.bundle_b64u is not None),
             "DECISION_INVALID",
-            "bundle_b64u exactly when the tool requires it",
+            "a bundle in the scope" if tool.requires_proof_bundle_reference else "no bundle in the scope",
             scope.bundle_b64u or "none",
         ),
     )

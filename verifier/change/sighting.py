@@ -9,7 +9,8 @@ from verifier.errors import Refused
 from verifier.pack import Pack
 from verifier.times import NS, format_time
 from verifier.tree import check_consistency
-from verifier.trust import TrustedCheckpoint, TrustPolicy, open_checkpoint
+from verifier.trust import TrustPolicy
+from verifier.trustedcheckpoint import TrustedCheckpoint, open_checkpoint
 
 
 def check_checkpoint(
@@ -44,17 +45,14 @@ def check_age(
     """The checkpoint's age by witness time, if somebody asked for one."""
     if max_age_s is None:
         return
+    expected = f"cosigned by a quorum at most {max_age_s} s before {format_time(at_ns)}"
     seen_s = trusted.fresh_time_s(trust.log_policy)
     if seen_s is None:
-        findings.undecided("log.age", "CHECKPOINT_STALE", expected=f"at most {max_age_s} s", found="no witness time")
+        findings.undecided("log.age", "CHECKPOINT_STALE", expected=expected, found="no time by a quorum of witnesses")
         return
     if at_ns - seen_s * NS > max_age_s * NS:
-        findings.failed(
-            "log.age",
-            "CHECKPOINT_STALE",
-            expected=f"cosigned at most {max_age_s} s before {format_time(at_ns)}",
-            found=format_time(seen_s * NS),
-        )
+        found = f"cosigned at {format_time(seen_s * NS)}"
+        findings.failed("log.age", "CHECKPOINT_STALE", expected=expected, found=found)
         return
     findings.passed("log.age", f"cosigned by a quorum at {format_time(seen_s * NS)}")
 
@@ -74,8 +72,9 @@ def check_views(findings: Findings, pack: Pack, checkpoint: Checkpoint) -> None:
 
 
 def _check_same_origin(anchor: TrustedCheckpoint, trusted: TrustedCheckpoint) -> None:
-    if anchor.checkpoint.origin != trusted.checkpoint.origin:
-        raise Refused("ORIGIN_MISMATCH", "anchor", expected=trusted.checkpoint.origin)
+    expected, found = trusted.checkpoint.origin, anchor.checkpoint.origin
+    if found != expected:
+        raise Refused("ORIGIN_MISMATCH", "origin of the anchor", expected=expected, found=found)
 
 
 def collect_sightings(

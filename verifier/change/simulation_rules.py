@@ -17,11 +17,13 @@ def check_simulation(case: Case, findings: Findings, allow: Allow) -> None:
     name, scope = allow.name("policy.simulation"), allow.scope
     found = case.history.find("simulation", scope.simulation_b64u)
     if found is None or found.index >= allow.view:
-        findings.failed(name, "SIMULATION_MISSING", expected=f"{scope.simulation_b64u} below the view", index=allow.index)
+        wanted = f"simulation {scope.simulation_b64u} below the view of {allow.view} entries"
+        found_at = "none" if found is None else f"it at index {found.index}"
+        findings.failed(name, "SIMULATION_MISSING", expected=wanted, found=found_at, index=allow.index)
         return
     record = found.record
     if not isinstance(record, Simulation):
-        fault = found.fault or Refused("PAYLOAD_UNREADABLE", "simulation", expected="its payload")
+        fault = found.fault or Refused("PAYLOAD_UNREADABLE", "simulation", expected="its payload", found="none")
         findings.refused(name, fault, index=found.index)
         return
     for what, code, expected, actual in (
@@ -39,7 +41,7 @@ def check_simulation(case: Case, findings: Findings, allow: Allow) -> None:
         ("outcome", "SIMULATION_FAILED", "success", record.outcome),
     ):
         if expected != actual:
-            findings.failed(name, code, expected=f"{what} {expected}", found=actual, index=found.index)
+            findings.failed(name, code, expected=f"{what}: {expected}", found=actual, index=found.index)
             return
     findings.passed(name, "success, before the decision", index=found.index)
     _check_receipts_present(case, findings, allow, found.index)
@@ -60,7 +62,7 @@ def _check_receipts_present(case: Case, findings: Findings, allow: Allow, simula
         if (bound.run_id, bound.token_scope_hash_b64u, bound.policy_hash) == wanted:
             findings.passed(name, "a model call of this run, token scope and policy", index=item.index)
             return
-    expected = "a gateway receipt of the job below the simulation"
+    expected = "a gateway receipt of the job's run, token scope and policy below the simulation"
     erased = _erased_receipt(case, allow, simulation_index)
     if erased is not None:
         findings.undecided(name, "PAYLOAD_ERASED", expected=expected, found="one that was erased", index=erased.index)
@@ -97,9 +99,13 @@ def check_plan(case: Case, findings: Findings, allow: Allow) -> None:
         findings.failed(
             name,
             "PLAN_MISMATCH",
-            expected=" / ".join(stated),
-            found=f"{plan.change_type} / {plan.environment} / {plan.ticket}",
+            expected=_say_plan(*stated),
+            found=_say_plan(plan.change_type, plan.environment, plan.ticket),
             index=allow.index,
         )
         return
     findings.passed(name, f"fingerprint {scope.plan_hash_b64u}", index=allow.index)
+
+
+def _say_plan(change_type: str, environment: str, ticket: str) -> str:
+    return f"a plan of change type {change_type} in {environment} for {ticket}"

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from verifier.encodings import encode_b64u
 from verifier.explain.step import Chapter, Step, as_b64u, as_hex, shown
-from verifier.jsontext import canonicalize
+from verifier.jsonforms import canonicalize
 from verifier.records.closure import Closure, bundles_named
 from verifier.records.decision import Decision
 from verifier.records.token import TokenIssued

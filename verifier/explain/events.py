@@ -9,7 +9,7 @@ from verifier import schema as s
 from verifier.encodings import encode_b64u
 from verifier.errors import Refused
 from verifier.explain.step import Step, as_b64u, as_hex, shown
-from verifier.jsontext import stringify
+from verifier.jsonforms import stringify
 from verifier.records.bundle import Event, OpenedBundle
 from verifier.records.receipts import GatewayReceipt
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from verifier.explain.step import Step, Value, as_b64, as_hex, shown
-from verifier.tree import hash_leaf, hash_node
+from verifier.tree import hash_leaf, hash_node, split_of
 
 Range = tuple[int, int]  # entries begin ≤ index < end
 
@@ -26,11 +26,6 @@ class Level:
     def sibling_is_left(self) -> bool:
         """Whether the sibling stands to the left."""
         return self.sibling[0] < self.node[0]
-
-
-def split_of(begin: int, end: int) -> int:
-    """Where the tree over entries begin ≤ index < end divides: after the largest power of two below its size."""
-    return begin + (1 << ((end - begin - 1).bit_length() - 1))
 
 
 def inclusion_levels(index: int, size: int) -> tuple[Level, ...]:

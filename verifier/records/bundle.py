@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from verifier import schema as s
 from verifier.encodings import hash_b64u
 from verifier.errors import Refused
-from verifier.jsontext import dump
+from verifier.jsonforms import dump
 from verifier.limits import MAX_EVENTS, MAX_METADATA_BYTES, MAX_RECEIPTS
 from verifier.records.bundled import BundledReceipts, read_receipts
 from verifier.records.claims import RateLimitClaim, check_rate_limits
@@ -178,7 +178,7 @@ def _check_event_chain(events: tuple[Event, ...]) -> dict[str, Event]:
             raise Refused("EVENT_CHAIN_INVALID", f"{where}.event_hash_b64u", expected=event.compute_hash())
         link = previous.event_hash_b64u if previous else None
         if event.prev_hash_b64u != link:
-            raise Refused("EVENT_CHAIN_INVALID", f"{where}.prev_hash_b64u", expected=str(link))
+            raise Refused("EVENT_CHAIN_INVALID", f"{where}.prev_hash_b64u", expected=link or "null")
         if event.run_id != events[0].run_id or event.event_id in ids:
             raise Refused("EVENT_CHAIN_INVALID", where, expected="one run_id, unique event_ids")
         if last_time is not None and moment < last_time:

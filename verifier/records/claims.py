@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from verifier import schema as s
 from verifier.encodings import hash_b64u as compute_hash
 from verifier.errors import Refused
-from verifier.jsontext import canonicalize
+from verifier.jsonforms import canonicalize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

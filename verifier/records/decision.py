@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from verifier import schema as s
 from verifier.encodings import hash_b64u
 from verifier.errors import Refused
-from verifier.jsontext import canonicalize
+from verifier.jsonforms import canonicalize
 from verifier.limits import DECISION_LIFETIME_S
 from verifier.records.own import OwnRecord
 from verifier.records.restrictions import Seen

@@ -15,7 +15,7 @@ from verifier.didkey import parse_did_key
 from verifier.encodings import decode_b64u, hash_b64u
 from verifier.entry import check_envelope_signature, check_signature
 from verifier.errors import Refused
-from verifier.jsontext import canonicalize, dump, stringify
+from verifier.jsonforms import canonicalize, dump, stringify
 from verifier.limits import MAX_METADATA_BYTES
 from verifier.records.receipts import is_gateway_receipt
 

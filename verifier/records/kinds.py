@@ -10,8 +10,8 @@ from verifier import schema as s
 from verifier.encodings import hash_b64u
 from verifier.entry import ref_value
 from verifier.errors import Refused
-from verifier.jsontext import check_payload_text
 from verifier.limits import MAX_PAYLOAD_BYTES, MAX_SMALL_PAYLOAD_BYTES
+from verifier.payloadtext import check_payload_text
 from verifier.records.approval import Approval, check_approval
 from verifier.records.bundle import OpenedBundle, ProofBundle, check_bundle
 from verifier.records.closure import Closure

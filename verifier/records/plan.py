@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from verifier import schema as s
 from verifier.errors import Refused
-from verifier.jsontext import canonicalize, parse_json
+from verifier.jsonforms import canonicalize
+from verifier.jsontext import parse_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

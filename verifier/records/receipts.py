@@ -9,8 +9,8 @@ from functools import lru_cache
 
 from verifier import schema as s
 from verifier.errors import Refused
-from verifier.jsontext import check_payload_text
 from verifier.limits import MAX_METADATA_BYTES
+from verifier.payloadtext import check_payload_text
 from verifier.records.approval import ApprovalBinding
 
 _PHASES = ("setup", "planning", "reasoning", "execution", "observation", "reflection", "teardown")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from verifier import schema as s
 from verifier.encodings import hash_b64u
 from verifier.errors import Refused
-from verifier.jsontext import canonicalize
+from verifier.jsonforms import canonicalize
 from verifier.records.own import OwnRecord
 
 _names = s.list_of(s.line, minimum=1, maximum=64)
@@ -84,4 +84,4 @@ def check_token(record: TokenIssued) -> None:
             found=record.token_scope_hash_b64u,
         )
     if record.iat >= record.exp:
-        raise Refused("SCHEMA_VALIDATION_FAILED", "exp", expected="exp after iat")
+        raise Refused("SCHEMA_VALIDATION_FAILED", "exp", expected="after iat")
