@@ -81,18 +81,13 @@ def _evidence(options: Namespace, *, at_ns: int) -> Outcome:
 
 
 def _evidence_of_folder(options: Namespace, *, at_ns: int) -> int:
-    from verifier.many_packs import Table, judge_folder  # noqa: PLC0415
+    from verifier.many_packs import judge_folder  # noqa: PLC0415
 
     if options.explain:
         raise Unusable("PARAMETER_INVALID", "--explain", expected="one pack, not a folder")
     trust = read_trust(options.trust)
     found = judge_folder(options, trust, at_ns=at_ns)
     judged = Judged(format_time(at_ns), ((options.trust, trust.sha256),))
-    if not isinstance(found, Table):
-        outcome = Outcome(found, trust)
-        print_verdict(options, outcome, judged)
-        write_report(options, outcome, judged, Background())
-        return found.exit_code
     print_table(options, found, judged)
     write_folder_report(options, found, trust, judged)
     return found.exit_code

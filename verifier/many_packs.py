@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from verifier.change.judge import WholeLog
+from verifier.change.judge import Beside
 from verifier.display import Colour, Paint, clean, pad, plain, width_of, wrap
-from verifier.errors import Refused, Unavailable, Unusable
+from verifier.errors import Refused, Unusable
 from verifier.files import read_file
 from verifier.limits import MAX_PACK_BYTES
-from verifier.one_pack import add_wanted, judge_bytes, log_report, read_log
+from verifier.one_pack import add_wanted, judge_bytes, read_log
 from verifier.outcome import Judged
 from verifier.pack import parse_pack
 from verifier.progress import show_progress
@@ -79,19 +79,13 @@ class Table:
         }
 
 
-def judge_folder(options: Namespace, trust: TrustPolicy, *, at_ns: int) -> Table | Report:
-    """The verdicts on all packs of a folder, or the log's report if the log of `--log` could not be read whole.
+def judge_folder(options: Namespace, trust: TrustPolicy, *, at_ns: int) -> Table:
+    """The verdicts on all packs of a folder.
 
     Raises Unusable INPUT_UNREADABLE for a folder without packs.
     """
     files = _packs_of(Path(options.pack))
-    whole, note = None, None
-    if options.log is not None:
-        try:
-            wanted = _gather(files, trust)
-            whole, note = read_log(options, trust, wanted) if wanted.sizes else (None, None)
-        except (Refused, Unavailable) as error:
-            return log_report(error, trust)
+    whole, note = read_log(options, trust, _gather(files, trust)) if options.log is not None else (None, None)
     progress, rows = show_progress("packs", quiet=options.json), []
     for number, path in enumerate(files, start=1):
         rows.append(_row(path, trust, options, at_ns=at_ns, whole=whole))
@@ -130,7 +124,7 @@ def _read(path: Path) -> bytes:
     return read_file(str(path), MAX_PACK_BYTES, "PACK_TOO_LARGE")
 
 
-def _row(path: Path, trust: TrustPolicy, options: Namespace, *, at_ns: int, whole: WholeLog | None) -> Row:
+def _row(path: Path, trust: TrustPolicy, options: Namespace, *, at_ns: int, whole: Beside | None) -> Row:
     try:
         data = _read(path)
     except Unusable as error:

@@ -6,8 +6,7 @@ from argparse import Namespace
 from contextlib import closing
 from hashlib import sha256
 
-from verifier.change.findings import Findings
-from verifier.change.judge import WholeLog, judge
+from verifier.change.judge import Beside, judge
 from verifier.errors import Refused, Unavailable, Unusable
 from verifier.explain.chapters import chosen_entry, explain_pack, read_stated, say_checkpoint
 from verifier.files import read_file, read_trust
@@ -16,12 +15,11 @@ from verifier.outcome import Background, Outcome, Path
 from verifier.pack import Pack, PackedEntry, parse_pack
 from verifier.progress import show_progress
 from verifier.remembered import read_state, write_state
-from verifier.report import Report, Status, conclude
+from verifier.report import Report, Status
 from verifier.source import open_source
 from verifier.timeline import build_timeline
 from verifier.trust import TrustPolicy
 from verifier.trustedcheckpoint import open_checkpoint
-from verifier.unproven import ALWAYS_NOT_PROVEN, unwitnessed
 from verifier.wanted import Wanted
 from verifier.wholehistory import read_whole_log
 from verifier.workers import choose_workers
@@ -39,12 +37,7 @@ def judge_one(options: Namespace, *, at_ns: int) -> Outcome:
     item = None if pack is None else chosen_entry(pack, options.explain_entry)
     if pack is not None and item is None and options.explain_entry is not None:
         raise Unusable("PARAMETER_INVALID", "--explain-entry", expected="the index of an entry in the pack")
-    whole, note = None, None
-    if options.log is not None and wanted.sizes:
-        try:
-            whole, note = read_log(options, trust, wanted)
-        except (Refused, Unavailable) as error:
-            return Outcome(log_report(error, trust), trust, files=files)
+    whole, note = read_log(options, trust, wanted)
     report = judge_bytes(data, trust, options, at_ns=at_ns, whole=whole)
     if note is not None and report.status is not Status.FAIL:
         write_state(options.state, note, trust)
@@ -53,7 +46,7 @@ def judge_one(options: Namespace, *, at_ns: int) -> Outcome:
     return Outcome(report, trust, lambda: _background(report, trust, pack, item), files)
 
 
-def judge_bytes(data: bytes, trust: TrustPolicy, options: Namespace, *, at_ns: int, whole: WholeLog | None) -> Report:
+def judge_bytes(data: bytes, trust: TrustPolicy, options: Namespace, *, at_ns: int, whole: Beside | None) -> Report:
     """The verdict on a pack's bytes, under the command's options."""
     return judge(data, trust, at_ns=at_ns, whole_log=whole, max_age_s=options.max_age, allow_demo=options.allow_demo)
 
@@ -74,36 +67,25 @@ def add_wanted(wanted: Wanted, data: bytes, trust: TrustPolicy) -> Pack | None:
     return pack
 
 
-def read_log(options: Namespace, trust: TrustPolicy, wanted: Wanted) -> tuple[WholeLog, bytes]:
-    """Read the log of `--log` once. Raises Refused, Unavailable or Unusable."""
-    with closing(open_source(options.log)) as source:
-        return read_whole_log(
-            source,
-            trust,
-            wanted,
-            earlier=read_state(options.state, trust),
-            workers=choose_workers(options.workers),
-            on_progress=show_progress("entries", quiet=options.json),
-        )
+def read_log(options: Namespace, trust: TrustPolicy, wanted: Wanted) -> tuple[Beside | None, bytes | None]:
+    """Read the log of `--log` once, if there is one and a pack to judge with it; and its checkpoint if it was read whole.
 
-
-def log_report(error: Refused | Unavailable, trust: TrustPolicy) -> Report:
-    """The verdict if the whole log could not be read: a contradiction fails, what cannot be had leaves it undecided."""
-    findings = Findings()
-    if isinstance(error, Refused):
-        findings.refused("log.read", error)
-    else:
-        findings.unavailable("log.read", error)
-    return conclude(
-        findings.checks,
-        not_proven=[
-            "anything about the change: the log of --log could not be read whole",
-            *ALWAYS_NOT_PROVEN,
-            *unwitnessed(trust),
-        ],
-        trust_policy_sha256=trust.sha256,
-        passed="",
-    )
+    Raises Unusable.
+    """
+    if options.log is None or not wanted.sizes:
+        return None, None
+    try:
+        with closing(open_source(options.log)) as source:
+            return read_whole_log(
+                source,
+                trust,
+                wanted,
+                earlier=read_state(options.state, trust),
+                workers=choose_workers(options.workers),
+                on_progress=show_progress("entries", quiet=options.json),
+            )
+    except (Refused, Unavailable) as error:
+        return error, None
 
 
 def _background(report: Report, trust: TrustPolicy, pack: Pack, item: PackedEntry | None) -> Background:

@@ -18,11 +18,10 @@ def test_one_that_failed_and_one_that_was_lost_are_told_apart() -> None:
         payload = change.header("resolution", "resolve") | {"begin_b64u": change.hashes["begin"], "note": "lost"}
         change.put("resolve", "resolution", payload, SECURITY, lambda p: {"target": p["begin_b64u"]})
 
-    where = "metadata.change.execution_b64u"
     failed = Change(policy=in_no_order(), edit={"end": setting(outcome="failure")})
-    assert said(failed) == [("EXECUTION_FAILED", f"{where}: failure")]
+    assert said(failed) == [("EXECUTION_FAILED", "one with failure")]
     lost = Change(policy=in_no_order(), before={"end": resolve})
-    assert said(lost) == [("EXECUTION_FAILED", f"{where}: an outcome that somebody had to look into")]
+    assert said(lost) == [("EXECUTION_FAILED", "one whose outcome somebody had to look into")]
 
 
 def test_an_end_of_what_never_began() -> None:

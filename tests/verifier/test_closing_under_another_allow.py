@@ -79,8 +79,8 @@ def test_a_closure_of_another(members: dict[str, str]) -> None:
     report = verdict(pack)
     (check,) = [check for check in report.checks if check.full_name == "execution.closure"]
     assert check.code == "CLOSURE_INVALID"
-    assert check.found is not None
-    assert check.found.startswith(f"{next(iter(members))}: ")
+    assert check.expected is not None
+    assert check.expected.startswith(f"{next(iter(members))}: ")
 
 
 def test_a_closure_that_is_void_says_why() -> None:

@@ -55,7 +55,8 @@ def test_of_two_used_approvals_that_are_revoked_one_is_told() -> None:
 
     change = Change(before={"decide_close": both}).build()
     found = [check.found for check in verdict(change).checks if check.full_name == "policy.job_not_revoked[ticket.close]"]
-    assert found == [f"a used approval: revoked at index {change.log.index_of(change.hashes['approval'])}"]
+    first = change.hashes["approve_execute_1"]
+    assert found == [f"approval {first}: revoked at index {change.log.index_of(change.hashes['approval'])}"]
 
 
 def test_an_approval_is_used_by_what_was_decided_and_not_by_what_is() -> None:

@@ -116,3 +116,27 @@ def test_a_log_whose_payloads_are_withheld() -> None:
     read = next(check for check in report.checks if check.full_name == "log.read")
     assert (read.expected, read.found) == ("a", "payload of entry 5: b")
     assert Status.PROVEN not in {check.status for check in report.checks}
+
+
+UNREACHABLE = Unavailable("LOG_UNREACHABLE", "checkpoint", expected="an answer", found="none")
+
+
+def test_a_log_that_cannot_be_had() -> None:
+    """The pack is judged alone, and does not pass."""
+    report = verdict(Change().build(), whole_log=UNREACHABLE)
+    assert_undecided(report, "LOG_UNREACHABLE", "log.read LOG_UNREACHABLE")
+    assert any(check.group == "approvals" for check in report.checks)
+    assert Status.PROVEN not in {check.status for check in report.checks}
+
+
+def test_what_fails_alone_fails_beside_a_log_that_cannot_be_had() -> None:
+    """Who ends the log's service must not turn a FAIL into something less."""
+    change = Change(skip={"approve_execute_2"}).build()
+    alone = verdict(change)
+    assert alone.status is Status.FAIL
+    assert_fails(verdict(change, whole_log=UNREACHABLE), alone.reason_code)
+
+
+def test_a_log_that_lies_before_it_can_be_read() -> None:
+    lie = Refused("TILE_INVALID", "tile/0/000", expected="a", found="b")
+    assert_fails(verdict(Change().build(), whole_log=lie), "TILE_INVALID", "log.read TILE_INVALID")

@@ -44,19 +44,24 @@ class WholeLog:
     continues: bool = False
 
 
+Beside = WholeLog | Refused | Unavailable
+"""What was read of the log beside a pack: the log, or why it could not be read."""
+
+
 def judge(
     pack_bytes: bytes,
     trust: TrustPolicy,
     *,
     at_ns: int,
-    whole_log: WholeLog | None = None,
+    whole_log: Beside | None = None,
     max_age_s: int | None = None,
     allow_demo: bool = False,
 ) -> Report:
     """The verdict on one change.
 
     `at_ns` is the time of judging in nanoseconds since 1970; it never fails a pack for being old. `whole_log`
-    turns absences from attested or undecided into proven ones. `max_age_s` demands a checkpoint that witnesses
+    turns absences from attested or undecided into proven ones; if it could not be read, the pack is judged alone, and does
+    not pass. `max_age_s` demands a checkpoint that witnesses
     had cosigned at most that long before `at_ns`.
     """
     try:
@@ -79,7 +84,7 @@ def _judge(
     findings: Findings,
     *,
     at_ns: int,
-    whole_log: WholeLog | None,
+    whole_log: Beside | None,
     max_age_s: int | None,
     allow_demo: bool,
 ) -> None:
@@ -189,20 +194,21 @@ def _report_others(case: Case, findings: Findings) -> None:
         findings.passed("execution.violation", "a violation of this job is logged", index=item.index)
 
 
-def _check_whole_log(findings: Findings, pack: Pack, trusted: TrustedCheckpoint, whole: WholeLog | None) -> WholeLog | None:
+def _check_whole_log(findings: Findings, pack: Pack, trusted: TrustedCheckpoint, whole: Beside | None) -> WholeLog | None:
     """Compare the pack with the log that was read; None if the log cannot carry absence.
 
     Its tree comes first: what is withheld must not hide that it is another one.
     """
-    if whole is None or not _is_same_log(findings, pack, trusted, whole):
+    if isinstance(whole, WholeLog) and not _is_same_log(findings, pack, trusted, whole):
         return None
-    if whole.flaw is None:
+    flaw = whole.flaw if isinstance(whole, WholeLog) else whole
+    if isinstance(flaw, Refused):
+        findings.refused("log.read", flaw)
+    elif flaw is not None:
+        findings.unavailable("log.read", flaw)
+    elif isinstance(whole, WholeLog):
         findings.passed(_WHOLE_LOG, whole.checked)
         return whole
-    if isinstance(whole.flaw, Refused):
-        findings.refused("log.read", whole.flaw)
-    else:
-        findings.unavailable("log.read", whole.flaw)
     return None
 
 
