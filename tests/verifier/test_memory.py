@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
+import pytest
+
 from tests.verifier.changebuilder import ORIGIN, Change, trust_toml
-from tests.verifier.judging import setting
+from tests.verifier.judging import NOW_NS, setting
 from tests.verifier.logbuilder import Key
+from verifier.change.judge import judge
 from verifier.ledger.history import History
 from verifier.ledger.prepared import Keep, Prepared
 from verifier.reading import BundleRead, Look, Plan, read_range
@@ -84,3 +88,23 @@ def test_an_entry_that_is_logged_again_and_again_is_prepared_once(tmp_path: Path
     prepared = read(tmp_path, change).prepared
     assert all(one is prepared[1] for one in prepared[len(prepared) - 100 :])
     assert len({id(one) for one in prepared}) == len(prepared) - 100
+
+
+@pytest.mark.parametrize("change", [Change(), Change(skip={"approve_close_1"})], ids=["pass", "fail"])
+def test_a_judged_pack_is_let_go_at_once(change: Change) -> None:
+    """Nothing of it refers to itself: of a folder of large packs one is in memory, not those since the last collection."""
+    pack, trust = change.build().pack_bytes(), parse_trust_policy(trust_toml())
+    judge(pack, trust, at_ns=NOW_NS)  # what is made once is made
+    gc.collect()
+    gc.disable()
+    try:
+        before = count(History)
+        assert judge(pack, trust, at_ns=NOW_NS).checks
+        assert count(History) == before
+    finally:
+        gc.enable()
+
+
+def count(what: type) -> int:
+    """How many there are, garbage too."""
+    return sum(isinstance(thing, what) for thing in gc.get_objects())

@@ -99,15 +99,16 @@ def _say_roles(person: Person) -> str:
 def _is_assignable(roles: Sequence[str], people: Sequence[Person]) -> bool:
     """Whether every role can have a person of its own (bipartite matching)."""
     holder: dict[int, int] = {}  # person -> role, by their numbers
+    return all(_assign(role, roles, people, holder, set()) for role in range(len(roles)))
 
-    def assign(role: int, tried: set[int]) -> bool:
-        for number, person in enumerate(people):
-            if roles[role] not in person.roles or number in tried:
-                continue
-            tried.add(number)
-            if number not in holder or assign(holder[number], tried):
-                holder[number] = role
-                return True
-        return False
 
-    return all(assign(role, set()) for role in range(len(roles)))
+def _assign(role: int, roles: Sequence[str], people: Sequence[Person], holder: dict[int, int], tried: set[int]) -> bool:
+    """Give a role to a person who has it, if need be by giving what that person holds to another who was not yet tried."""
+    for number, person in enumerate(people):
+        if roles[role] not in person.roles or number in tried:
+            continue
+        tried.add(number)
+        if number not in holder or _assign(holder[number], roles, people, holder, tried):
+            holder[number] = role
+            return True
+    return False

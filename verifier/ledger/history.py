@@ -58,7 +58,7 @@ class History:
         self.complete_to: int | None = None
         self.rosters = RosterChain(quorum=trust.roster_quorum, reserved=trust.reserved_keys())
         self.policies = Policies(quorum=trust.policy_quorum)
-        self.revocations = Revocations(trust, self._signers_of_approval)
+        self.revocations = Revocations(trust)
         self._jobs = Jobs()
         self._reread = reread
         self._entries: dict[int, Logged] = {}
@@ -177,7 +177,7 @@ class History:
         assert prepared.entry is not None, "only receipts come without"
         target = prepared.entry.refs.get("target")
         if prepared.kind == "revocation":
-            self.revocations.add(index, target or "", prepared.signer_did)
+            self._revoke(index, target or "", prepared.signer_did)
         elif self.trust.has_role(prepared.signer_did, Role.POLICY_ISSUER, index):
             named = {"payload_hash_b64u": prepared.payload_hash_b64u, "signer_did": prepared.signer_did}
             self.policies.add_unread(index, target, **named)
@@ -256,7 +256,7 @@ class History:
             case PublishedPolicy() as record:
                 self.policies.add(index, record, payload_hash_b64u=payload, signer_did=signer)
             case Revocation() as record:
-                self.revocations.add(index, record.target, signer)
+                self._revoke(index, record.target, signer)
             case Tombstone() as record:
                 self._check_tombstone(record)
             case _:
@@ -293,6 +293,9 @@ class History:
         if entry.payload_hash_b64u == payload_b64u:
             return KINDS[entry.kind].erasable
         return self._jobs.first_to_name.get(payload_b64u) == index
+
+    def _revoke(self, index: int, target: str, signer: str) -> None:
+        self.revocations.add(index, target, signer, signers_of=self._signers_of_approval)
 
     def _signers_of_approval(self, payload_hash_b64u: str) -> set[str]:
         named = self.named("human_approval_receipt", payload_hash_b64u)
