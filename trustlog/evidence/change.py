@@ -2,8 +2,9 @@
 
 Pure: :meth:`Change.queries` and :meth:`Change.listed` say what to fetch, :meth:`Change.add` takes what was fetched, until both
 ask for nothing new. The set holds every entry that shares job, token, token scope, run, scope, plan or bundle with the change,
-its policy, every roster, the violations of its ticket, whatever any decision in it lists as evidence, and every revocation,
-supersession, resolution, step-up and tombstone of one of these. More than a judge needs is no fault; less is.
+its policy, every roster, the violations of its ticket, whatever any decision in it lists as evidence, the receipts that its
+bundles hold, and every revocation, supersession, resolution, step-up and tombstone of one of these. More than a judge needs is
+no fault; less is.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ SHARED: Final[dict[str, tuple[str, ...]]] = {
 }
 """By kind of a record of the job: the refs that tie other entries to the change."""
 
-READ: Final = frozenset({"token_issued", "simulation", "gate_decision", "closure", "tombstone"})
+READ: Final = frozenset({"token_issued", "simulation", "gate_decision", "proof_bundle", "closure", "tombstone"})
 """Kinds whose payload says more than their refs do."""
 
 
@@ -90,6 +91,7 @@ class Change:
             (("kind", "violation"), ("ticket", ref_value(self.ticket))),
             (("job", ref_value(self.job_id)),),
             *self._shared(),
+            *self._bundled(),
             *((("target", ref_value(target)),) for target in self._targets()),
         }
 
@@ -115,6 +117,14 @@ class Change:
                 yield from (((name, one.entry.refs[name]),) for name in names if name in one.entry.refs)
         for policy in self._policies():
             yield (("kind", "work_policy_contract"), ("policy", policy))
+
+    def _bundled(self) -> Iterator[Query]:
+        """The signed receipts in bundles that name neither run nor token scope, by which the others are found."""
+        bundles = [one.record for one in self.found.values() if one.entry.kind == "proof_bundle" and one.record is not None]
+        for receipt in (receipt for bundle in bundles for receipt in (*bundle.receipts, *bundle.tool_receipts)):
+            binding = receipt.record.binding
+            if receipt.envelope is not None and not (binding.run_id or binding.token_scope_hash_b64u):
+                yield (("kind", receipt.kind), ("receipt", ref_value(receipt.record.receipt_id)))
 
     def _policies(self) -> set[str]:
         return {one.entry.refs["policy"] for one in self.of_job("token_issued") if "policy" in one.entry.refs}

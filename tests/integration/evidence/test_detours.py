@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.evidence.stage import Stage, judge, staged
+from tests.support.payloads import tool_receipt
 from trustlog.change.approve import answer, put_before
 from trustlog.change.bundle import build_bundle
 from trustlog.change.close import log_closure
+from trustlog.change.desk import Published
 from trustlog.change.execute import Ran, execute
 from trustlog.demo.cast import AUDIENCE, OWNER, POLICY, REQUESTER, SECURITY, TICKET, TOKEN_SCOPE
 from trustlog.demo.story import JobAtHand
-from trustlog.formats.timestamp import NS
+from trustlog.formats.timestamp import NS, format_timestamp
 from trustlog.log.directory import LogDirectory
 from trustlog.log.export import export
 from trustlog.tokens.scoped_token import issuance_members, mint_token
@@ -32,8 +34,8 @@ async def approve_and_execute(stage: Stage, job: JobAtHand) -> None:
     await stage.story._execute(job)
 
 
-async def close(stage: Stage, job: JobAtHand) -> None:
-    bundle = await build_bundle(stage.desk, stage.cast.roles["agent"], job_id=job.job_id)
+async def close(stage: Stage, job: JobAtHand, *, bundle: Published | None = None) -> None:
+    bundle = bundle or await build_bundle(stage.desk, stage.cast.roles["agent"], job_id=job.job_id)
     await stage.story._approve(job, "ticket.close", (OWNER, SECURITY), bundle=bundle.payload_hash)
     decision = await stage.story._decide(job, "ticket.close", closing_reason=f"bundle:{bundle.payload_hash}")
     assert decision.allow, decision.findings
@@ -111,6 +113,22 @@ async def test_a_failed_execution_is_repeated_in_a_second_round(tmp_path: Path) 
         await approve_and_execute(stage, job)
         await close(stage, job)
         assert kinds(await check_passes(stage)).count("execution") == 4
+
+
+async def test_a_tool_receipt_that_names_neither_run_nor_token_scope_comes_with_its_bundle(tmp_path: Path) -> None:
+    """Nothing else in the pack leads to it, and without it the bundle would hold what nobody logged."""
+    async with staged(tmp_path) as stage:
+        job = await opened(stage)
+        await approve_and_execute(stage, job)
+        agent = stage.cast.roles["agent"]
+        receipt = tool_receipt(agent_did=agent.did, timestamp=format_timestamp(stage.desk.clock()))
+        del receipt["binding"]
+        envelope = stage.desk.seal("tool_receipt", receipt, agent)
+        await stage.desk.submit(envelope)
+        first = await build_bundle(stage.desk, agent, job_id=job.job_id)
+        bundle = {**first.payload, "bundle_id": "with-a-tool", "tool_receipts": [json.loads(envelope)]}
+        await close(stage, job, bundle=await stage.desk.publish("proof_bundle", bundle, agent))
+        assert kinds(await check_passes(stage)).count("tool_receipt") == 1
 
 
 async def test_the_roster_and_another_policy_change_in_mid_flow(tmp_path: Path) -> None:
