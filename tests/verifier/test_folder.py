@@ -169,13 +169,19 @@ def test_the_log_is_read_once_for_all_packs(
         assert verdict["reason_code"] == row["reason_code"]
 
 
-def test_a_log_that_cannot_be_read_is_one_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = fill(tmp_path, a=good())
+def test_a_log_that_cannot_be_read_leaves_each_pack_undecided_save_what_fails_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = fill(tmp_path, a=good(), b=lying())
     (tmp_path / "log").mkdir()
-    assert main([*arguments, "--log", str(tmp_path / "log"), "--json"]) == 3
-    verdict = json.loads(capsys.readouterr().out)
-    assert verdict["status"] == "UNDECIDED"
-    assert any("two keys" in line for line in verdict["not_proven"])
+    assert main([*arguments, "--log", str(tmp_path / "log"), "--json"]) == 1
+    *rows, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["status"], row["reason_code"]) for row in rows] == [
+        ("UNDECIDED", "LOG_UNREACHABLE"),
+        ("FAIL", "APPROVALS_INSUFFICIENT"),
+    ]
+    assert all(any(check["name"] == "log.read" for check in row["checks"]) for row in rows)
+    assert last["summary"]["exit_code"] == 1
 
 
 def test_what_concerns_one_pack_is_refused_for_a_folder(tmp_path: Path) -> None:
