@@ -82,7 +82,7 @@ def test_a_good_policy_is_said_in_sentences_and_has_no_warning(written: Shell) -
     assert said.endswith("valid; 0 warnings\n")
     answer = written.good("policy", "check", "policy.json", "--json").answer
     assert (answer["valid"], answer["warnings"], answer["policy_name"]) == (True, [], "production-changes")
-    assert names(answer["notes"]) == {"approvals-outlive-tokens"}
+    assert names(answer["notes"]) == {"tokens-outlive-approvals"}
     assert {tool["name"] for tool in answer["tools"] if tool["can_be_done"]} == set(POLICY["tools"])
 
 

@@ -51,7 +51,7 @@ def test_no_token_is_minted_that_no_gate_would_take(simulated: Shell, tmp_path: 
     }
     codes = {"over": "POLICY_NOT_IN_FORCE", "early": "POLICY_NOT_IN_FORCE", "pinned": "TOKEN_SCOPE_MISMATCH"}
     with shell.serve():
-        mint(shell, "--ttl", "901").check_error("TOKEN_TTL_EXCEEDED", 1)
+        mint(shell, "--ttl", "86401").check_error("TOKEN_TTL_EXCEEDED", 1)
         mint(shell, "--policy", "A" * 43).check_error("POLICY_NOT_FOUND", 1)
         mint(shell, "--policy", "short").check_error("BASE64URL_INVALID", 2)
         mint(shell, "--key", "gate.key").check_error("SIGNER_WRONG_ROLE", 1)
