@@ -7,10 +7,10 @@ import pytest
 from tests.verifier.adversary.test_after_closure import HELD_BACK, begin_again
 from tests.verifier.adversary.test_approvals import STRANGER
 from tests.verifier.adversary.test_steps import approve_ticket, three_steps
-from tests.verifier.changebuilder import Change, Payload, default_policy
+from tests.verifier.changebuilder import Change, Payload
 from tests.verifier.judging import setting, verdict
 from tests.verifier.logbuilder import hash_of
-from tests.verifier.test_used_again import closed_again
+from tests.verifier.test_used_again import closed_again, resolving_policy
 
 INVALID = "execution.closure CLOSURE_INVALID"
 
@@ -21,20 +21,15 @@ def told(change: Change) -> set[str]:
 
 def test_closing_under_an_allow_of_another_tool_that_names_the_bundle() -> None:
     """One person may resolve, two must close: the closure names what one person approved."""
-    policy = default_policy()
-    policy["tools"]["ticket.resolve"] = {
-        "allowed": True,
-        "step_up_approvals": 1,
-        "requires_proof_bundle_reference": True,
-        "required_before": ["ticket.close"],
-    }
 
     def resolve(change: Change) -> None:
         change._approve("resolve 1", "ticket.resolve")
         allowed = change.decision("decide_close", "ticket.resolve", [change.hashes["resolve 1"]])
         change.put_decision("decide_close", allowed)
 
-    change = Change(policy=policy, skip={"decide_close", "approve_close_1", "approve_close_2"}, before={"closure": resolve})
+    change = Change(
+        policy=resolving_policy(), skip={"decide_close", "approve_close_1", "approve_close_2"}, before={"closure": resolve}
+    )
     found = told(change.build())
     assert {line for line in found if not line.endswith("None")} == {INVALID}
 

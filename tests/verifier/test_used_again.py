@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from tests.verifier.changebuilder import Change, default_policy
+from tests.verifier.changebuilder import Change, Payload, default_policy
 from tests.verifier.judging import verdict
 from verifier.report import Status
 
 USED = "execution.bundle_not_used[ticket.resolve] BUNDLE_ALREADY_USED"
+
+
+def resolving_policy() -> Payload:
+    """A policy with one more step before closing, which one person approves, and which is asked for the bundle too."""
+    policy = default_policy()
+    policy["tools"]["ticket.resolve"] = {
+        "allowed": True,
+        "step_up_approvals": 1,
+        "requires_proof_bundle_reference": True,
+        "required_before": ["ticket.close"],
+    }
+    return policy
 
 
 def resolved(change: Change) -> None:
@@ -27,20 +39,13 @@ def closed_again(change: Change) -> None:
 
 def told(step: str, *, again: bool) -> set[str]:
     """What is told of a change whose allow of the other step is logged before a step, or after all."""
-    policy = default_policy()
-    policy["tools"]["ticket.resolve"] = {
-        "allowed": True,
-        "step_up_approvals": 1,
-        "requires_proof_bundle_reference": True,
-        "required_before": ["ticket.close"],
-    }
 
     def late(change: Change) -> None:
         resolved(change)
         if again:
             closed_again(change)
 
-    pack = Change(policy=policy, before={step: late}).build().pack()
+    pack = Change(policy=resolving_policy(), before={step: late}).build().pack()
     if again:
         del pack["subject"]["bundle"]  # which names one of them, and then the other is foreign
     report = verdict(pack)

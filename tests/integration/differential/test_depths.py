@@ -13,6 +13,7 @@ import pytest
 from tests.verifier.changebuilder import SECURITY, STEPS, Change, Payload, default_policy, trust_toml
 from tests.verifier.judging import setting
 from tests.verifier.logbuilder import hash_of
+from tests.verifier.test_used_again import closed_again
 from verifier.cli import main
 
 Step = Callable[[Change], object]
@@ -104,13 +105,7 @@ def resolve_beforehand(change: Change) -> None:
 
 def bundle_again(change: Change) -> None:
     """Closed once more, with a bundle of its own."""
-    change.edit["bundle"] = setting(bundle_id="another")
-    change._bundle("bundle")
-    for person in ("1", "2"):
-        change._approve(f"once more {person}", "ticket.close")
-        change.hashes[f"approve_close_{person}"] = change.hashes[f"once more {person}"]
-    change._decide_close("decide_close")
-    change._closure("closure_2")
+    closed_again(change)
     del change.hashes["bundle"]  # the pack's subject names neither
 
 

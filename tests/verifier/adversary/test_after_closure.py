@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tests.verifier.adversary.test_steps import allow_again
 from tests.verifier.changebuilder import Change
 from tests.verifier.judging import assert_fails, assert_passes, verdict
+from tests.verifier.test_used_again import closed_again
 
 # A second allow to execute, alive when the ticket is closed.
 HELD_BACK: dict[str, Callable[[Change], object]] = {"bundle": allow_again}
@@ -58,15 +59,6 @@ def test_an_execution_that_begins_and_ends_after_the_closure() -> None:
 
 
 def test_a_second_closure_with_another_bundle() -> None:
-    def close_again(change: Change) -> None:
-        change.edit["bundle"] = lambda payload: payload.update(bundle_id="another")
-        change._bundle("bundle")
-        for person in ("1", "2"):
-            change._approve(f"again {person}", "ticket.close")
-            change.hashes[f"approve_close_{person}"] = change.hashes[f"again {person}"]
-        change._decide_close("decide_close")
-        change._closure("closure_2")
-
-    pack = Change(before={"after": close_again}).build().pack()
+    pack = Change(before={"after": closed_again}).build().pack()
     del pack["subject"]["bundle"]  # which names one of them, and then the other is foreign
     assert_fails(verdict(pack), "JOB_ENDED")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.verifier.adversary.test_steps import allow_again, view_of
-from tests.verifier.changebuilder import ROLE_KEYS, SECURITY, Change, Payload, default_people, default_policy, trust_toml
+from tests.verifier.changebuilder import ROLE_KEYS, SECURITY, Change, Payload, default_people, trust_toml
 from tests.verifier.judging import assert_fails, assert_passes, verdict
 from tests.verifier.logbuilder import Key, b64u, sha
+from tests.verifier.test_used_again import resolved, resolving_policy
 
 AGAIN = sha(b"a token that is minted later").hex()
 
@@ -97,17 +98,6 @@ def test_what_a_decision_lists_besides_needs_no_more() -> None:
 
 def test_an_unknown_outcome_stops_whatever_names_a_bundle() -> None:
     """Not only closing: another tool that is asked for the bundle of what was executed."""
-    policy = default_policy()
-    policy["tools"]["ticket.resolve"] = {
-        "allowed": True,
-        "step_up_approvals": 1,
-        "requires_proof_bundle_reference": True,
-        "required_before": ["ticket.close"],
-    }
-
-    def resolved(change: Change) -> None:
-        change._approve("resolve 1", "ticket.resolve")
-        change.put_decision("resolve", change.decision("resolve", "ticket.resolve", [change.hashes["resolve 1"]]))
 
     def running(change: Change) -> None:
         first = dict(change.hashes)
@@ -118,8 +108,8 @@ def test_an_unknown_outcome_stops_whatever_names_a_bundle() -> None:
         change._end("end_2")
         change.hashes |= {step: first[step] for step in ("decide_execute", "begin", "end")}
 
-    report = verdict(Change(policy=policy, before={"approve_close_1": running}).build())
+    report = verdict(Change(policy=resolving_policy(), before={"approve_close_1": running}).build())
     assert "policy.outcome_known[ticket.resolve] EXECUTION_OUTCOME_UNKNOWN" in {
         f"{check.full_name} {check.code}" for check in report.checks
     }
-    assert_passes(verdict(Change(policy=policy, before={"approve_close_1": resolved}).build()))
+    assert_passes(verdict(Change(policy=resolving_policy(), before={"approve_close_1": resolved}).build()))
